@@ -1,0 +1,257 @@
+"""The four narrow protocols that drivers fulfil. One driver a file; a driver is imported in its own file only, and lazily.
+
+| protocol | what it is | drivers |
+|---|---|---|
+| `Records` | rows and transactions: the truth | `sqlite.py`, `postgres.py` |
+| `KeyValue` | the shared cache tier with its fences | `memory.py`, `redis.py` |
+| `Blobs` | bytes under their digest | `folder.py`, `s3.py` |
+| `Channel` | what other processes changed, and how fresh that knowledge is | `redis_channel.py`, `outbox_channel.py`, `sqlite_channel.py` |
+
+Every method is a coroutine and takes a `Deadline`. In the blocking face the driver blocks and never suspends, so that
+`runtime.drive` finishes it. A driver translates its library's exceptions into `tierstore.errors`, here and nowhere else.
+
+Values that cross `Records`: ids are canonical text, times are integer microseconds since the epoch (UTC), JSON is text, content is
+bytes; a list parameter is an array on PostgreSQL and JSON text on SQLite (read there with `json_each`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+from tierstore.runtime import Deadline
+
+Row = tuple[Any, ...]
+Params = Mapping[str, Any]
+
+
+class Fenced(NamedTuple):
+    """What a fenced read saw.
+
+    `as_of`: every transaction below it had ended (PostgreSQL: the snapshot's xmin; SQLite: the last row_version + 1).
+    `ceiling`: no transaction from it on was seen (PostgreSQL: the snapshot's xmax; SQLite: the same as `as_of`).
+    """
+
+    rows: list[Row]
+    as_of: int
+    ceiling: int
+
+
+class PoolStats(NamedTuple):
+    """Connections in use, idle, allowed at most, and callers waiting for one."""
+
+    in_use: int
+    idle: int
+    limit: int
+    waiting: int
+
+
+class Unit(Protocol):
+    """One open write transaction. Queries are named as for `Records`."""
+
+    async def fetch(self, query: str, params: Params = ...) -> list[Row]: ...
+    async def execute(self, query: str, params: Params = ...) -> int:
+        """Rows changed."""
+        ...
+
+    async def execute_many(self, query: str, many: Sequence[Params]) -> None: ...
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Rolled back when its block raises."""
+        ...
+
+    async def fence(self) -> int:
+        """The number a writer raises floors to: pg_current_xact_id(), or SQLite's latest row_version in this transaction."""
+        ...
+
+
+class Records(Protocol):
+    """A SQL database. Queries are named `file.query`, from `sql/<dialect>/queries/<file>.sql`."""
+
+    dialect: Literal["sqlite", "postgres"]
+
+    async def open(self, deadline: Deadline) -> None:
+        """Connect. ConnectionError if it cannot, with the reason and without secrets."""
+        ...
+
+    async def fetch(
+        self, query: str, params: Params = ..., *, deadline: Deadline, primary: bool = False, after: str | None = None
+    ) -> list[Row]:
+        """A read of its own. It may go to a replica unless `primary`, or the replica has not replayed `after` (a position)."""
+        ...
+
+    async def fetch_fenced(
+        self, query: str, params: Params = ..., *, deadline: Deadline, primary: bool = False, after: str | None = None
+    ) -> Fenced:
+        """As `fetch`, for a query whose first two columns are `as_of` and `ceiling`.
+
+        They are cut off each row, and a row whose remaining columns are all NULL (the left join's answer for nothing) is dropped.
+        """
+        ...
+
+    def unit(self, *, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Unit]:
+        """A write transaction: commits when the block ends, rolls back when it raises.
+
+        A commit whose answer was lost raises OutcomeUnknownError.
+        """
+        ...
+
+    def aside(self, *, deadline: Deadline) -> AbstractAsyncContextManager[Unit]:
+        """A short transaction apart from the caller's, on reserved connections (`staging.db` on SQLite): the pending rows of blobs."""
+        ...
+
+    async def position(self, deadline: Deadline) -> str:
+        """Where the primary's log stands now; a later read with `after=` sees at least this."""
+        ...
+
+    async def identity(self, deadline: Deadline) -> str:
+        """Which database this is, its timeline included: changes after a restore or a promotion."""
+        ...
+
+    async def script(self, text: str, *, transaction: bool, deadline: Deadline) -> None:
+        """Run the statements of a migration."""
+        ...
+
+    def exclusive(self, *, deadline: Deadline) -> AbstractAsyncContextManager[None]:
+        """Held by one process at a time over this database: migrations."""
+        ...
+
+    async def ping(self, deadline: Deadline) -> str:
+        """The server's version, for health."""
+        ...
+
+    def pool(self) -> PoolStats: ...
+    async def close(self, deadline: Deadline) -> None: ...
+
+
+class Lease(NamedTuple):
+    """The answer to a miss: the value if it came meanwhile; else whether this caller holds the key's lease, and must seed the floor."""
+
+    value: bytes | None
+    held: bool
+    seeding: bool
+
+
+class Fill(NamedTuple):
+    """One value on its way into L2. `version` and `revision` never go down; `as_of` and `ceiling` are the read's."""
+
+    key: str
+    token: bytes
+    value: bytes
+    version: int
+    revision: int
+    as_of: int
+    ceiling: int
+    seeding: bool
+    ttl_ms: int
+
+
+class Change(NamedTuple):
+    """One key that a write changed, as `plan.keys` names it, and the row_version of the write."""
+
+    key: str
+    version: int
+
+
+class KeyValue(Protocol):
+    """The shared cache tier with the fences of rule 3: leases, floors, versions. Keys come from `plan.keys`."""
+
+    async def open(self, deadline: Deadline) -> None: ...
+    async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[bytes | None]:
+        """Plain MGET, grouped by slot."""
+        ...
+
+    async def lease_many(
+        self, keys: Sequence[str], *, token: bytes, lease_ms: int, deadline: Deadline
+    ) -> list[Lease]: ...
+    async def fill_many(self, fills: Sequence[Fill], *, deadline: Deadline) -> list[bool]:
+        """Whether each was accepted: lease still held, `as_of` above the slot's floor, version not lower than the value there."""
+        ...
+
+    async def release_many(self, keys: Sequence[str], *, token: bytes, deadline: Deadline) -> None:
+        """Give up leases whose load failed."""
+        ...
+
+    async def invalidate(self, changes: Sequence[Change], *, floor: int, deadline: Deadline) -> None:
+        """Raise the floors of the keys' slots to `floor`, drop leases and values. Returns when every slot has answered."""
+        ...
+
+    async def identity(self, deadline: Deadline) -> str:
+        """Which server this is (its run id): a change is a new epoch."""
+        ...
+
+    async def ping(self, deadline: Deadline) -> str: ...
+    async def close(self, deadline: Deadline) -> None: ...
+
+
+class BlobInfo(NamedTuple):
+    digest: str
+    size: int
+    modified_us: int
+
+
+class Blobs(Protocol):
+    """Bytes under their hex SHA-256. Reads are checked by the caller (`tiers.blobs`), who knows the digest."""
+
+    async def open(self, deadline: Deadline) -> None: ...
+    async def put(self, digest: str, content: bytes, *, deadline: Deadline) -> None:
+        """Durable when it returns. Putting a digest that is there already is no error."""
+        ...
+
+    async def get(self, digest: str, *, deadline: Deadline) -> bytes:
+        """NotFoundError if absent."""
+        ...
+
+    async def exists(self, digest: str, *, deadline: Deadline) -> bool: ...
+    async def delete(self, digest: str, *, deadline: Deadline) -> None: ...
+    def list(self, *, deadline: Deadline) -> AsyncIterator[BlobInfo]: ...
+    async def presign(self, digest: str, *, verb: Literal["get", "put"], expires_s: int) -> str:
+        """A URL that needs no credentials. UnsupportedError names the file's path where blobs are files."""
+        ...
+
+    def place(self, digest: str) -> str:
+        """What a person would look for: the object's key or the file's path."""
+        ...
+
+    async def ping(self, deadline: Deadline) -> str: ...
+    async def close(self, deadline: Deadline) -> None: ...
+
+
+class Invalidated(NamedTuple):
+    """Keys that another process changed."""
+
+    changes: tuple[Change, ...]
+
+
+class Echo(NamedTuple):
+    """All that was committed before the ping of `sent_at` (this process's monotonic seconds) has been delivered."""
+
+    sent_at: float
+
+
+class Gap(NamedTuple):
+    """Something was missed, or the epoch changed: flush L1. The reason goes to the log."""
+
+    reason: str
+
+
+Event = Invalidated | Echo | Gap
+
+
+class Channel(Protocol):
+    """A carrier of rule 6: tells what others changed, and proves how fresh that is."""
+
+    name: str
+
+    async def open(self, deadline: Deadline) -> None: ...
+    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
+        """Tell the others, after L2 was invalidated. Does nothing where the carrier reads the outbox itself."""
+        ...
+
+    async def receive(self, *, wait_s: float) -> list[Event]:
+        """Events that came within `wait_s`, in order; sends the pings that the carrier needs."""
+        ...
+
+    async def ping(self, deadline: Deadline) -> str: ...
+    async def close(self, deadline: Deadline) -> None: ...

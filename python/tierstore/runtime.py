@@ -1,0 +1,410 @@
+"""The few things that differ between the two faces, in an asyncio and a threads form.
+
+Stores and tiers are written once, as coroutines. In the async face they are awaited. In the blocking face `drive` sends None into
+them once: their drivers block instead of suspending, so that one send finishes them. All that would make them suspend (sleeping,
+locks, waiting for another caller, running several at once, background jobs) is asked of the `Runtime`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from tierstore.errors import TimeoutError
+
+T = TypeVar("T")
+Job = Callable[[], Awaitable[float]]
+"""One step of background work; answers the seconds until the next step."""
+
+
+class Deadline:
+    """The moment, on the runtime's monotonic clock, by which a call must have answered."""
+
+    __slots__ = ("_clock", "at")
+
+    def __init__(self, clock: Callable[[], float], at: float) -> None:
+        self._clock = clock
+        self.at = at
+
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self.at - self._clock())
+
+    def within(self, seconds: float) -> Deadline:
+        """The sooner of this deadline and `seconds` from now: the budget of one step."""
+        return Deadline(self._clock, min(self.at, self._clock() + seconds))
+
+    def check(self, doing: str) -> None:
+        """Raise TimeoutError if the moment has passed."""
+        if self._clock() >= self.at:
+            raise TimeoutError(f"the deadline passed while {doing}; give the call a longer timeout=")
+
+
+class Lock(Protocol):
+    async def __aenter__(self) -> object: ...
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+class Waiter(Protocol[T]):
+    """A result that several callers wait for. A caller that is cancelled or runs out of time leaves the others as they are."""
+
+    def resolve(self, value: T) -> None: ...
+    def reject(self, error: BaseException) -> None: ...
+    async def wait(self, deadline: Deadline) -> T:
+        """The value, the error it was rejected with, or TimeoutError at the deadline."""
+        ...
+
+
+class Supervisor(Protocol):
+    """The owner of a store's background jobs: a job that raises is started again with back-off."""
+
+    def start(self, name: str, job: Job) -> None: ...
+    def wake(self, name: str) -> None:
+        """Run the job's next step now; safe from any thread."""
+        ...
+
+    async def close(self, deadline: Deadline) -> None:
+        """Stop all jobs; a step under way may finish until the deadline."""
+        ...
+
+
+class Runtime(Protocol):
+    face: Literal["async", "blocking"]
+
+    def monotonic(self) -> float: ...
+    def random_bytes(self, count: int) -> bytes:
+        """From the operating system, so that a forked child draws others."""
+        ...
+
+    def deadline(self, seconds: float) -> Deadline: ...
+    async def sleep(self, seconds: float) -> None: ...
+    def lock(self) -> Lock: ...
+    def waiter(self) -> Waiter[Any]: ...
+    async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """All results in order. The first error is raised after all have ended."""
+        ...
+
+    async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
+        """Run a blocking function: on the runtime's own threads (async), or here (blocking)."""
+        ...
+
+    def caller(self) -> Hashable:
+        """Which task or thread is running."""
+        ...
+
+    def supervisor(self) -> Supervisor: ...
+    async def close(self) -> None: ...
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Finish a coroutine that never suspends.
+
+    One that does suspend is a defect of a driver: RuntimeError names the awaitable.
+    """
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError(f"{coroutine.__qualname__} suspended on {awaited!r}: a blocking driver must not await")
+
+
+class _Clocked:
+    """What both runtimes share."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def random_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline(time.monotonic, time.monotonic() + seconds)
+
+
+FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
+
+
+class _Backoff:
+    """Doubles from FIRST_BACKOFF_S to LAST_BACKOFF_S while a job keeps failing."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_BACKOFF_S
+
+    def failed(self) -> float:
+        delay, self._next = self._next, min(LAST_BACKOFF_S, self._next * 2)
+        return delay
+
+    def succeeded(self) -> None:
+        self._next = FIRST_BACKOFF_S
+
+
+class AsyncioRuntime(_Clocked):
+    """The async face: everything belongs to the loop that is running when it is made."""
+
+    face: Literal["async", "blocking"] = "async"
+    THREADS = 8
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def lock(self) -> Lock:
+        return asyncio.Lock()
+
+    def waiter(self) -> Waiter[Any]:
+        return _FutureWaiter(self.loop)
+
+    async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        tasks = [self.loop.create_task(coroutine) for coroutine in coroutines]
+        try:
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+        return _values(results)
+
+    async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.THREADS, "tierstore")
+        future = self.loop.run_in_executor(self._threads, function, *arguments)
+        done, _ = await asyncio.wait({future}, timeout=deadline.remaining())
+        if not done:
+            future.cancel()
+            future.add_done_callback(_retrieve)
+            deadline.check("waiting for a worker thread")
+            raise TimeoutError("the deadline passed while waiting for a worker thread; give the call a longer timeout=")
+        return future.result()
+
+    def caller(self) -> Hashable:
+        return asyncio.current_task()
+
+    def supervisor(self) -> Supervisor:
+        return _TaskSupervisor(self.loop)
+
+    async def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    """Mark the outcome as seen: its caller left at the deadline."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _values(results: Sequence[Any]) -> list[Any]:
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return list(results)
+
+
+class _FutureWaiter(Generic[T]):
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._future: asyncio.Future[T] = loop.create_future()
+        self._future.add_done_callback(_retrieve)
+
+    def resolve(self, value: T) -> None:
+        if not self._future.done():
+            self._future.set_result(value)
+
+    def reject(self, error: BaseException) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
+
+    async def wait(self, deadline: Deadline) -> T:
+        if not self._future.done():
+            await asyncio.wait({self._future}, timeout=deadline.remaining())
+            if not self._future.done():
+                raise TimeoutError("the deadline passed while another caller loads the same value")
+        return self._future.result()
+
+
+class _TaskSupervisor:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
+
+    def start(self, name: str, job: Job) -> None:
+        self._wakes[name] = asyncio.Event()
+        self._tasks[name] = self._loop.create_task(self._run(name, job), name=f"tierstore {name}")
+
+    async def _run(self, name: str, job: Job) -> None:
+        backoff, wake = _Backoff(), self._wakes[name]
+        while True:
+            try:
+                delay = await job()
+                backoff.succeeded()
+            except Exception as error:
+                delay = backoff.failed()
+                _log_failure(name, error, delay)
+            with contextlib.suppress(_builtin_timeout):
+                await asyncio.wait_for(wake.wait(), delay)
+            wake.clear()
+
+    def wake(self, name: str) -> None:
+        if (event := self._wakes.get(name)) is not None:
+            self._loop.call_soon_threadsafe(event.set)
+
+    async def close(self, deadline: Deadline) -> None:
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=deadline.remaining())
+
+
+_builtin_timeout = asyncio.TimeoutError
+
+
+def _log_failure(name: str, error: Exception, delay: float) -> None:
+    import logging
+
+    logging.getLogger("tierstore").warning("job %s failed, next try in %.1f s: %s", name, delay, error)
+
+
+class ThreadsRuntime(_Clocked):
+    """The blocking face: callers are threads, and one housekeeping thread runs the jobs."""
+
+    face: Literal["async", "blocking"] = "blocking"
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251  (the blocking face blocks)
+
+    def lock(self) -> Lock:
+        return _ThreadLock()
+
+    def waiter(self) -> Waiter[Any]:
+        return _EventWaiter()
+
+    async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        results: list[Any] = []
+        for coroutine in coroutines:
+            try:
+                results.append(await coroutine)
+            except Exception as error:
+                results.append(error)
+        return _values(results)
+
+    async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
+        deadline.check("calling a blocking function")
+        return function(*arguments)
+
+    def caller(self) -> Hashable:
+        return threading.get_ident()
+
+    def supervisor(self) -> Supervisor:
+        return _ThreadSupervisor()
+
+    async def close(self) -> None:
+        return None
+
+
+class _ThreadLock:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> object:
+        self._lock.acquire()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._lock.release()
+
+
+class _EventWaiter(Generic[T]):
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    def resolve(self, value: T) -> None:
+        self._value = value
+        self._done.set()
+
+    def reject(self, error: BaseException) -> None:
+        self._error = error
+        self._done.set()
+
+    async def wait(self, deadline: Deadline) -> T:
+        if not self._done.wait(deadline.remaining()):
+            raise TimeoutError("the deadline passed while another caller loads the same value")
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]  # T may itself be optional
+
+
+class _ThreadSupervisor:
+    """One daemon thread, started with the first job, runs the steps that are due in turn."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._jobs: dict[str, Job] = {}
+        self._due: dict[str, float] = {}
+        self._backoffs: dict[str, _Backoff] = {}
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def start(self, name: str, job: Job) -> None:
+        with self._condition:
+            self._jobs[name], self._due[name], self._backoffs[name] = job, 0.0, _Backoff()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tierstore housekeeping", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def wake(self, name: str) -> None:
+        with self._condition:
+            if name in self._due:
+                self._due[name] = 0.0
+                self._condition.notify()
+
+    def _run(self) -> None:
+        while (name := self._next_due()) is not None:
+            try:
+                delay = drive(_awaiting(self._jobs[name]))
+                self._backoffs[name].succeeded()
+            except Exception as error:
+                delay = self._backoffs[name].failed()
+                _log_failure(name, error, delay)
+            with self._condition:
+                if self._due[name]:  # not woken meanwhile
+                    self._due[name] = time.monotonic() + delay
+
+    def _next_due(self) -> str | None:
+        """Wait for the job that is due first; None once closed. Marks it as not woken."""
+        with self._condition:
+            while not self._closed:
+                name = min(self._due, key=self._due.__getitem__)
+                wait = self._due[name] - time.monotonic()
+                if wait <= 0:
+                    self._due[name] = time.monotonic()
+                    return name
+                self._condition.wait(wait)
+            return None
+
+    async def close(self, deadline: Deadline) -> None:
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(deadline.remaining())
+
+
+async def _awaiting(job: Job) -> float:
+    return await job()

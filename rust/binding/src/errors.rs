@@ -1,0 +1,31 @@
+//! The one place where an error of the core becomes a Python exception.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tierstore_core::error::{Error, Kind, Place};
+
+/// The exception for `error`: a class of `tierstore.errors`, with the place as its attribute.
+pub fn to_py(error: &Error) -> PyErr {
+    Python::attach(|py| build(py, error).unwrap_or_else(|failure| failure))
+}
+
+fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let class = match error.kind {
+        Kind::WrongType => return Ok(PyTypeError::new_err(error.to_string())),
+        Kind::Corrupt => "CorruptError",
+        Kind::Invalid => "ValidationError",
+        Kind::InvalidKey => "InvalidKeyError",
+        Kind::ProtoSyntax => "ProtoSyntaxError",
+    };
+    let class = py.import("tierstore.errors")?.getattr(class)?;
+    if let (Kind::ProtoSyntax, Some(Place::Text { line, column })) = (error.kind, &error.place) {
+        return Ok(PyErr::from_value(class.call1((&error.message, *line, *column))?));
+    }
+    let keywords = PyDict::new(py);
+    if let (Kind::Invalid | Kind::InvalidKey, Some(place)) = (error.kind, &error.place) {
+        keywords.set_item("place", place.to_string())?;
+        return Ok(PyErr::from_value(class.call((&error.message,), Some(&keywords))?));
+    }
+    Ok(PyErr::from_value(class.call1((error.to_string(),))?))
+}

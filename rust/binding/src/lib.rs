@@ -1,0 +1,33 @@
+//! `tierstore._native`: frozen classes over the core, one file per core module, no logic of its own.
+
+use pyo3::prelude::*;
+
+mod cache;
+mod clock;
+mod codec;
+mod errors;
+mod json;
+mod proto;
+mod route;
+mod score;
+mod semver;
+mod uuid;
+
+#[pymodule(gil_used = false)]
+mod _native {
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
+        cache::register(module)?;
+        clock::register(module)?;
+        codec::register(module)?;
+        json::register(module)?;
+        proto::register(module)?;
+        route::register(module)?;
+        score::register(module)?;
+        semver::register(module)?;
+        uuid::register(module)
+    }
+}
