@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from tierstore.errors import TimeoutError
+from tierstore.errors import ClosedError, TimeoutError
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[float]]
@@ -98,6 +98,10 @@ class Runtime(Protocol):
         """Which task or thread is running."""
         ...
 
+    def check_home(self) -> None:
+        """ClosedError where a store must not be used: on another event loop than its own, or in a forked child."""
+        ...
+
     def supervisor(self) -> Supervisor: ...
     async def close(self) -> None: ...
 
@@ -118,6 +122,13 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 
 class _Clocked:
     """What both runtimes share."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise ClosedError("this store was opened before the process forked: open it again in the child")
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -153,6 +164,7 @@ class AsyncioRuntime(_Clocked):
     THREADS = 8
 
     def __init__(self) -> None:
+        super().__init__()
         self.loop = asyncio.get_running_loop()
         self._threads: ThreadPoolExecutor | None = None
 
@@ -190,6 +202,11 @@ class AsyncioRuntime(_Clocked):
 
     def caller(self) -> Hashable:
         return asyncio.current_task()
+
+    def check_home(self) -> None:
+        self._check_process()
+        if asyncio.get_running_loop() is not self.loop:
+            raise ClosedError("this store belongs to the event loop that opened it: open one in this loop")
 
     def supervisor(self) -> Supervisor:
         return _TaskSupervisor(self.loop)
@@ -307,6 +324,9 @@ class ThreadsRuntime(_Clocked):
 
     def caller(self) -> Hashable:
         return threading.get_ident()
+
+    def check_home(self) -> None:
+        self._check_process()
 
     def supervisor(self) -> Supervisor:
         return _ThreadSupervisor()
