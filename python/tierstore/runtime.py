@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from tierstore.errors import ClosedError, TimeoutError
@@ -46,9 +47,8 @@ class Deadline:
             raise TimeoutError(f"the deadline passed while {doing}; give the call a longer timeout=")
 
 
-class Lock(Protocol):
-    async def __aenter__(self) -> object: ...
-    async def __aexit__(self, *exc: object) -> None: ...
+Lock = AbstractAsyncContextManager[Any, None]
+"""Held by one caller at a time, entered with `async with`."""
 
 
 class Waiter(Protocol[T]):
@@ -117,7 +117,8 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
         result: T = stop.value
         return result
     coroutine.close()
-    raise RuntimeError(f"{coroutine.__qualname__} suspended on {awaited!r}: a blocking driver must not await")
+    name = getattr(coroutine, "__qualname__", repr(coroutine))
+    raise RuntimeError(f"{name} suspended on {awaited!r}: a blocking driver must not await")
 
 
 class _Clocked:
@@ -335,7 +336,7 @@ class ThreadsRuntime(_Clocked):
         return None
 
 
-class _ThreadLock:
+class _ThreadLock(AbstractAsyncContextManager[Any, None]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
