@@ -1,0 +1,1 @@
+"""Scripts of the house: building, publishing, generating. The Makefile calls them."""

@@ -1,0 +1,14 @@
+"""Real servers on free loopback ports with private data folders, stopped by pid.
+
+| module | starts |
+|---|---|
+| `postgres.py` | PostgreSQL, and a streaming replica when its address is asked for |
+| `redis.py` | redis-server or valkey-server |
+| `s3.py` | the Versity S3 gateway |
+| `programs.py` | finds their programs, or installs them where that is possible |
+| `process.py` | start, stop, pause, resume, kill: the same for all |
+| `reaper.py` | ends what is left when the run itself is killed |
+| `fleet.py` | all of them, each started when it is first asked for |
+
+`python -m tests.servers` starts all, prints their addresses as lines for a shell, and waits.
+"""
