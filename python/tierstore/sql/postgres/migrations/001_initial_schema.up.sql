@@ -1,0 +1,156 @@
+-- oldest_code: 1
+--
+-- What the columns mean, for whoever writes queries. (The SQLite twin has the same names; differences are said there.)
+--
+-- row_version    One sequence orders the values of every key. A statement that changes a row sets nextval('row_version') in that
+--                same statement. Before any row of a subject changes, its owner row is changed in the same transaction:
+--                INSERT INTO subjects … ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version'); many in sorted order.
+--                Latest, lists and absence of a subject carry subjects.row_version.
+-- schemas        id: canonical UUIDv7. version_*: semver's three parts. prerelease: '' for a release. build: no part of identity.
+--                prerelease_key: orders pre-releases as semver does, bytewise; a release is \xff.
+--                state: draft, active, deprecated, disabled, archived.
+--                metadata: the caller's mapping with "tags" (a list of strings) and "description" (a string) in it; the column
+--                description is generated from it.
+--                content: a projection for search only, '{}' where the document is large or JSONB cannot hold it.
+--                content_tier says where the exact bytes are: inline (column body), row (blob_chunks), object (the object store).
+--                content_digest: hex SHA-256; content_size: bytes.
+--                search_text: the core's distinct identifiers of the content, lower case.
+--                deleted_at: soft deletion. purged_at: a tombstone: body is NULL, content '{}', search_text '', and prerelease is
+--                NULL so that the version is free for another id (NULLs do not collide in unique_subject_version; the text is
+--                still in prerelease_key). A purged row is always deleted too.
+-- outbox         One row per write: keys[i] changed at versions[i] in transaction xid. delivered_at: L2 and the channel know it.
+-- idempotency    request: digest of what was asked, so that a key used for something else is a conflict; result: what was answered.
+-- blobs          Content outside rows. state: live, or doomed (phase one of the sweep; a write makes it live again).
+-- blob_uploads   The pending rows: one per upload, committed aside, removed by upload_id and never by digest.
+-- blob_chunks    256 KiB pieces of a blob whose tier is row, seq from 0.
+
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
+CREATE SEQUENCE row_version AS bigint;
+
+CREATE TABLE tierstore_meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+INSERT INTO tierstore_meta (key, value) VALUES ('identity', gen_random_uuid()::text), ('outbox_trimmed', '0');
+
+-- COLLATE "C": subjects are ordered by their bytes, as on SQLite, and a prefix search can use the key.
+CREATE TABLE subjects (
+    subject VARCHAR(255) COLLATE "C" PRIMARY KEY,
+    row_version BIGINT NOT NULL
+);
+
+CREATE TABLE schemas (
+    id UUID PRIMARY KEY,
+    subject VARCHAR(255) COLLATE "C" NOT NULL REFERENCES subjects (subject),
+    version_major INTEGER NOT NULL CHECK (version_major >= 0),
+    version_minor INTEGER NOT NULL CHECK (version_minor >= 0),
+    version_patch INTEGER NOT NULL CHECK (version_patch >= 0),
+    prerelease TEXT COLLATE "C",
+    build TEXT NOT NULL DEFAULT '',
+    prerelease_key BYTEA NOT NULL,
+    schema_type VARCHAR(50) NOT NULL,
+    state VARCHAR(20) NOT NULL DEFAULT 'active',
+    content JSONB NOT NULL,
+    metadata JSONB NOT NULL,
+    description TEXT NOT NULL GENERATED ALWAYS AS (coalesce(metadata ->> 'description', '')) STORED,
+    search_text TEXT NOT NULL DEFAULT '',
+    body BYTEA,
+    content_digest TEXT NOT NULL,
+    content_size BIGINT NOT NULL CHECK (content_size >= 0),
+    content_tier VARCHAR(10) NOT NULL,
+    row_version BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    deleted_at TIMESTAMPTZ,
+    purged_at TIMESTAMPTZ,
+    CONSTRAINT unique_subject_version UNIQUE (subject, version_major, version_minor, version_patch, prerelease),
+    CONSTRAINT schemas_state CHECK (state IN ('draft', 'active', 'deprecated', 'disabled', 'archived')),
+    CONSTRAINT schemas_tier CHECK (content_tier IN ('inline', 'row', 'object')),
+    CONSTRAINT schemas_purged CHECK ((purged_at IS NULL) = (prerelease IS NOT NULL)),
+    CONSTRAINT schemas_purged_is_deleted CHECK (purged_at IS NULL OR deleted_at IS NOT NULL),
+    CONSTRAINT schemas_body CHECK ((body IS NOT NULL) = (content_tier = 'inline' AND purged_at IS NULL))
+);
+-- Bodies are often compressed already or read whole: no second compression.
+ALTER TABLE schemas ALTER COLUMN body SET STORAGE EXTERNAL;
+
+CREATE INDEX idx_schemas_subject ON schemas (subject);
+CREATE INDEX idx_schemas_subject_version ON schemas (subject, version_major, version_minor, version_patch);
+
+CREATE TABLE blobs (
+    digest TEXT PRIMARY KEY,
+    size BIGINT NOT NULL CHECK (size >= 0),
+    tier VARCHAR(10) NOT NULL CHECK (tier IN ('row', 'object')),
+    state VARCHAR(10) NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'doomed')),
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+CREATE TABLE blob_chunks (
+    digest TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+    seq INTEGER NOT NULL CHECK (seq >= 0),
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (digest, seq)
+);
+ALTER TABLE blob_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+CREATE TABLE blob_uploads (
+    upload_id UUID PRIMARY KEY,
+    digest TEXT NOT NULL,
+    size BIGINT NOT NULL CHECK (size >= 0),
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+CREATE INDEX idx_blob_uploads_digest ON blob_uploads (digest);
+
+CREATE TABLE outbox (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xid XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    keys TEXT[] NOT NULL,
+    versions BIGINT[] NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    delivered_at TIMESTAMPTZ,
+    CONSTRAINT outbox_pairs CHECK (cardinality(keys) = cardinality(versions))
+);
+CREATE INDEX idx_outbox_xid ON outbox (xid);
+CREATE INDEX idx_outbox_undelivered ON outbox (id) WHERE delivered_at IS NULL;
+
+CREATE TABLE idempotency (
+    key TEXT PRIMARY KEY,
+    request TEXT NOT NULL,
+    result JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+CREATE INDEX idx_idempotency_created ON idempotency (created_at);
+
+-- Every version of a subject that is not deleted, newest first within a subject where the reader orders by the parts descending.
+CREATE VIEW subject_versions AS
+SELECT
+    s.subject,
+    s.version_major,
+    s.version_minor,
+    s.version_patch,
+    s.prerelease,
+    s.build,
+    s.prerelease_key,
+    s.id,
+    s.schema_type,
+    s.state,
+    s.row_version,
+    s.created_at
+FROM schemas AS s
+WHERE s.deleted_at IS NULL;
+
+-- A row never gets an older version than it has: a defect in a query shows as an error, not as a cache that goes backwards.
+CREATE FUNCTION refuse_older_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.row_version <= OLD.row_version THEN
+        RAISE EXCEPTION 'row_version must rise: % after %', NEW.row_version, OLD.row_version
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER schemas_version_rises BEFORE UPDATE ON schemas
+FOR EACH ROW EXECUTE FUNCTION refuse_older_version();
+CREATE TRIGGER subjects_version_rises BEFORE UPDATE ON subjects
+FOR EACH ROW EXECUTE FUNCTION refuse_older_version();

@@ -1,0 +1,11 @@
+DROP MATERIALIZED VIEW popular_schemas;
+DROP TABLE schema_access_log;
+DROP INDEX idx_schemas_search;
+DROP INDEX idx_schemas_content;
+DROP INDEX idx_schemas_metadata;
+DROP INDEX idx_schemas_tags;
+DROP INDEX idx_schemas_purged;
+DROP INDEX idx_schemas_digest;
+DROP INDEX idx_schemas_state;
+DROP INDEX idx_schemas_active;
+DROP INDEX idx_schemas_latest;

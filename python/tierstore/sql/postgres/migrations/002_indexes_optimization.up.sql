@@ -1,0 +1,55 @@
+-- oldest_code: 1
+--
+-- idx_schemas_latest    covers the look-up of the latest version: id, state and row_version come from the index alone.
+-- idx_schemas_active    partial, for searches by type.
+-- idx_schemas_state     counts by state and type without touching the table.
+-- idx_schemas_tags      expression index: metadata -> 'tags' ? 'production' (one on the whole of metadata is not used for that).
+-- idx_schemas_metadata  metadata @> '{…}';  idx_schemas_content  content @> '{…}'
+-- idx_schemas_search    pg_trgm: subject, description or search_text ILIKE '%word%', or %> 'word'. subject has collation "C", so ILIKE
+--                       folds only ASCII there.
+-- schema_access_log     access counts by schema and hour, added to in batches: … ON CONFLICT (schema_id, hour) DO UPDATE SET access_count
+--                       = schema_access_log.access_count + excluded.access_count.
+-- popular_schemas       REFRESH MATERIALIZED VIEW CONCURRENTLY by a job; no write refreshes it.
+
+CREATE INDEX idx_schemas_latest ON schemas
+(subject, version_major DESC, version_minor DESC, version_patch DESC, prerelease_key DESC)
+INCLUDE (id, state, row_version)
+WHERE deleted_at IS NULL;
+
+CREATE INDEX idx_schemas_active ON schemas (schema_type, subject) WHERE deleted_at IS NULL AND state = 'active';
+CREATE INDEX idx_schemas_state ON schemas (state, schema_type) INCLUDE (content_size) WHERE deleted_at IS NULL;
+CREATE INDEX idx_schemas_digest ON schemas (content_digest) WHERE content_tier <> 'inline' AND purged_at IS NULL;
+CREATE INDEX idx_schemas_purged ON schemas (purged_at) WHERE purged_at IS NOT NULL;
+
+CREATE INDEX idx_schemas_tags ON schemas USING gin ((metadata -> 'tags'));
+CREATE INDEX idx_schemas_metadata ON schemas USING gin (metadata jsonb_path_ops);
+CREATE INDEX idx_schemas_content ON schemas USING gin (content jsonb_path_ops);
+CREATE INDEX idx_schemas_search ON schemas
+USING gin (subject gin_trgm_ops, description gin_trgm_ops, search_text gin_trgm_ops)
+WHERE deleted_at IS NULL;
+
+CREATE TABLE schema_access_log (
+    schema_id UUID NOT NULL REFERENCES schemas (id) ON DELETE CASCADE,
+    hour TIMESTAMPTZ NOT NULL,
+    access_count BIGINT NOT NULL CHECK (access_count > 0),
+    last_accessed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (schema_id, hour)
+);
+CREATE INDEX idx_schema_access_log_hour ON schema_access_log (hour);
+
+CREATE MATERIALIZED VIEW popular_schemas AS
+SELECT
+    s.id,
+    s.subject,
+    s.version_major,
+    s.version_minor,
+    s.version_patch,
+    s.prerelease,
+    sum(l.access_count)::bigint AS access_count,
+    max(l.last_accessed_at) AS last_accessed_at
+FROM schemas AS s
+INNER JOIN schema_access_log AS l ON l.schema_id = s.id
+WHERE s.deleted_at IS NULL AND s.state IN ('active', 'deprecated')
+GROUP BY s.id;
+CREATE UNIQUE INDEX idx_popular_schemas_id ON popular_schemas (id);
+CREATE INDEX idx_popular_schemas_count ON popular_schemas (access_count DESC, id);

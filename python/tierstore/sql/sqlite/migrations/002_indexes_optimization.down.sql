@@ -1,0 +1,12 @@
+DROP VIEW popular_schemas;
+DROP TABLE schema_access_log;
+DROP TRIGGER schemas_fts_add;
+DROP TRIGGER schemas_fts_drop;
+DROP TRIGGER schemas_fts_remove;
+DROP TRIGGER schemas_fts_insert;
+DROP TABLE schemas_fts;
+DROP INDEX idx_schemas_purged;
+DROP INDEX idx_schemas_digest;
+DROP INDEX idx_schemas_state;
+DROP INDEX idx_schemas_active;
+DROP INDEX idx_schemas_latest;
