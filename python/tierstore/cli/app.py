@@ -1,0 +1,254 @@
+"""The commands, one function each. They parse and print; what they do is in the modules they call."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from tierstore.cli.output import Output
+from tierstore.config import Config, redacted
+from tierstore.errors import ConfigError, StorageError
+from tierstore.store import Store
+from tierstore.store import open as open_store
+
+FAILED, NOT_CURRENT, MISUSED = 1, 1, 2
+
+
+class Session:
+    """What every command gets: where the store is, and how to print."""
+
+    def __init__(self, path: Path | None, config: Path | None, output: Output) -> None:
+        self._path, self._config = path, config
+        self.out = output
+
+    def config(self) -> Config:
+        """From --path, --config or the environment, in this order."""
+        if self._path is not None:
+            return Config(self._path)
+        if self._config is not None:
+            return Config.from_toml(self._config)
+        try:
+            return Config.from_env()
+        except ConfigError as error:
+            if "path" not in str(error):
+                raise
+            raise ConfigError(
+                "which store? give --path FOLDER, --config FILE, or set TIERSTORE_PATH or DATABASE_URL"
+            ) from error
+
+    def run(self, action: Callable[[Store], Awaitable[None]], **options: Any) -> None:
+        """Open the store, do `action`, close, print; an error becomes one line and exit code 1."""
+
+        async def session() -> None:
+            async with open_store(self.config(), **options) as store:
+                await action(store)
+
+        self.guard(session)
+
+    def guard(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, print what it left, turn a StorageError into a line."""
+        try:
+            asyncio.run(_as_coroutine(work))
+        except StorageError as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
+        self.out.finish()
+
+
+async def _as_coroutine(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """One line on standard error, without secrets, and an exit code."""
+    click.echo(f"tierstore: {redacted(message)}", err=True)
+    sys.exit(code)
+
+
+class Seconds(click.ParamType):
+    """`60s`, `2m` or a plain number of seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        factor = {"s": 1, "m": 60, "h": 3600}.get(value[-1:], 0)
+        try:
+            return float(value[:-1]) * factor if factor else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a duration: write 60s, 2m or 1h", param, ctx)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--path", type=click.Path(path_type=Path), help="An embedded store in this folder (no servers).")
+@click.option("--config", type=click.Path(path_type=Path), help="A TOML file that names the servers.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.version_option(package_name="tierstore")
+@click.pass_context
+def cli(context: click.Context, path: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """A storage layer with no servers, or on PostgreSQL, Redis and S3: the same commands.
+
+    \b
+    Try:   tierstore demo
+    Then:  tierstore --path data import FOLDER
+           tierstore --path data search order
+    Without --path and --config the environment decides (TIERSTORE_PATH, DATABASE_URL, REDIS_URL, S3_BUCKET, …).
+    """
+    context.obj = Session(path, config, Output(as_json=as_json))
+
+
+@cli.command()
+@click.option(
+    "--input",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Import this folder instead of the packages' files.",
+)
+@click.pass_obj
+def demo(session: Session, folder: Path | None) -> None:
+    """Import real .proto files and JSON Schemas, look them up, and show what each tier does."""
+    from tierstore.cli.demo import run_demo
+
+    session.guard(lambda: run_demo(session, folder))
+
+
+@cli.command("import")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--prefix", default="", help="Put this before every subject.")
+@click.option("--tag", "tags", multiple=True, help="Give every schema this tag (repeatable).")
+@click.pass_obj
+def import_(session: Session, folder: Path, prefix: str, tags: tuple[str, ...]) -> None:
+    """Register every .proto, .avsc and .json file of FOLDER as a subject.
+
+    Unchanged files are passed over, changed ones become the next minor version; an interrupted import goes on where it stopped.
+    Refused files are listed with their place, and the exit code is 1 if there are any.
+    """
+    from tierstore.cli.importing import Importer, scan
+
+    async def action(store: Store) -> None:
+        importer = Importer(store, session.out)
+        await importer.run(scan(folder, prefix=prefix, tags=tags))
+        importer.show()
+        if importer.refused:
+            session.out.finish()
+            sys.exit(FAILED)
+
+    session.run(action)
+
+
+@cli.command()
+@click.argument("subject")
+@click.argument("version", required=False)
+@click.option("--content", is_flag=True, help="Print only the content, byte for byte.")
+@click.pass_obj
+def show(session: Session, subject: str, version: str | None, *, content: bool) -> None:
+    """Show SUBJECT's latest version, or VERSION."""
+    from tierstore.cli.views import show_schema
+
+    session.run(lambda store: show_schema(store, session.out, subject, version, content=content))
+
+
+@cli.command()
+@click.argument("text", required=False)
+@click.option("--tag", "tags", multiple=True, help="Only those with this tag (repeatable: all of them).")
+@click.option("--type", "schema_type", help="json, jsonschema, avro or protobuf.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.pass_obj
+def search(session: Session, text: str | None, tags: tuple[str, ...], schema_type: str | None, limit: int) -> None:
+    """Find schemas by words of their subject, description or content; typing errors are forgiven."""
+    from tierstore.cli.views import search_schemas
+
+    session.run(lambda store: search_schemas(store, session.out, text, tags=tags, schema_type=schema_type, limit=limit))
+
+
+@cli.group()
+def migrate() -> None:
+    """Bring the database's tables up to date, take a step back, or look."""
+
+
+@migrate.command("up")
+@click.pass_obj
+def migrate_up(session: Session) -> None:
+    """Apply all migrations that are missing."""
+    from tierstore.cli.migrating import up
+
+    session.guard(lambda: up(session.config(), session.out))
+
+
+@migrate.command("down")
+@click.option("--steps", default=1, show_default=True, type=click.IntRange(1))
+@click.pass_obj
+def migrate_down(session: Session, steps: int) -> None:
+    """Take back the last migration. What its tables held is lost."""
+    from tierstore.cli.migrating import down
+
+    session.guard(lambda: down(session.config(), session.out, steps))
+
+
+@migrate.command("status")
+@click.pass_obj
+def migrate_status(session: Session) -> None:
+    """List the migrations. Exit code 0 if the database is current, else 1."""
+    from tierstore.cli.migrating import status
+
+    current = [True]
+
+    async def work() -> None:
+        current[0] = await status(session.config(), session.out)
+
+    session.guard(work)
+    if not current[0]:
+        sys.exit(NOT_CURRENT)
+
+
+for alias, command in (("run", migrate_up), ("revert", migrate_down), ("info", migrate_status)):
+    migrate.add_command(command, alias)
+
+
+@cli.command()
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(0))
+@click.pass_obj
+def warm(session: Session, limit: int) -> None:
+    """Load the most used schemas into the caches."""
+    from tierstore.cli.views import warm_caches
+
+    session.run(lambda store: warm_caches(store, session.out, limit))
+
+
+@cli.command()
+@click.pass_obj
+def health(session: Session) -> None:
+    """Ask every tier how it is. Exit code 0 if all answer."""
+    from tierstore.cli.views import show_health
+
+    session.run(lambda store: show_health(store, session.out))
+
+
+@cli.command()
+@click.pass_obj
+def stats(session: Session) -> None:
+    """Counts, sizes and hit ratios."""
+    from tierstore.cli.views import show_statistics
+
+    session.run(lambda store: show_statistics(store, session.out))
+
+
+@cli.command("load-test")
+@click.option("--duration", default="10s", show_default=True, type=Seconds())
+@click.option("--concurrency", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@click.option(
+    "--writes", default=5, show_default=True, type=click.IntRange(0, 100), help="Per cent of calls that write."
+)
+@click.pass_obj
+def load_test(session: Session, duration: float, concurrency: int, writes: int) -> None:
+    """Read and write for a while; print rates and latencies by operation. Its own subjects start with `load-test/`."""
+    from tierstore.cli.load import LoadTest
+
+    session.run(lambda store: LoadTest(store, session.out, concurrency, writes / 100).run(duration))

@@ -1,0 +1,86 @@
+"""`tierstore load-test`: callers that read and write for a while, and what they saw."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Awaitable
+
+from tierstore.cli.output import Output
+from tierstore.errors import StorageError
+from tierstore.store import Store
+
+SUBJECTS = 1000
+CONTENT = b'{"type": "object", "properties": {"load": {"type": "integer"}}}'
+SEEDED_AT_ONCE = 100
+
+
+class LoadTest:
+    """`concurrency` callers; each call is a write with probability `writes`. Keys are drawn with a Pareto skew."""
+
+    def __init__(self, store: Store, out: Output, concurrency: int, writes: float) -> None:
+        self._schemas = store.schemas
+        self._out = out
+        self._concurrency = concurrency
+        self._writes = writes
+        self._latencies: defaultdict[str, list[float]] = defaultdict(list)
+        self._errors: defaultdict[str, int] = defaultdict(int)
+
+    async def run(self, duration_s: float) -> None:
+        """Seed, run, print a row an operation."""
+        ids = await self._seed()
+        end = time.perf_counter() + duration_s
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._concurrency):
+                group.create_task(self._caller(random.Random(number), ids, end))
+        self._show(duration_s)
+
+    async def _seed(self) -> list[str]:
+        ids = []
+        for start in range(0, SUBJECTS, SEEDED_AT_ONCE):
+            items = [
+                {"subject": f"load-test/{number}", "version": "1.0.0", "content": CONTENT, "schema_type": "jsonschema"}
+                for number in range(start, start + SEEDED_AT_ONCE)
+            ]
+            ids += [schema.id for schema in await self._schemas.register_many(items)]
+        return ids
+
+    async def _caller(self, chance: random.Random, ids: list[str], end: float) -> None:
+        while time.perf_counter() < end:
+            number = min(int(chance.paretovariate(1.16)) - 1, len(ids) - 1)
+            if chance.random() < self._writes:
+                state = chance.choice(("active", "deprecated"))
+                await self._timed("set_state", self._schemas.set_state(ids[number], state))
+            elif chance.random() < 0.5:
+                await self._timed("get", self._schemas.get(ids[number]))
+            else:
+                await self._timed("get_latest", self._schemas.get_latest(f"load-test/{number}"))
+            await asyncio.sleep(0)  # an L1 hit never suspends: let the other callers run
+
+    async def _timed(self, name: str, call: Awaitable[object]) -> None:
+        started = time.perf_counter()
+        try:
+            await call
+        except StorageError:
+            self._errors[name] += 1
+        self._latencies[name].append(time.perf_counter() - started)
+
+    def _show(self, duration_s: float) -> None:
+        rows = []
+        for name, latencies in sorted(self._latencies.items()):
+            latencies.sort()
+            quantiles = {
+                f"p{share} ms": latencies[min(len(latencies) - 1, len(latencies) * share // 100)] * 1e3
+                for share in (50, 95, 99)
+            }
+            rows.append(
+                {
+                    "operation": name,
+                    "calls/s": round(len(latencies) / duration_s),
+                    **quantiles,
+                    "errors": self._errors[name],
+                }
+            )
+        self._out.table("operations", rows, title=f"{self._concurrency} callers, {duration_s:g} s")
