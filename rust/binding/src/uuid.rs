@@ -1,5 +1,41 @@
-use pyo3::prelude::*;
+use std::time::SystemTime;
 
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use pyo3::exceptions::{PyOSError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use tierstore_core::error::{Error, Kind};
+use tierstore_core::uuid;
+
+use crate::errors::to_py;
+
+/// A new identifier: canonical text of a UUID version 7 (RFC 9562), ordered by time to a quarter of a microsecond.
+///
+/// Its random bytes come from the operating system each time: a forked child must not repeat its parent's.
+#[pyfunction]
+fn uuid7() -> PyResult<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(uuid::uuid7(since_epoch, random))
+}
+
+/// The canonical spelling (lower case, hyphens) of any spelling. InvalidKeyError for what is no UUID.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+fn canonical_uuid(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = value.cast::<PyString>() {
+        let text = text.to_str().map_err(|_| to_py(&Error::new(Kind::InvalidKey, "a UUID holds ASCII only")))?;
+        return uuid::canonical(text).map_err(|error| to_py(&error));
+    }
+    let class = value.py().import("uuid")?.getattr("UUID")?;
+    if !value.is_instance(&class)? {
+        let name = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("an id is a str or a uuid.UUID, not {name}")));
+    }
+    Ok(uuid::canonical_of(value.getattr("int")?.extract()?))
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(uuid7, module)?)?;
+    module.add_function(wrap_pyfunction!(canonical_uuid, module)?)
 }

@@ -1,0 +1,11 @@
+//! What a search hit is, and its score: one function for both database engines (docs/design/score.md).
+
+mod query;
+mod similarity;
+mod tables;
+mod trigram;
+mod unicode;
+
+pub use query::{Query, Scratch};
+pub use similarity::{Similarity, word_similarity};
+pub use trigram::shown as trigrams;
