@@ -5,6 +5,7 @@
 | `postgres.py` | PostgreSQL, and a streaming replica when its address is asked for |
 | `redis.py` | redis-server or valkey-server |
 | `s3.py` | the Versity S3 gateway |
+| `http_proxy.py` | a proxy before one of them that spoils replies |
 | `programs.py` | finds their programs, or installs them where that is possible |
 | `process.py` | start, stop, pause, resume, kill: the same for all |
 | `reaper.py` | ends what is left when the run itself is killed |

@@ -1,0 +1,170 @@
+"""Blobs as files of one folder: written aside, synced, renamed. Several processes may share it.
+
+A file under its digest is complete: rename is atomic, and content and directory are synced before `put` returns. A crash leaves at
+most a file in `incoming/`, which a later open removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from tierstore.backends import BlobInfo
+from tierstore.backends.digests import ALGORITHM, blob_name, digest_of
+from tierstore.errors import NotFoundError, StorageError, UnsupportedError
+from tierstore.runtime import Deadline, Runtime
+
+INCOMING = "incoming"
+ABANDONED_S = 3600
+"""A file in `incoming/` of this age belongs to no put under way: its writer died."""
+
+
+class Folder:
+    """The `Blobs` of the embedded store. StorageError, with the system's reason, where the disk refuses."""
+
+    def __init__(self, runtime: Runtime, path: Path) -> None:
+        self._runtime = runtime
+        self._root = path
+
+    async def open(self, deadline: Deadline) -> None:
+        await self._runtime.call(self._open, deadline=deadline)
+
+    def _open(self) -> None:
+        with _translated(f"open {self._root}"):
+            for part in (INCOMING, ALGORITHM):
+                (self._root / part).mkdir(parents=True, exist_ok=True)
+            self._remove_abandoned()
+
+    def _remove_abandoned(self) -> None:
+        oldest = time.time() - ABANDONED_S
+        for entry in os.scandir(self._root / INCOMING):
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat().st_mtime < oldest:
+                    Path(entry).unlink()
+
+    async def put(self, digest: str, content: bytes, *, deadline: Deadline) -> None:
+        await self._runtime.call(self._put, self._path(digest), content, deadline=deadline)
+
+    def _put(self, path: Path, content: bytes) -> None:
+        with _translated(f"write {path}"):
+            if not _has_size(path, len(content)):
+                self._write(path, content)
+            _sync_folder(path.parent)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True)
+            _sync_folder(path.parent.parent)
+        aside = self._root / INCOMING / secrets.token_hex(16)
+        try:
+            with aside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+    async def get(self, digest: str, *, deadline: Deadline) -> bytes:
+        return await self._runtime.call(self._get, self._path(digest), deadline=deadline)
+
+    def _get(self, path: Path) -> bytes:
+        with _translated(f"read {path}"):
+            return path.read_bytes()
+
+    async def exists(self, digest: str, *, deadline: Deadline) -> bool:
+        return await self._runtime.call(self._exists, self._path(digest), deadline=deadline)
+
+    def _exists(self, path: Path) -> bool:
+        with _translated(f"look for {path}"):
+            try:
+                path.stat()
+            except FileNotFoundError:
+                return False
+            return True
+
+    async def delete(self, digest: str, *, deadline: Deadline) -> None:
+        await self._runtime.call(self._delete, self._path(digest), deadline=deadline)
+
+    def _delete(self, path: Path) -> None:
+        with _translated(f"delete {path}"), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            _sync_folder(path.parent)
+
+    async def list(self, *, deadline: Deadline) -> AsyncIterator[BlobInfo]:
+        for shard in await self._runtime.call(self._shards, deadline=deadline):
+            for info in await self._runtime.call(self._list, shard, deadline=deadline):
+                yield info
+
+    def _shards(self) -> Sequence[Path]:
+        with _translated(f"list {self._root}"):
+            return sorted((self._root / ALGORITHM).iterdir())
+
+    def _list(self, shard: Path) -> Sequence[BlobInfo]:
+        found = []
+        with _translated(f"list {shard}"):
+            for entry in os.scandir(shard):
+                digest = digest_of(f"{ALGORITHM}/{shard.name}/{entry.name}")
+                with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                    if digest is not None:
+                        state = entry.stat()
+                        found.append(BlobInfo(digest, state.st_size, state.st_mtime_ns // 1000))
+        return sorted(found)
+
+    async def presign(self, digest: str, *, verb: Literal["get", "put"], expires_s: int) -> str:
+        raise UnsupportedError(
+            f"blobs in a folder have no URL; the file is {self.place(digest)}, and an object store has URLs (Config(objects=…))",
+            tier="objects",
+        )
+
+    def place(self, digest: str) -> str:
+        return str(self._path(digest))
+
+    async def ping(self, deadline: Deadline) -> str:
+        return await self._runtime.call(self._ping, deadline=deadline)
+
+    def _ping(self) -> str:
+        with _translated(f"look at {self._root}"):
+            return f"folder, {shutil.disk_usage(self._root).free // 2**20} MiB free"
+
+    async def close(self, deadline: Deadline) -> None:
+        return None
+
+    def _path(self, digest: str) -> Path:
+        return self._root / blob_name(digest)
+
+
+def _has_size(path: Path, size: int) -> bool:
+    """Whether the blob is there already, and not cut short by a disk that lied about its syncs."""
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the names in a folder as durable as the files are."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFoundError(f"cannot {doing}: it is not there", tier="objects") from error
+    except OSError as error:
+        advice = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise StorageError(f"cannot {doing}: {error.strerror}{advice}", tier="objects") from error
