@@ -1,0 +1,156 @@
+"""S1-45..51, and S0-51's load: the source document's own table with our figure beside each row. `make bench BENCH=targets`
+
+One process, PostgreSQL, Redis and the S3 server on the same machine with `synchronous_commit` on. Each row runs ROUNDS times, and the
+round with the median rate is shown. p95 is over single calls, waiting included, at the number of callers in the row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import tierstore
+from tests.servers.fleet import Fleet
+from tierstore import CacheConfig, Config, PostgresConfig, RedisConfig
+
+SCHEMAS = 10_000
+CALLERS = 100
+SECONDS = 2.0
+ROUNDS = 5
+BODY = b'{"type": "object", "title": "%s", "properties": {%s}}'
+WORDS = "account address amount balance carrier currency customer delivery discount invoice order payment product refund shipment tax".split()
+
+
+@dataclass(frozen=True)
+class Target:
+    row: str
+    operation: str
+    p95_ms: float
+    rate: int
+
+
+TARGETS = {
+    "l1": Target("S1-45", "Get schema (cached)", 1, 100_000),
+    "l2": Target("S1-46", "Get schema (Redis)", 5, 50_000),
+    "database": Target("S1-47", "Get schema (DB)", 10, 10_000),
+    "register": Target("S1-48", "Register schema", 100, 1_000),
+    "search": Target("S1-49", "Search schemas", 200, 500),
+    "state": Target("S1-50", "Update state", 50, 2_000),
+    "delete": Target("S1-51", "Delete schema", 50, 2_000),
+}
+
+Call = Callable[[int], Awaitable[object]]
+
+
+def body(number: int) -> bytes:
+    """About 1.2 KB of JSON Schema, its words drawn by number."""
+    chance = random.Random(number)
+    names = [f'"{chance.choice(WORDS)}_{chance.choice(WORDS)}_{index}": {{"type": "string"}}' for index in range(24)]
+    return BODY % (chance.choice(WORDS).encode(), ", ".join(names).encode())
+
+
+async def measure(call: Call, callers: int, seconds: float, limit: int | None = None) -> tuple[float, float]:
+    """(calls a second, p95 in milliseconds) of `callers` that call in a loop; at most `limit` calls."""
+    numbers = itertools.count()
+    latencies: list[float] = []
+    clock = time.perf_counter
+    end = clock() + seconds
+
+    async def caller() -> None:
+        while (started := clock()) < end and (number := next(numbers)) < (limit or sys.maxsize):
+            await call(number)
+            latencies.append(clock() - started)
+
+    started = clock()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    elapsed = clock() - started
+    return len(latencies) / elapsed, statistics.quantiles(latencies, n=20)[18] * 1e3
+
+
+async def median(call: Call, callers: int = CALLERS, limit: int | None = None) -> tuple[float, float]:
+    rounds = [await measure(call, callers, SECONDS, limit) for _ in range(ROUNDS)]
+    return sorted(rounds)[ROUNDS // 2]
+
+
+async def seed(store: tierstore.Store, count: int) -> list[str]:
+    """`count` schemas; their ids."""
+    ids: list[str] = []
+    for start in range(0, count, 500):
+        items = [
+            {
+                "subject": f"bench.{WORDS[number % len(WORDS)]}.{number}",
+                "version": "1.0.0",
+                "content": body(number),
+                "schema_type": "jsonschema",
+            }
+            for number in range(start, min(count, start + 500))
+        ]
+        ids += [schema.id for schema in await store.schemas.register_many(items)]
+    return ids
+
+
+async def run(config: Config) -> dict[str, tuple[float, float]]:
+    """The figures by target."""
+    found = {}
+    async with tierstore.open(config) as store:
+        ids = await seed(store, SCHEMAS)
+        schemas = store.schemas
+        hot = ids[:1000]
+        await schemas.get_many(hot)
+        found["l1"] = await median(lambda number: schemas.get(hot[number % 1000]), callers=1)
+        found["search"] = await median(
+            lambda number: schemas.search(f"{WORDS[number % 16]} {WORDS[number % 7]}", limit=20), callers=10
+        )
+        fresh = itertools.count()
+        found["register"] = await median(
+            lambda _: schemas.register(f"new.{next(fresh)}", "1.0.0", body(next(fresh)), schema_type="jsonschema")
+        )
+        flip = itertools.cycle(["deprecated"] * len(ids) + ["active"] * len(ids))
+        found["state"] = await median(lambda number: schemas.set_state(ids[number % len(ids)], next(flip)))
+        doomed = iter(await seed_for_deletion(store))
+        found["delete"] = await median(lambda _: schemas.delete(next(doomed)), limit=SCHEMAS // ROUNDS)
+    cold = CacheConfig(max_entries=1, warm_on_start=False)
+    async with tierstore.open(Config(postgres=config.postgres, redis=config.redis, cache=cold)) as store:
+        await store.schemas.get_many(hot)
+        found["l2"] = await median(lambda number: store.schemas.get(hot[number % 1000]))
+    async with tierstore.open(Config(postgres=config.postgres, cache=cold)) as store:
+        found["database"] = await median(lambda number: store.schemas.get(hot[number % 1000]))
+    return found
+
+
+async def seed_for_deletion(store: tierstore.Store) -> list[str]:
+    ids: list[str] = []
+    for start in range(0, SCHEMAS, 500):
+        items = [{"subject": f"doomed.{start + index}", "version": "1.0.0", "content": b"{}"} for index in range(500)]
+        ids += [schema.id for schema in await store.schemas.register_many(items)]
+    return ids
+
+
+def table(found: dict[str, tuple[float, float]]) -> str:
+    """Markdown, a row a target."""
+    lines = ["| row | operation | target p95 | ours | target rate | ours |", "|---|---|---:|---:|---:|---:|"]
+    for name, target in TARGETS.items():
+        rate, p95 = found[name]
+        lines.append(
+            f"| {target.row} | {target.operation} | < {target.p95_ms:g} ms | {p95:.3f} ms | {target.rate:,}/s | {rate:,.0f}/s |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    fleet = Fleet()
+    try:
+        config = Config(postgres=PostgresConfig(fleet.postgres.create_database()), redis=RedisConfig(fleet.redis.url))
+        print(table(asyncio.run(run(config))))
+    finally:
+        fleet.close()
+
+
+if __name__ == "__main__":
+    main()
