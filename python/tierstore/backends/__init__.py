@@ -108,8 +108,13 @@ class Records(Protocol):
         """Which database this is, its timeline included: changes after a restore or a promotion."""
         ...
 
-    async def script(self, text: str, *, transaction: bool, deadline: Deadline) -> None:
-        """Run the statements of a migration."""
+    async def script(
+        self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None
+    ) -> None:
+        """Run the statements of a migration, and after them the named query `then` in the same transaction.
+
+        Without `transaction` each statement stands alone, as CREATE INDEX CONCURRENTLY must.
+        """
         ...
 
     def exclusive(self, *, deadline: Deadline) -> AbstractAsyncContextManager[None]:

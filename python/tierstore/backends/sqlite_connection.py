@@ -1,0 +1,150 @@
+"""One SQLite connection: its settings, its deadline, and what its errors mean.
+
+Every call here blocks. A statement is stopped at its deadline by SQLite's progress handler, which looks at the clock every
+PROGRESS_STEPS steps of the virtual machine (under a millisecond), in whichever thread the statement runs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tierstore import errors
+from tierstore.backends import Params, Row
+
+PROGRESS_STEPS = 20_000
+CACHED_STATEMENTS = 512
+CACHE_KIB = 16_384
+JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+NEVER = float("inf")
+
+_CODES: dict[int, tuple[type[errors.StorageError], str]] = {
+    sqlite3.SQLITE_BUSY: (errors.TimeoutError, "another process holds the database's write lock"),
+    sqlite3.SQLITE_LOCKED: (errors.TimeoutError, "another statement holds the table"),
+    sqlite3.SQLITE_INTERRUPT: (errors.TimeoutError, "the deadline passed during the statement; give a longer timeout="),
+    sqlite3.SQLITE_CORRUPT: (errors.CorruptError, "the database file is damaged: restore it from a backup"),
+    sqlite3.SQLITE_NOTADB: (errors.CorruptError, "the file is not an SQLite database"),
+    sqlite3.SQLITE_CANTOPEN: (errors.ConnectionError, "the database file cannot be opened"),
+    sqlite3.SQLITE_PERM: (errors.ConnectionError, "the database file may not be used by this user"),
+}
+_TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+
+
+class Connection:
+    """A `sqlite3.Connection` in autocommit mode. One thread at a time may be inside it."""
+
+    def __init__(self, path: Path, *, busy_s: float) -> None:
+        self._ends_at = NEVER
+        self.busy_s = busy_s
+        self.raw = sqlite3.connect(
+            path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+        )
+        self.raw.set_progress_handler(self._is_late, PROGRESS_STEPS)
+
+    def prepare(self, *, writes: bool) -> None:
+        """Settings of this connection; the journal mode is the file's and stays."""
+        if writes:
+            self.raw.execute("PRAGMA journal_mode = WAL")
+            self.raw.execute("PRAGMA synchronous = FULL")
+            self.raw.execute("PRAGMA foreign_keys = ON")
+            self.raw.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT_BYTES}")
+        else:
+            self.raw.execute("PRAGMA query_only = ON")
+        self.raw.execute("PRAGMA temp_store = MEMORY")
+        self.raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+    def _is_late(self) -> int:
+        return time.monotonic() > self._ends_at
+
+    def interrupt(self) -> None:
+        """Stop the statement that is under way, from any thread."""
+        self._ends_at = 0.0
+
+    def wait_for_others(self, seconds: float) -> None:
+        """How long the next statements may wait for another process's lock."""
+        self.raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def fetch(self, sql: str, params: Params, ends_at: float) -> list[Row]:
+        return self.run(sql, params, ends_at)[0]
+
+    def run(self, sql: str, params: Params, ends_at: float) -> tuple[list[Row], int]:
+        """The rows, and how many rows were changed."""
+        self._ends_at = ends_at
+        try:
+            cursor = self.raw.execute(sql, _plain(params))
+            return cursor.fetchall(), cursor.rowcount
+        finally:
+            self._ends_at = NEVER
+
+    def run_many(self, sql: str, many: Sequence[Params], ends_at: float) -> None:
+        self._ends_at = ends_at
+        try:
+            self.raw.executemany(sql, [_plain(params) for params in many])
+        finally:
+            self._ends_at = NEVER
+
+    def run_script(self, text: str, ends_at: float) -> None:
+        self._ends_at = ends_at
+        try:
+            self.raw.executescript(text)
+        finally:
+            self._ends_at = NEVER
+
+    def command(self, sql: str) -> None:
+        """A statement that must not be stopped half way: it begins or ends a transaction."""
+        self._ends_at = NEVER
+        self.raw.execute(sql)
+
+    def roll_back(self) -> None:
+        """Leave the transaction, if an error has not ended it already."""
+        if self.raw.in_transaction:
+            self.command("ROLLBACK")
+
+    def close(self) -> None:
+        self.raw.close()
+
+
+def _plain(params: Params) -> Mapping[str, Any]:
+    """Lists become JSON text, which the queries read with json_each."""
+    for value in params.values():
+        if isinstance(value, (list, tuple)):
+            break
+    else:
+        return params
+    return {
+        name: orjson.dumps(value).decode() if isinstance(value, (list, tuple)) else value
+        for name, value in params.items()
+    }
+
+
+REFUSALS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
+"""What `Connection` raises for a statement: SQLite's own errors, and values that it cannot hold."""
+
+
+def is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.Error) and _code(error) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def is_io(error: BaseException) -> bool:
+    """Whether writing itself failed, so that it is not known what reached the disk."""
+    return isinstance(error, sqlite3.Error) and _code(error) & 0xFF == sqlite3.SQLITE_IOERR
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0)
+
+
+def translate(error: BaseException, query: str) -> BaseException:
+    """SQLite's error as one of `tierstore.errors`, chosen by its code; any other is returned as it is."""
+    if not isinstance(error, REFUSALS):
+        return error
+    code = _code(error) if isinstance(error, sqlite3.Error) else 0
+    if code in _TAKEN:
+        return errors.ConflictError(f"{query}: such a row is there already ({error})", tier="database")
+    kind, meaning = _CODES.get(code & 0xFF, (errors.QueryError, "SQLite refused the statement"))
+    return kind(f"{query}: {meaning} ({error})", tier="database")

@@ -1,0 +1,34 @@
+-- What the protocol of the tiers asks of the engine itself.
+
+-- name: fence
+SELECT pg_current_xact_id()::text::bigint;
+
+-- name: position
+SELECT pg_current_wal_insert_lsn()::text;
+
+-- name: replayed
+SELECT coalesce(pg_last_wal_replay_lsn() >= %(position)s::pg_lsn, false);
+
+-- name: identity
+SELECT concat_ws(
+    '-',
+    (SELECT c.system_identifier FROM pg_control_system() AS c),
+    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+    (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()),
+    (SELECT m.value FROM tierstore_meta AS m WHERE m.key = 'identity')
+);
+
+-- name: server
+SELECT current_setting('server_version');
+
+-- name: try_exclusive
+SELECT pg_try_advisory_lock(hashtext('tierstore migrations'), hashtext(current_schema()));
+
+-- name: recall
+SELECT request, result::text FROM idempotency WHERE key = %(key)s;
+
+-- name: remember
+INSERT INTO idempotency (key, request, result) VALUES (%(key)s, %(request)s, %(result)s::jsonb);
+
+-- name: forget
+DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => %(keep_s)s);

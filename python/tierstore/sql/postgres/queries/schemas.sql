@@ -1,0 +1,140 @@
+-- Reads of schemas. Each column list is the one that stores/schemas/rows.py takes apart: seventeen columns of SchemaInfo, then the body.
+-- A fenced read begins with the snapshot's xmin and xmax; its LEFT JOIN keeps them when nothing is found.
+
+-- name: get_many
+SELECT
+    pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    CASE WHEN s.deleted_at IS NULL THEN s.body END
+FROM (SELECT pg_current_snapshot() AS snapshot) AS f
+LEFT JOIN schemas AS s ON s.id = ANY(%(ids)s::uuid[])
+
+-- name: get_versions
+-- One row a key, in any order: its number from 1, the owner's row_version (NULL: no such subject), and the schema.
+SELECT
+    pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
+    k.number, o.row_version,
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body
+FROM (SELECT pg_current_snapshot() AS snapshot) AS f
+CROSS JOIN unnest(
+    %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[]
+) WITH ORDINALITY AS k (subject, major, minor, patch, prerelease, number)
+LEFT JOIN subjects AS o ON o.subject = k.subject
+LEFT JOIN schemas AS s ON
+    s.subject = k.subject AND s.version_major = k.major AND s.version_minor = k.minor AND s.version_patch = k.patch
+    AND s.prerelease = k.prerelease AND s.deleted_at IS NULL
+
+-- name: get_latest
+-- As get_versions, a key being a subject. The look-up itself needs idx_schemas_latest alone. A pre-release is the latest only if it was
+-- asked for, or if the subject has no release.
+SELECT
+    pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
+    k.number, o.row_version,
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body
+FROM (SELECT pg_current_snapshot() AS snapshot) AS f
+CROSS JOIN unnest(%(subjects)s::text[]) WITH ORDINALITY AS k (subject, number)
+LEFT JOIN subjects AS o ON o.subject = k.subject
+LEFT JOIN LATERAL (
+    SELECT r.id FROM schemas AS r
+    WHERE
+        r.subject = k.subject AND r.deleted_at IS NULL AND r.state = ANY(%(states)s::text[])
+        AND (%(prerelease)s OR r.prerelease_key = '\xff'::bytea)
+    ORDER BY r.version_major DESC, r.version_minor DESC, r.version_patch DESC, r.prerelease_key DESC
+    LIMIT 1
+) AS r ON TRUE
+LEFT JOIN LATERAL (
+    SELECT p.id FROM schemas AS p
+    WHERE p.subject = k.subject AND p.deleted_at IS NULL AND p.state = ANY(%(states)s::text[]) AND r.id IS NULL
+    ORDER BY p.version_major DESC, p.version_minor DESC, p.version_patch DESC, p.prerelease_key DESC
+    LIMIT 1
+) AS p ON TRUE
+LEFT JOIN schemas AS s ON s.id = coalesce(r.id, p.id)
+
+-- name: infos
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint
+FROM schemas AS s
+WHERE s.id = ANY(%(ids)s::uuid[]) AND s.deleted_at IS NULL
+
+-- name: list
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.prerelease_key
+FROM schemas AS s
+WHERE
+    s.subject = %(subject)s AND s.deleted_at IS NULL
+    AND (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+    < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+ORDER BY s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+LIMIT %(limit)s
+
+-- name: list_deleted
+-- As list, the soft-deleted ones among them; tombstones are not.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.prerelease_key
+FROM schemas AS s
+WHERE
+    s.subject = %(subject)s AND s.purged_at IS NULL
+    AND (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+    < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+ORDER BY s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+LIMIT %(limit)s
+
+-- name: subjects
+SELECT o.subject
+FROM subjects AS o
+WHERE
+    o.subject >= %(prefix)s AND o.subject < %(end)s AND o.subject > %(after)s
+    AND EXISTS (SELECT 1 FROM schemas AS s WHERE s.subject = o.subject AND s.deleted_at IS NULL)
+ORDER BY o.subject
+LIMIT %(limit)s
+
+-- name: counts
+SELECT s.state, s.schema_type, count(*), coalesce(sum(s.content_size), 0)::bigint
+FROM schemas AS s
+WHERE s.deleted_at IS NULL
+GROUP BY s.state, s.schema_type
+
+-- name: count_subjects
+SELECT count(DISTINCT s.subject) FROM schemas AS s WHERE s.deleted_at IS NULL
+
+-- name: popular
+SELECT p.id::text, p.access_count FROM popular_schemas AS p ORDER BY p.access_count DESC, p.id LIMIT %(limit)s
+
+-- name: export
+-- Every schema that is not deleted, in the order of its id.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body
+FROM schemas AS s
+WHERE s.id > %(after)s::uuid AND s.deleted_at IS NULL
+ORDER BY s.id
+LIMIT %(limit)s

@@ -1,0 +1,203 @@
+-- Writes of schemas. Each changes the owner row first and the schema after it, in one statement: what the second part does waits for the
+-- lock of the first, so that row_version rises in the order of the commits. An update that waited checks its conditions anew.
+
+-- name: register_many
+-- What another transaction or an earlier item holds already is passed over: the caller looks at the ids that came back. `owners` is
+-- sorted, and locks are taken in that order.
+WITH owner AS (
+    INSERT INTO subjects (subject, row_version)
+    SELECT t.subject, nextval('row_version') FROM unnest(%(owners)s::text[]) AS t (subject)
+    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version')
+    RETURNING subject, row_version
+)
+INSERT INTO schemas (
+    id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
+    metadata, search_text, body, content_digest, content_size, content_tier, row_version, created_at, updated_at
+)
+SELECT
+    i.id, i.subject, i.major, i.minor, i.patch, i.prerelease, i.build, i.prerelease_key, i.schema_type, i.state, i.content, i.metadata,
+    i.search_text, i.body, i.digest, i.size, i.tier, nextval('row_version'), clock_timestamp(), clock_timestamp()
+FROM unnest(
+    %(ids)s::uuid[], %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[],
+    %(builds)s::text[], %(prerelease_keys)s::bytea[], %(schema_types)s::text[], %(states)s::text[], %(contents)s::jsonb[],
+    %(metadatas)s::jsonb[], %(search_texts)s::text[], %(bodies)s::bytea[], %(digests)s::text[], %(sizes)s::bigint[], %(tiers)s::text[]
+) AS i (
+    id, subject, major, minor, patch, prerelease, build, prerelease_key, schema_type, state, content, metadata, search_text, body,
+    digest, size, tier
+)
+INNER JOIN owner ON owner.subject = i.subject
+ON CONFLICT DO NOTHING
+RETURNING
+    id::text, row_version, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (SELECT owner.row_version FROM owner WHERE owner.subject = schemas.subject)
+
+-- name: register
+WITH owner AS (
+    INSERT INTO subjects (subject, row_version) VALUES (%(subject)s, nextval('row_version'))
+    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version')
+    RETURNING subject, row_version
+)
+INSERT INTO schemas (
+    id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
+    metadata, search_text, body, content_digest, content_size, content_tier, row_version, created_at, updated_at
+)
+SELECT
+    %(id)s::uuid, owner.subject, %(major)s, %(minor)s, %(patch)s, %(prerelease)s, %(build)s, %(prerelease_key)s, %(schema_type)s,
+    %(state)s, %(content)s::jsonb, %(metadata)s::jsonb, %(search_text)s, %(body)s, %(digest)s, %(size)s, %(tier)s,
+    nextval('row_version'), clock_timestamp(), clock_timestamp()
+FROM owner
+ON CONFLICT DO NOTHING
+RETURNING
+    id::text, row_version, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (SELECT owner.row_version FROM owner WHERE owner.subject = schemas.subject)
+
+-- name: find_versions
+-- What stands in the way of a registration, deleted ones too. Answers the owner's row_version last.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body, o.row_version
+FROM unnest(
+    %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[]
+) AS k (subject, major, minor, patch, prerelease)
+INNER JOIN schemas AS s ON
+    s.subject = k.subject AND s.version_major = k.major AND s.version_minor = k.minor AND s.version_patch = k.patch
+    AND s.prerelease = k.prerelease
+INNER JOIN subjects AS o ON o.subject = s.subject
+
+-- name: find
+-- One schema as it stands, whatever its state; tombstones too.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.purged_at IS NOT NULL
+FROM schemas AS s
+WHERE s.id = %(id)s::uuid
+
+-- name: set_state
+WITH owner AS (
+    UPDATE subjects SET row_version = nextval('row_version')
+    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
+    RETURNING subject, row_version
+)
+UPDATE schemas AS s
+SET
+    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    state = %(state)s
+FROM owner
+WHERE
+    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NULL AND s.state = ANY(%(origins)s::text[])
+    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
+RETURNING
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body, owner.row_version
+
+-- name: set_state_with_reason
+WITH owner AS (
+    UPDATE subjects SET row_version = nextval('row_version')
+    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
+    RETURNING subject, row_version
+)
+UPDATE schemas AS s
+SET
+    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    state = %(state)s, metadata = s.metadata || jsonb_build_object('state_reason', %(reason)s::text)
+FROM owner
+WHERE
+    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NULL AND s.state = ANY(%(origins)s::text[])
+    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
+RETURNING
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body, owner.row_version
+
+-- name: delete
+WITH owner AS (
+    UPDATE subjects SET row_version = nextval('row_version')
+    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
+    RETURNING subject, row_version
+)
+UPDATE schemas AS s
+SET
+    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    deleted_at = clock_timestamp()
+FROM owner
+WHERE
+    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NULL
+    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
+RETURNING
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body, owner.row_version
+
+-- name: restore
+WITH owner AS (
+    UPDATE subjects SET row_version = nextval('row_version')
+    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
+    RETURNING subject, row_version
+)
+UPDATE schemas AS s
+SET
+    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    deleted_at = NULL
+FROM owner
+WHERE
+    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NOT NULL AND s.purged_at IS NULL
+    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
+RETURNING
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body, owner.row_version
+
+-- name: purge
+-- Leaves a tombstone: the id stays taken, the version is free.
+WITH owner AS (
+    UPDATE subjects SET row_version = nextval('row_version')
+    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
+    RETURNING subject, row_version
+)
+UPDATE schemas AS s
+SET
+    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    deleted_at = coalesce(s.deleted_at, clock_timestamp()), purged_at = clock_timestamp(), prerelease = NULL, body = NULL, content = '{}', metadata = '{}', search_text = ''
+FROM owner
+WHERE
+    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.purged_at IS NULL
+    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
+RETURNING
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
+    s.body, owner.row_version
+
+-- name: log_access
+-- In the order of the ids, so that two processes cannot wait for each other.
+INSERT INTO schema_access_log (schema_id, hour, access_count, last_accessed_at)
+SELECT s.id, date_trunc('hour', now()), t.number, now()
+FROM unnest(%(ids)s::uuid[], %(counts)s::bigint[]) AS t (id, number)
+INNER JOIN schemas AS s ON s.id = t.id
+ORDER BY s.id
+ON CONFLICT (schema_id, hour) DO UPDATE
+SET
+    access_count = schema_access_log.access_count + excluded.access_count,
+    last_accessed_at = excluded.last_accessed_at
+
+-- name: trim_access_log
+DELETE FROM schema_access_log WHERE hour < now() - make_interval(days => %(days)s)
+
+-- name: refresh_popular
+REFRESH MATERIALIZED VIEW CONCURRENTLY popular_schemas

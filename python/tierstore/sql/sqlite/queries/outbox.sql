@@ -1,0 +1,39 @@
+-- The outbox: one row per write, in its transaction. ids are given in commit order, without gaps (AUTOINCREMENT, one writer).
+
+-- name: append
+INSERT INTO outbox (keys, versions, created_at)
+VALUES (:keys, :versions, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER))
+RETURNING id;
+
+-- name: claim_relay
+SELECT 1;
+
+-- name: undelivered
+SELECT id, keys, versions, 0 AS xid FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT :limit;
+
+-- name: mark_delivered
+UPDATE outbox SET delivered_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+WHERE id IN (SELECT value FROM json_each(:ids)) AND delivered_at IS NULL;
+
+-- name: trim
+DELETE FROM outbox
+WHERE
+    delivered_at IS NOT NULL
+    AND created_at < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - CAST(:keep_s * 1000000 AS INTEGER);
+
+-- name: backlog
+SELECT
+    count(*),
+    coalesce(CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - min(created_at), 0)
+FROM outbox
+WHERE delivered_at IS NULL;
+
+-- name: poll
+SELECT
+    coalesce((SELECT s.seq FROM sqlite_sequence AS s WHERE s.name = 'outbox'), 0) AS last_id,
+    o.id,
+    o.keys,
+    o.versions
+FROM (SELECT 1) AS one
+LEFT JOIN outbox AS o ON o.id > :since
+ORDER BY o.id;

@@ -1,0 +1,27 @@
+-- What the protocol of the tiers asks of the engine itself.
+
+-- name: next_version
+UPDATE row_version SET value = value + 1 WHERE only_row = 1;
+
+-- name: fence
+SELECT value FROM row_version;
+
+-- name: position
+SELECT value FROM row_version;
+
+-- name: identity
+SELECT value FROM tierstore_meta WHERE key = 'identity';
+
+-- name: server
+SELECT sqlite_version();
+
+-- name: recall
+SELECT request, result FROM idempotency WHERE key = :key;
+
+-- name: remember
+INSERT INTO idempotency (key, request, result, created_at)
+VALUES (:key, :request, :result, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER));
+
+-- name: forget
+DELETE FROM idempotency
+WHERE created_at < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - CAST(:keep_s * 1000000 AS INTEGER);

@@ -1,0 +1,150 @@
+-- Writes of schemas. The caller changes the owner rows first (touch_subjects), in the same transaction; there is one writer, and all
+-- rows of a transaction have the row_version that it began with.
+
+-- name: touch_subjects
+INSERT INTO subjects (subject, row_version)
+SELECT t.value, (SELECT value FROM row_version) FROM json_each(:owners) AS t
+WHERE TRUE
+ON CONFLICT (subject) DO UPDATE SET row_version = excluded.row_version
+
+-- name: touch_owner
+UPDATE subjects SET row_version = (SELECT value FROM row_version)
+WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = :id)
+
+-- name: register
+-- What is there already is passed over: the caller looks whether the id came back.
+INSERT INTO schemas (
+    id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
+    metadata, search_text, body, content_digest, content_size, content_tier, row_version, created_at, updated_at
+)
+VALUES (
+    :id, :subject, :major, :minor, :patch, :prerelease, :build, :prerelease_key, :schema_type, :state, :content, :metadata,
+    :search_text, :body, :digest, :size, :tier, (SELECT value FROM row_version),
+    CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+)
+ON CONFLICT DO NOTHING
+RETURNING id, row_version, created_at, row_version
+
+-- name: find_versions
+-- What stands in the way of a registration, deleted ones too. Answers the owner's row_version last.
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.deleted_at,
+    s.body, o.row_version
+FROM json_each(:subjects) AS k
+INNER JOIN schemas AS s ON
+    s.subject = k.value
+    AND s.version_major = json_extract(:majors, '$[' || k.key || ']')
+    AND s.version_minor = json_extract(:minors, '$[' || k.key || ']')
+    AND s.version_patch = json_extract(:patches, '$[' || k.key || ']')
+    AND s.prerelease = json_extract(:prereleases, '$[' || k.key || ']')
+INNER JOIN subjects AS o ON o.subject = s.subject
+
+-- name: find
+-- One schema as it stands, whatever its state; tombstones too.
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
+    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.deleted_at,
+    s.purged_at IS NOT NULL
+FROM schemas AS s
+WHERE s.id = :id
+
+-- name: set_state
+UPDATE schemas AS s
+SET
+    row_version = (SELECT value FROM row_version),
+    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    state = :state
+WHERE
+    s.id = :id AND s.deleted_at IS NULL AND s.state IN (SELECT j.value FROM json_each(:origins) AS j)
+    AND (:expected IS NULL OR s.row_version = :expected)
+RETURNING
+    id, subject, version_major, version_minor, version_patch,
+    prerelease, build, schema_type, state, metadata, content_digest,
+    content_size, content_tier, row_version, created_at, updated_at,
+    deleted_at,
+    body, (SELECT value FROM row_version)
+
+-- name: set_state_with_reason
+UPDATE schemas AS s
+SET
+    row_version = (SELECT value FROM row_version),
+    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    state = :state, metadata = json_set(metadata, '$.state_reason', :reason)
+WHERE
+    s.id = :id AND s.deleted_at IS NULL AND s.state IN (SELECT j.value FROM json_each(:origins) AS j)
+    AND (:expected IS NULL OR s.row_version = :expected)
+RETURNING
+    id, subject, version_major, version_minor, version_patch,
+    prerelease, build, schema_type, state, metadata, content_digest,
+    content_size, content_tier, row_version, created_at, updated_at,
+    deleted_at,
+    body, (SELECT value FROM row_version)
+
+-- name: delete
+UPDATE schemas AS s
+SET
+    row_version = (SELECT value FROM row_version),
+    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    deleted_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+WHERE
+    s.id = :id AND s.deleted_at IS NULL
+    AND (:expected IS NULL OR s.row_version = :expected)
+RETURNING
+    id, subject, version_major, version_minor, version_patch,
+    prerelease, build, schema_type, state, metadata, content_digest,
+    content_size, content_tier, row_version, created_at, updated_at,
+    deleted_at,
+    body, (SELECT value FROM row_version)
+
+-- name: restore
+UPDATE schemas AS s
+SET
+    row_version = (SELECT value FROM row_version),
+    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    deleted_at = NULL
+WHERE
+    s.id = :id AND s.deleted_at IS NOT NULL AND s.purged_at IS NULL
+    AND (:expected IS NULL OR s.row_version = :expected)
+RETURNING
+    id, subject, version_major, version_minor, version_patch,
+    prerelease, build, schema_type, state, metadata, content_digest,
+    content_size, content_tier, row_version, created_at, updated_at,
+    deleted_at,
+    body, (SELECT value FROM row_version)
+
+-- name: purge
+-- Leaves a tombstone: the id stays taken, the version is free.
+UPDATE schemas AS s
+SET
+    row_version = (SELECT value FROM row_version),
+    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    deleted_at = coalesce(deleted_at, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)),
+    purged_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    prerelease = NULL, body = NULL, content = '{}', metadata = '{}', search_text = ''
+WHERE
+    s.id = :id AND s.purged_at IS NULL
+    AND (:expected IS NULL OR s.row_version = :expected)
+RETURNING
+    id, subject, version_major, version_minor, version_patch,
+    prerelease, build, schema_type, state, metadata, content_digest,
+    content_size, content_tier, row_version, created_at, updated_at,
+    deleted_at,
+    body, (SELECT value FROM row_version)
+
+-- name: log_access
+INSERT INTO schema_access_log (schema_id, hour, access_count, last_accessed_at)
+SELECT s.id, now.us / 3600000000 * 3600000000, json_extract(:counts, '$[' || t.key || ']'), now.us
+FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) AS us) AS now
+CROSS JOIN json_each(:ids) AS t
+INNER JOIN schemas AS s ON s.id = t.value
+WHERE TRUE
+ON CONFLICT (schema_id, hour) DO UPDATE
+SET access_count = access_count + excluded.access_count, last_accessed_at = excluded.last_accessed_at
+
+-- name: trim_access_log
+DELETE FROM schema_access_log
+WHERE hour < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - :days * 86400000000
