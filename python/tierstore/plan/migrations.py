@@ -69,11 +69,16 @@ class Applied(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line of the status. `newer`: applied by newer code, unknown to this one."""
+    """One line of the status. `newer`: applied by newer code, unknown to this one. `applied_at` as in `Applied`."""
 
-    label: str
+    name: str
     state: Literal["applied", "pending", "changed", "newer"]
     applied_at: int | None
+
+    @property
+    def applied(self) -> bool:
+        """Whether nothing is left to do about it."""
+        return self.state in ("applied", "newer")
 
 
 def parse(files: Iterable[File]) -> tuple[Migration, ...]:

@@ -1,0 +1,215 @@
+"""`tierstore.open` and the store it gives: five stores over one set of tiers. (One of them is built: schemas.)"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from tierstore.assembly import Parts, assemble, open_records
+from tierstore.config import Config
+from tierstore.errors import ConfigError, StorageError
+from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
+from tierstore.stores.schemas import SchemaStatistics, SchemaStore, SchemaTransaction
+from tierstore.telemetry import OFF, Telemetry
+from tierstore.tiers.migrate import Migrator
+
+
+@dataclass(frozen=True, slots=True)
+class TierHealth:
+    """One tier's answer: whether it answered, in how many milliseconds, and what it said."""
+
+    ok: bool
+    latency_ms: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`tiers` by name: "database", "l2", "objects", "channel" (those that are configured). `warnings` are for people."""
+
+    tiers: Mapping[str, TierHealth]
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tier answered."""
+        return all(tier.ok for tier in self.tiers.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counts of each store, counters of each tier, use of the pool."""
+
+    schemas: SchemaStatistics
+    tiers: Mapping[str, Any]
+    pool: Mapping[str, int]
+
+
+class Transaction:
+    """Several stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
+
+    def __init__(self, schemas: SchemaTransaction) -> None:
+        self.schemas = schemas
+
+    async def commit(self) -> None:
+        """Commit now; the block may end afterwards but not write again."""
+        await self.schemas.commit()
+
+    async def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+        await self.schemas.rollback()
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Undo only the block's own changes when it raises."""
+        return self.schemas.savepoint()
+
+
+class Store:
+    """An open store. It belongs to the event loop that opened it; `close` it, or use it as a context manager."""
+
+    def __init__(self, config: Config, parts: Parts, telemetry: Telemetry) -> None:
+        self._config = config
+        self._parts = parts
+        self._telemetry = telemetry
+        self._closed = False
+        self.schemas: SchemaStore = parts.schemas
+        self._unwatch = telemetry.watch(parts.totals)
+
+    @classmethod
+    async def opened(cls, config: Config, runtime: Runtime, telemetry: Telemetry) -> Store:
+        """Connect every configured tier, apply migrations as `config.migrate` says, start the background jobs, warm the caches."""
+        parts = await assemble(config, runtime, telemetry)
+        store = cls(config, parts, telemetry)
+        if config.cache.warm_on_start and config.cache.warm_size:
+            await store.warm(limit=config.cache.warm_size)
+        return store
+
+    def __repr__(self) -> str:
+        return f"<tierstore.Store {self._parts.name}{' closed' if self._closed else ''}>"
+
+    @property
+    def settings(self) -> tuple[Config, Telemetry]:
+        """What it was opened with."""
+        return self._config, self._telemetry
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Flush, stop the jobs, close every connection, within `deadlines.close`. Closing twice is no error."""
+        if self._closed:
+            return
+        self._closed = True
+        self._unwatch()
+        await self._parts.close(self._deadline(None, self._config.deadlines.close))
+
+    async def health(self, *, timeout: float | None = None) -> Health:
+        """Ask every tier. Never raises: a tier that fails says so in its `detail`."""
+        deadline = self._deadline(timeout, self._config.deadlines.read)
+        tiers = {}
+        for name, ping in self._parts.pings().items():
+            started = self._parts.runtime.monotonic()
+            try:
+                ok, detail = True, await ping(deadline.within(self._config.deadlines.read))
+            except StorageError as error:
+                ok, detail = False, str(error)
+            tiers[name] = TierHealth(ok, (self._parts.runtime.monotonic() - started) * 1e3, detail)
+        return Health(tiers, await self._parts.warnings(deadline))
+
+    async def statistics(self, *, timeout: float | None = None) -> Statistics:
+        """Counts of each store, hit ratios of each tier, connections in use."""
+        schemas = await self.schemas.statistics(timeout=timeout)
+        return Statistics(schemas, self._parts.tier_statistics(), self._parts.records.pool()._asdict())
+
+    def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Transaction]:
+        """`async with store.transaction() as tx: await tx.schemas.register(...)`. Commits when the block ends, unless it raised."""
+        return self._transaction(timeout)
+
+    @asynccontextmanager
+    async def _transaction(self, timeout: float | None) -> AsyncIterator[Transaction]:
+        async with self.schemas.transaction(timeout=timeout) as schemas:
+            yield Transaction(schemas)
+
+    def session(self) -> AbstractAsyncContextManager[None]:
+        """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each task is its own."""
+        return self._parts.engine.session()
+
+    def token(self) -> str | None:
+        """Where this session's last write stands: hand it to another process, which reads with `not_before=`."""
+        return self._parts.engine.token()
+
+    async def migrate(self, *, timeout: float | None = None) -> list[str]:
+        """Apply the migrations that are missing; answers their names."""
+        deadline = self._deadline(timeout, self._config.deadlines.bulk)
+        return await Migrator(self._parts.records, budget=lambda: deadline).up()
+
+    async def warm(self, *, limit: int = 100, timeout: float | None = None) -> int:
+        """Load the most used schemas into the caches; answers how many."""
+        return await self.schemas.warm(limit, timeout=self._config.deadlines.bulk if timeout is None else timeout)
+
+    def _deadline(self, timeout: float | None, default: float) -> Deadline:
+        return self._parts.runtime.deadline(default if timeout is None else timeout)
+
+
+class Opening:
+    """What `open` answers: await it for a store to close yourself, or enter it with `async with`."""
+
+    def __init__(self, config: Config, telemetry: Telemetry) -> None:
+        self._config = config
+        self._telemetry = telemetry
+        self._store: Store | None = None
+
+    def __await__(self) -> Generator[Any, None, Store]:
+        return self._open().__await__()
+
+    async def _open(self) -> Store:
+        return await Store.opened(self._config, AsyncioRuntime(), self._telemetry)
+
+    async def __aenter__(self) -> Store:
+        self._store = await self._open()
+        return self._store
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._store is not None:
+            await self._store.close()
+
+
+def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Opening:
+    """Open a store: a folder's path (embedded) or a Config; without either, by the environment.
+
+    async with tierstore.open("data/") as store: ...
+    store = await tierstore.open(Config(...))
+
+    Raises ConfigError for a wrong setting, ConnectionError where a server cannot be reached.
+    """
+    return Opening(as_config(config), telemetry)
+
+
+def as_config(config: Config | str | os.PathLike[str] | None) -> Config:
+    """The Config that `open`'s argument means."""
+    if config is None:
+        return Config.from_env()
+    if isinstance(config, Config):
+        return config
+    if isinstance(config, (str, os.PathLike)) and os.fspath(config):
+        return Config(os.fspath(config))
+    raise ConfigError(f"open({config!r}): expected a folder's path or a Config")
+
+
+@asynccontextmanager
+async def migrator(config: Config) -> AsyncIterator[Migrator]:
+    """The migrations of a database, without opening a store over it."""
+    runtime = AsyncioRuntime()
+    records = await open_records(config, runtime)
+    try:
+        yield Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
+    finally:
+        await records.close(runtime.deadline(config.deadlines.close))
+        await runtime.close()
