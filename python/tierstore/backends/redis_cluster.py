@@ -1,0 +1,185 @@
+"""Redis Cluster: 16,384 slots on several nodes, each asked in one round trip for the keys that it has.
+
+The map of slots is read from any node, and again when a node answers MOVED or cannot be reached. A command that was answered MOVED,
+ASK or TRYAGAIN was not executed, so that it may be sent again.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache
+from typing import Any
+
+from tierstore.backends.redis_commands import Command, Plain
+from tierstore.backends.redis_errors import typed
+from tierstore.backends.redis_link import Link, open_link
+from tierstore.backends.redis_node import Node
+from tierstore.backends.redis_route import Settings, account_of
+from tierstore.backends.redis_wire import ReplyError, settings_of
+from tierstore.errors import ConfigError, ConnectionError, StorageError
+from tierstore.runtime import Deadline, Runtime
+
+CLUSTER_SLOTS = 16_384
+ROUNDS = 4
+PAUSE_S = 0.005
+Address = tuple[str, int]
+ASKING = Plain("", ("ASKING",))
+
+
+@lru_cache(65_536)
+def _slot_of_tag(tag: str) -> int:
+    return binascii.crc_hqx(tag.encode(), 0) % CLUSTER_SLOTS
+
+
+def cluster_slot(key: str) -> int:
+    """Where Redis Cluster keeps a key: CRC16 (XMODEM) of what stands in its first braces, else of all of it."""
+    start = key.find("{") + 1
+    end = key.find("}", start) if start else -1
+    return _slot_of_tag(key[start:end] if end > start else key)
+
+
+class Cluster:
+    """Nodes by address, and which of them has which slot."""
+
+    single = False
+
+    def __init__(self, runtime: Runtime, urls: Sequence[str]) -> None:
+        self._runtime = runtime
+        seeds = [settings_of(url) for url in urls]
+        if not seeds:
+            raise ConfigError("failed to create redis client: a cluster needs the address of at least one node")
+        self._settings: Settings = dict(seeds[0])
+        self._account = account_of(self._settings)._replace(db=0)
+        self._seeds = [(str(one.get("host", "localhost")), int(one.get("port", 6379))) for one in seeds]
+        self._nodes: dict[Address, Node] = {}
+        self._owners: list[Address] = []
+        self._stale = True
+
+    def _node(self, address: Address) -> Node:
+        if (node := self._nodes.get(address)) is None:
+            node = self._nodes[address] = Node(self._runtime, f"{address[0]}:{address[1]}", self._opener(address))
+        return node
+
+    def _opener(self, address: Address) -> Callable[[Deadline], Coroutine[Any, Any, Link]]:
+        settings, account = self._settings | {"host": address[0], "port": address[1]}, self._account
+
+        async def open(deadline: Deadline) -> Link:
+            link = await open_link(self._runtime, settings, deadline)
+            await link.greet(account, deadline)
+            return link
+
+        return open
+
+    async def node(self, key: str, deadline: Deadline) -> Node:
+        await self._refresh(deadline)
+        return self._node(self._owner(key))
+
+    def _owner(self, key: str) -> Address:
+        return self._owners[cluster_slot(key)]
+
+    async def nodes(self, deadline: Deadline) -> list[Node]:
+        self._stale = True
+        await self._refresh(deadline)
+        return [self._node(address) for address in sorted(set(self._owners))]
+
+    async def ask(self, commands: Sequence[Command], deadline: Deadline) -> list[tuple[bytes, Any]]:
+        answers: list[Any] = [None] * len(commands)
+        todo = list(range(len(commands)))
+        for last in (False,) * (ROUNDS - 1) + (True,):
+            await self._refresh(deadline)
+            groups: dict[Node, list[int]] = defaultdict(list)
+            for at in todo:
+                groups[self._node(self._owner(commands[at].key))].append(at)
+            await self._runtime.gather(
+                [self._part(node, ats, commands, answers, deadline) for node, ats in groups.items()]
+            )
+            todo = [at for at in todo if await self._again(commands[at], answers, at, deadline)]
+            if not todo or last or deadline.remaining() < PAUSE_S:
+                break
+        return [(epoch, typed(reply) if isinstance(reply, ReplyError) else reply) for epoch, reply in answers]
+
+    async def _part(
+        self, node: Node, ats: list[int], commands: Sequence[Command], answers: list[Any], deadline: Deadline
+    ) -> None:
+        try:
+            link, replies = await node.ask([commands[at] for at in ats], deadline)
+        except StorageError as error:
+            self._stale = True  # its replica may have been promoted
+            for at in ats:
+                answers[at] = (b"", error)
+            return
+        for at, reply in zip(ats, replies, strict=True):
+            answers[at] = (link.epoch, reply)
+
+    async def _again(self, command: Command, answers: list[Any], at: int, deadline: Deadline) -> bool:
+        """Whether a command must be sent again; one whose slot is half moved is asked of the other node here."""
+        reply = answers[at][1]
+        if not isinstance(reply, ReplyError):
+            return False
+        if reply.code == "MOVED":
+            _, slot, address = str(reply).split()
+            self._owners[int(slot)] = _address(address, self._owners[int(slot)][0])
+            self._stale = True
+            return True
+        if reply.code == "ASK":
+            node = self._node(_address(str(reply).split()[2], ""))
+            link, (_, answer) = await node.ask([ASKING, command], deadline)
+            answers[at] = (link.epoch, answer)
+            return isinstance(answer, ReplyError) and answer.code == "TRYAGAIN"
+        if reply.code == "TRYAGAIN":
+            await self._runtime.sleep(PAUSE_S)
+            return True
+        return False
+
+    async def _refresh(self, deadline: Deadline) -> None:
+        """Read the map of slots, if it is out of date, from the first node that tells it."""
+        if not self._stale:
+            return
+        causes = []
+        known = [address for address in dict.fromkeys(self._owners) if not self._node(address).breaker.is_open]
+        addresses = list(dict.fromkeys([*known, *self._seeds]))
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            try:
+                await self._read_map(address, deadline.within(deadline.remaining() / left))
+            except StorageError as error:
+                causes.append(f"{address[0]}:{address[1]}: {error}")
+            else:
+                return
+        if not self._owners:
+            raise ConnectionError(f"no node tells the cluster's slots: {'; '.join(causes)}", tier="l2")
+
+    async def _read_map(self, address: Address, deadline: Deadline) -> None:
+        link = await open_link(self._runtime, self._settings | {"host": address[0], "port": address[1]}, deadline)
+        try:
+            words = [*self._account.words(), ("CLUSTER", "SLOTS")]
+            payload = b"".join(Plain("", tuple(one)).packed(b"") for one in words)
+            *_, reply = await link.exchange(payload, len(words), deadline)
+        finally:
+            link.close()
+        if isinstance(reply, ReplyError):
+            raise typed(reply)
+        owners: list[Address | None] = [None] * CLUSTER_SLOTS
+        for first, last, (host, port, *_), *_ in reply:
+            owner = (host.decode() if host else address[0], int(port))
+            owners[first : last + 1] = [owner] * (last - first + 1)
+        missing = owners.count(None)
+        if missing:
+            raise ConnectionError(f"the cluster does not serve {missing} of its {CLUSTER_SLOTS} slots")
+        self._owners = [owner for owner in owners if owner is not None]
+        self._stale = False
+        self._retire()
+
+    def _retire(self) -> None:
+        for address in self._nodes.keys() - set(self._owners):
+            self._nodes.pop(address).close()
+
+    def close(self) -> None:
+        for node in self._nodes.values():
+            node.close()
+
+
+def _address(text: str, default_host: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return host or default_host, int(port)

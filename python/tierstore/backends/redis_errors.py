@@ -1,0 +1,43 @@
+"""Error replies of Redis, as errors of ours."""
+
+from __future__ import annotations
+
+from tierstore.backends.redis_wire import ReplyError
+from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError
+
+UNAVAILABLE = {
+    "LOADING": "is reading its data from disk",
+    "READONLY": "has become a replica",
+    "MASTERDOWN": "lost its primary",
+    "CLUSTERDOWN": "belongs to a cluster that lost a part of its slots",
+    "TRYAGAIN": "is moving the key's slot to another node",
+    "MOVED": "does not own the key's slot any more",
+    "ASK": "is moving the key's slot to another node",
+    "BUSY": "runs a long script",
+    "NOREPLICAS": "has too few replicas to accept writes",
+    "UNBLOCKED": "gave up a blocked call",
+}
+"""The server is there but cannot serve now; the caller goes on without it and it is tried again."""
+
+REFUSED = {
+    "OOM": "is out of memory: raise maxmemory, or let it evict (maxmemory-policy allkeys-lru)",
+    "MISCONF": "refuses writes because it cannot save to its disk",
+}
+FORBIDDEN = ("NOAUTH", "WRONGPASS", "NOPERM")
+
+
+def typed(reply: ReplyError) -> StorageError:
+    """ConnectionError: not now. QueryError: this command was refused. ConfigError: the account or the address is wrong."""
+    code = reply.code
+    if code in UNAVAILABLE:
+        return ConnectionError(f"the Redis server {UNAVAILABLE[code]} ({code})", tier="l2")
+    if code in REFUSED:
+        return QueryError(f"the Redis server {REFUSED[code]} ({code})", tier="l2")
+    if code in FORBIDDEN or "invalid username-password" in str(reply) or "DB index" in str(reply):
+        return ConfigError(f"the Redis server refuses the account or the database number ({reply})", tier="l2")
+    return QueryError(f"the Redis server refused a command: {reply}", tier="l2")
+
+
+def must_reconnect(reply: object) -> bool:
+    """Whether the server behind this connection has changed its part: all connections to it are made anew."""
+    return isinstance(reply, ReplyError) and reply.code in ("READONLY", "MASTERDOWN", "NOAUTH")

@@ -1,0 +1,101 @@
+"""One connection to one server, from the handshake on.
+
+`epoch` is eight bytes of the server's run id. Everything that the fences keep in Redis begins with it, so that what another run of the
+server left behind (a restart from a snapshot, a replica that was promoted without the last writes) is a miss, a missing floor, an
+expired lease: coherence.md, rule 7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tierstore.backends.redis_errors import typed
+from tierstore.backends.redis_wire import ReplyError, Wire, open_asyncio, open_blocking, pack
+from tierstore.errors import ConnectionError, StorageError
+from tierstore.runtime import Deadline, Runtime
+
+CLIENT_NAME = "tierstore"
+EPOCH_BYTES = 8
+
+
+class Account(NamedTuple):
+    """Who we are to the server."""
+
+    username: str | None = None
+    password: str | None = None
+    db: int = 0
+
+    def words(self) -> list[tuple[str | int, ...]]:
+        login = [word for word in (self.username, self.password) if word]
+        return [("AUTH", *login)] * bool(login) + [("SELECT", self.db)] * bool(self.db)
+
+
+class Link:
+    """A wire with its place in the reply stream. Once `exchange` failed it is closed and never used again."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.epoch = b""
+        self.run_id = ""
+        self.version = ""
+        self.closed = False
+
+    async def greet(self, account: Account, deadline: Deadline) -> None:
+        """Log in and learn which server this is, in one round trip. ConnectionError if it is a replica."""
+        words = [*account.words(), ("CLIENT", "SETNAME", CLIENT_NAME), ("INFO", "server"), ("INFO", "replication")]
+        *login, _, server, replication = await self.exchange(b"".join(map(pack, words)), len(words), deadline)
+        try:
+            for reply in (*login, server, replication):
+                if isinstance(reply, ReplyError):
+                    raise typed(reply)
+            self._know(_facts(server), _facts(replication))
+        except StorageError:
+            self.close()
+            raise
+
+    def _know(self, server: Mapping[str, str], replication: Mapping[str, str]) -> None:
+        if "run_id" not in server:
+            raise ConnectionError("the Redis server does not tell its run id (INFO server), which the fences need")
+        if replication.get("role") != "master":
+            raise ConnectionError("this Redis server is a replica: give the address of its primary, or of Sentinel")
+        self.run_id = server["run_id"]
+        self.epoch = hashlib.sha256(self.run_id.encode()).digest()[:EPOCH_BYTES]
+        name = server.get("server_name", "redis")
+        self.version = f"{name} {server.get(f'{name}_version', server.get('redis_version', '?'))}"
+
+    async def exchange(self, payload: bytes, count: int, deadline: Deadline) -> list[Any]:
+        """Send commands and read their `count` replies; an error reply is a `ReplyError` among them."""
+        try:
+            return await self._wire.exchange(payload, count, deadline)
+        except BaseException:  # cancelled too: the replies that are still to come must reach nobody
+            self.close()
+            raise
+
+    async def pushed(self, deadline: Deadline) -> list[Any]:
+        try:
+            return await self._wire.pushed(deadline)
+        except StorageError:
+            self.close()
+            raise
+
+    def idle(self) -> bool:
+        """Whether it may be used again."""
+        return not self.closed and self._wire.idle()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._wire.close()
+
+
+async def open_link(runtime: Runtime, settings: Mapping[str, Any], deadline: Deadline) -> Link:
+    """Connect, without a handshake."""
+    opener = open_asyncio if runtime.face == "async" else open_blocking
+    return Link(await opener(settings, deadline))
+
+
+def _facts(info: bytes) -> dict[str, str]:
+    lines = info.decode("utf-8", "replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,0 +1,172 @@
+"""One server: its links, at most `limit` of them, handed out one call at a time, and a breaker."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from tierstore.backends.breaker import Breaker
+from tierstore.backends.redis_commands import Command
+from tierstore.backends.redis_errors import must_reconnect
+from tierstore.backends.redis_link import Link
+from tierstore.backends.redis_wire import ReplyError
+from tierstore.errors import ClosedError, ConnectionError, PoolTimeoutError, StorageError, TimeoutError
+from tierstore.runtime import Deadline, Runtime, Waiter
+
+Open = Callable[[Deadline], Coroutine[Any, Any, Link]]
+LIMIT = 16
+_leaked: list[Link] = []
+"""Links of a parent process: closing them here would end the parent's TLS session."""
+
+
+class _Turn:
+    """A caller that waits for a link."""
+
+    def __init__(self, waiter: Waiter[None]) -> None:
+        self.waiter = waiter
+        self.granted = False
+
+
+class Node:
+    """Asks one server. ConnectionError and TimeoutError count against its breaker, answers of any kind do not."""
+
+    def __init__(self, runtime: Runtime, name: str, open: Open, limit: int = LIMIT) -> None:
+        self.name = name
+        self.breaker = Breaker(f"Redis at {name}", runtime.monotonic)
+        self._runtime = runtime
+        self._open = open
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._idle: list[Link] = []
+        self._turns: deque[_Turn] = deque()
+        self._used = 0
+        self._generation = 0
+        self._pid = os.getpid()
+        self._closed = False
+
+    async def ask(
+        self, commands: Sequence[Command], deadline: Deadline, *, probe: bool = False
+    ) -> tuple[Link, list[Any]]:
+        """Run commands in one round trip: their replies, and the link that answered. A second one where scripts are new to the server."""
+        link, replies = await self._exchange(commands, deadline, probe=probe)
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"]
+        if unknown:
+            link, again = await self._exchange([commands[at] for at in unknown], deadline, probe=probe, whole=True)
+            for at, reply in zip(unknown, again, strict=True):
+                replies[at] = reply
+        return link, replies
+
+    async def _exchange(
+        self, commands: Sequence[Command], deadline: Deadline, *, probe: bool, whole: bool = False
+    ) -> tuple[Link, list[Any]]:
+        self.breaker.enter(probe=probe)
+        link, generation = await self._acquire(deadline)
+        try:
+            epoch = link.epoch
+            words = [command.whole(epoch) if whole else command.packed(epoch) for command in commands]
+            payload = words[0] if len(words) == 1 else b"".join(words)
+            replies = await link.exchange(payload, len(words), deadline)
+        except (ConnectionError, TimeoutError) as error:
+            self.breaker.failed(error)
+            raise
+        finally:
+            self._release(link, generation)
+        if any(map(must_reconnect, replies)):
+            self.forget()
+        else:
+            self.breaker.succeeded()
+        return link, replies
+
+    async def _acquire(self, deadline: Deadline) -> tuple[Link, int]:
+        if self._pid != os.getpid():
+            self._start_anew()
+        turn = None
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the Redis client was closed")
+            if self._used < self._limit:
+                self._used += 1
+            else:
+                turn = _Turn(self._runtime.waiter())
+                self._turns.append(turn)
+        if turn is not None:
+            await self._wait(turn, deadline)
+        generation = self._generation  # before the link is taken: one that is forgotten meanwhile is not kept
+        try:
+            while (link := self._take()) is not None:
+                if link.idle():
+                    return link, generation
+                link.close()
+            return await self._connect(deadline), generation
+        except BaseException:
+            self._pass_on()
+            raise
+
+    def _take(self) -> Link | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    async def _connect(self, deadline: Deadline) -> Link:
+        try:
+            return await self._open(deadline)
+        except StorageError as error:
+            self.breaker.failed(error)
+            raise
+
+    async def _wait(self, turn: _Turn, deadline: Deadline) -> None:
+        try:
+            await turn.waiter.wait(deadline)
+        except BaseException as error:
+            with self._lock:
+                granted = turn.granted
+                if not granted:
+                    self._turns.remove(turn)
+            if granted:
+                self._pass_on()
+            if isinstance(error, TimeoutError):
+                raise PoolTimeoutError(
+                    f"no connection to Redis at {self.name} became free in time", tier="l2"
+                ) from None
+            raise
+
+    def _release(self, link: Link, generation: int) -> None:
+        with self._lock:
+            keep = not (link.closed or self._closed) and generation == self._generation
+            if keep:
+                self._idle.append(link)
+        if not keep:
+            link.close()
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """A place is free: to the caller who waited longest, or back."""
+        with self._lock:
+            turn = self._turns.popleft() if self._turns else None
+            if turn is None:
+                self._used -= 1
+                return
+            turn.granted = True
+        turn.waiter.resolve(None)
+
+    def forget(self) -> None:
+        """Make all connections anew: the server behind them has changed its part."""
+        with self._lock:
+            self._generation += 1
+            links, self._idle = self._idle, []
+        for link in links:
+            link.close()
+
+    def _start_anew(self) -> None:
+        """In a forked child."""
+        _leaked.extend(self._idle)
+        self._lock = threading.Lock()
+        self._idle, self._turns, self._used = [], deque(), 0
+        self._pid = os.getpid()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+        self.forget()

@@ -1,0 +1,229 @@
+"""The only file that knows redis-py and hiredis: how bytes go to a server and replies come back, in both faces.
+
+redis-py opens the connection (TCP, TLS, unix socket, keepalive); hiredis packs and parses. The loop between them is our own, because
+a deadline must hold for a whole exchange, not for each read: a link that brings one byte a second would otherwise never time out.
+Whoever gets an exception from `exchange` must close the wire: what is still to come belongs to the call that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import hiredis
+import redis.asyncio.connection as asyncio_connection
+import redis.connection as blocking_connection
+from redis.exceptions import RedisError
+
+from tierstore.errors import ConfigError, ConnectionError, TimeoutError
+from tierstore.runtime import Deadline
+
+pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub says one word
+READ_BYTES = 1 << 18
+_NOT_YET = object()
+_builtin_timeout = asyncio.TimeoutError
+LOST = "the Redis connection broke: {}"
+SLOW = "Redis did not answer in time"
+
+
+class ReplyError(Exception):
+    """An error that the server answered, as a value among the replies. `code` is its first word."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = text.partition(" ")[0]
+
+
+class Wire(Protocol):
+    async def exchange(self, payload: bytes, count: int, deadline: Deadline) -> list[Any]:
+        """Send, and read `count` replies. ConnectionError, TimeoutError."""
+        ...
+
+    async def pushed(self, deadline: Deadline) -> list[Any]:
+        """What the server sent unasked until now, or the first of it by the deadline; empty if nothing came."""
+        ...
+
+    def idle(self) -> bool:
+        """Whether it is open with nothing to read: else it lost its place, or the server closed it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def settings_of(url: str) -> dict[str, Any]:
+    """What redis-py reads from a URL. ConfigError, without the password."""
+    for other, ours in (("valkeys://", "rediss://"), ("valkey://", "redis://")):
+        if url.startswith(other):
+            url = ours + url.removeprefix(other)
+    try:
+        settings: dict[str, Any] = blocking_connection.parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise ConfigError(f"failed to create redis client: {error}") from None
+    kind = settings.pop("connection_class", blocking_connection.Connection)
+    return settings | {"kind": kind.__name__}
+
+
+def _opened(module: Any, settings: Mapping[str, Any], connected: Any, timeout_s: float) -> Any:
+    """A connection of redis-py that leaves the handshake to us."""
+    options = dict(settings)
+    kind = getattr(module, options.pop("kind", "Connection"))
+    times = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    try:
+        return kind(**(options | times), protocol=2, redis_connect_func=connected)
+    except TypeError as error:
+        raise ConfigError(f"failed to create redis client: {error}") from None
+
+
+def _reader() -> hiredis.Reader:
+    return hiredis.Reader(protocolError=ConnectionError, replyError=ReplyError, notEnoughData=_NOT_YET)
+
+
+def _replies(reader: hiredis.Reader, replies: list[Any], count: int) -> bool:
+    """Take up to `count` replies; whether they are all there."""
+    while len(replies) < count:
+        if (reply := reader.gets()) is _NOT_YET:
+            return False
+        replies.append(reply)
+    return True
+
+
+def _available(reader: hiredis.Reader) -> list[Any]:
+    replies: list[Any] = []
+    while (reply := reader.gets()) is not _NOT_YET:
+        replies.append(reply)
+    return replies
+
+
+async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
+    async def connected(_: object) -> None:
+        return None
+
+    connection = _opened(asyncio_connection, settings, connected, max(0.001, deadline.remaining()))
+    try:
+        async with asyncio.timeout(deadline.remaining()):
+            await connection.connect()
+        return AsyncioWire(connection._reader, connection._writer)
+    except _builtin_timeout:
+        raise TimeoutError(SLOW) from None
+    except (RedisError, OSError) as error:
+        raise ConnectionError(LOST.format(error)) from None
+    finally:
+        connection._reader = connection._writer = None  # its own destructor must not close what is ours now
+
+
+class AsyncioWire:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._stream = reader
+        self._writer = writer
+        self._reader = _reader()
+
+    async def exchange(self, payload: bytes, count: int, deadline: Deadline) -> list[Any]:
+        replies: list[Any] = []
+        try:
+            async with asyncio.timeout(deadline.remaining()):
+                self._writer.write(payload)
+                if len(payload) > READ_BYTES:
+                    await self._writer.drain()
+                while not _replies(self._reader, replies, count):
+                    await self._feed()
+        except _builtin_timeout:
+            raise TimeoutError(SLOW) from None
+        except OSError as error:
+            raise ConnectionError(LOST.format(error)) from None
+        return replies
+
+    async def _feed(self) -> None:
+        received = await self._stream.read(READ_BYTES)
+        if not received:
+            raise ConnectionResetError("closed by the server")
+        self._reader.feed(received)
+
+    async def pushed(self, deadline: Deadline) -> list[Any]:
+        while not (replies := _available(self._reader)):
+            try:
+                async with asyncio.timeout(deadline.remaining()):
+                    await self._feed()
+            except _builtin_timeout:
+                return []
+            except OSError as error:
+                raise ConnectionError(LOST.format(error)) from None
+        return replies
+
+    def idle(self) -> bool:
+        buffered = self._stream._buffer  # type: ignore[attr-defined]  # asyncio has no public word for it
+        return not (self._stream.at_eof() or self._writer.is_closing() or buffered or self._reader.has_data())
+
+    def close(self) -> None:
+        with contextlib.suppress(RuntimeError):  # its loop is closed already
+            self._writer.transport.abort()
+
+
+async def open_blocking(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
+    def connected(_: object) -> None:
+        return None
+
+    connection = _opened(blocking_connection, settings, connected, max(0.001, deadline.remaining()))
+    try:
+        connection.connect()
+        return BlockingWire(connection._sock)
+    except _builtin_timeout:
+        raise TimeoutError(SLOW) from None
+    except (RedisError, OSError) as error:
+        deadline.check("connecting to Redis")
+        raise ConnectionError(LOST.format(error)) from None
+    finally:
+        connection._sock = None
+
+
+class BlockingWire:
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._reader = _reader()
+        self._buffer = bytearray(READ_BYTES)
+        self._poll = select.poll()
+        self._poll.register(connected, select.POLLIN)
+
+    async def exchange(self, payload: bytes, count: int, deadline: Deadline) -> list[Any]:
+        replies: list[Any] = []
+        try:
+            self._until(deadline)
+            self._socket.sendall(payload)
+            while not _replies(self._reader, replies, count):
+                self._feed(deadline)
+        except _builtin_timeout:
+            raise TimeoutError(SLOW) from None
+        except OSError as error:
+            raise ConnectionError(LOST.format(error)) from None
+        return replies
+
+    def _until(self, deadline: Deadline) -> None:
+        if (left_s := deadline.remaining()) <= 0:
+            raise _builtin_timeout
+        self._socket.settimeout(left_s)
+
+    def _feed(self, deadline: Deadline) -> None:
+        self._until(deadline)
+        count = self._socket.recv_into(self._buffer)
+        if count == 0:
+            raise ConnectionResetError("closed by the server")
+        self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]  # any buffer will do
+
+    async def pushed(self, deadline: Deadline) -> list[Any]:
+        while not (replies := _available(self._reader)):
+            try:
+                self._feed(deadline)
+            except _builtin_timeout:
+                return []
+            except OSError as error:
+                raise ConnectionError(LOST.format(error)) from None
+        return replies
+
+    def idle(self) -> bool:
+        return not (self._reader.has_data() or self._poll.poll(0))
+
+    def close(self) -> None:
+        self._socket.close()
