@@ -18,6 +18,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from tierstore.errors import ClosedError, TimeoutError
+from tierstore.replies import Alarms, LoopReply, Reply, ThreadReply
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[float]]
@@ -86,6 +87,10 @@ class Runtime(Protocol):
     async def sleep(self, seconds: float) -> None: ...
     def lock(self) -> Lock: ...
     def waiter(self) -> Waiter[Any]: ...
+    def reply(self, deadline: Deadline) -> Reply:
+        """A value that one caller awaits until `deadline`: cheaper than a waiter."""
+        ...
+
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         """All results in order. The first error is raised after all have ended."""
         ...
@@ -131,8 +136,7 @@ class _Clocked:
         if os.getpid() != self._process:
             raise ClosedError("this store was opened before the process forked: open it again in the child")
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)
@@ -168,6 +172,7 @@ class AsyncioRuntime(_Clocked):
         super().__init__()
         self.loop = asyncio.get_running_loop()
         self._threads: ThreadPoolExecutor | None = None
+        self._alarms = Alarms(self.loop)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -177,6 +182,9 @@ class AsyncioRuntime(_Clocked):
 
     def waiter(self) -> Waiter[Any]:
         return _FutureWaiter(self.loop)
+
+    def reply(self, deadline: Deadline) -> Reply:
+        return LoopReply(self._alarms, deadline.at)
 
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         tasks = [self.loop.create_task(coroutine) for coroutine in coroutines]
@@ -309,6 +317,9 @@ class ThreadsRuntime(_Clocked):
 
     def waiter(self) -> Waiter[Any]:
         return _EventWaiter()
+
+    def reply(self, deadline: Deadline) -> Reply:
+        return ThreadReply(time.monotonic, deadline.at)
 
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         results: list[Any] = []
