@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.servers.fleet import Fleet
+from tests.servers.redis_cluster import RedisCluster
+from tests.servers.redis_sentinel import RedisSentinel
 from tierstore.runtime import AsyncioRuntime, Runtime, ThreadsRuntime, drive
 
 pytest_plugins = ["tests.plugins.requirements"]
@@ -33,6 +35,24 @@ def postgres(fleet: Fleet):
 def redis_server(fleet: Fleet):
     """`.url`, `.flush()`; `.stop()` and the rest of `Server`."""
     return fleet.redis
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    """`.urls`, `.nodes`, `.move_slot()`: three nodes."""
+    cluster = RedisCluster()
+    cluster.start()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def redis_sentinel() -> Iterator[RedisSentinel]:
+    """`.hosts`, `.service`, `.primary`, `.replica`: of the test's own, since a fail-over cannot be undone."""
+    servers = RedisSentinel()
+    servers.start()
+    yield servers
+    servers.close()
 
 
 @pytest.fixture(scope="session")

@@ -60,9 +60,8 @@ class RedisCluster:
 
     def _knows_all(self, node: ClusterNode) -> bool:
         with node.client() as client, contextlib.suppress(redis.RedisError):
-            info = client.execute_command("CLUSTER INFO")
-            text = info.decode() if isinstance(info, bytes) else str(info)
-            return "ok" in text.splitlines()[0] + str(info) and len(client.execute_command("CLUSTER SLOTS")) == NODES
+            info = client.cluster("INFO")
+            return info["cluster_state"] == "ok" and len(client.execute_command("CLUSTER SLOTS")) == NODES
         return False
 
     def flush(self) -> None:
