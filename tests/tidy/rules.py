@@ -1,0 +1,224 @@
+"""The house's rules, each a function from a tree of files to complaints `path:line text`. `test_tidy.py` runs them and proves each.
+
+A rule sees the tree as {path: text}, so that a planted violation is one more entry.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+Tree = dict[str, str]
+Rule = Callable[[Tree], Iterator[str]]
+
+PACKAGE = "python/tierstore/"
+LONGEST_FILE, LONGEST_FUNCTION = 500, 60
+
+BASE = 1
+RINGS = (
+    ("_native",),
+    ("errors", "runtime", "config", "telemetry", "records", "codec", "proto", "cache", "sql"),
+    ("plan",),
+    ("backends",),
+    ("tiers",),
+    ("stores",),
+    ("assembly", "store", "blocking", "cli", "__init__"),
+)
+"""A module imports from its own ring and from those before it. A file beside the rooms that no ring names is of the base ring."""
+
+DRIVERS = {
+    "psycopg": "postgres",
+    "psycopg_pool": "postgres",
+    "redis": "redis",
+    "hiredis": "redis",
+    "boto3": "s3",
+    "botocore": "s3",
+    "sqlite3": "sqlite",
+}
+"""A driver is imported in the backend file, or files, whose name begins with this."""
+
+PURE_ROOMS = ("tiers", "stores", "plan")
+RUNTIMES_ONLY = {"asyncio", "threading", "time", "concurrent", "queue", "sched", "selectors"}
+SQL = re.compile(
+    r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX|VIEW|EXTENSION)"
+    r"|ALTER\s+TABLE|DROP\s+TABLE)\b",
+    re.DOTALL,
+)
+ENVIRONMENT = re.compile(r"^(os\.(environ|environb|getenv|getenvb))$")
+MACHINE = re.compile(r"(?<![\w./:-])/(?:home|root|Users|work|mnt|farm)/\w")
+LEFT_BEHIND = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|pytest\.mark\.(skip|skipif|xfail)|pytest\.skip\(|#\[ignore")
+SOURCES = (".py", ".pyi", ".rs")
+TEXTS = (*SOURCES, ".sql", ".lua", ".md", ".toml", ".yml", ".yaml", ".sh", ".json")
+
+
+def read_tree(root: Path, names: list[str]) -> Tree:
+    return {name: (root / name).read_text(errors="replace") for name in names if name.endswith(TEXTS)}
+
+
+def _python(tree: Tree, under: str = PACKAGE) -> Iterator[tuple[str, ast.Module]]:
+    for path, text in tree.items():
+        if path.startswith(under) and path.endswith(".py"):
+            yield path, ast.parse(text, path)
+
+
+def _imports(path: str, module: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, full dotted name) of everything that is imported, also inside functions."""
+    package = ".".join(PurePosixPath(path.removeprefix("python/")).parent.parts)
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
+            stem = ".".join(part for part in (base, node.module) if part)
+            yield from ((node.lineno, f"{stem}.{alias.name}") for alias in node.names)
+
+
+def _room(path: str) -> str:
+    return PurePosixPath(path.removeprefix(PACKAGE)).parts[0].removesuffix(".py")
+
+
+def _ring(room: str) -> int | None:
+    return next((number for number, rooms in enumerate(RINGS) if room in rooms), None)
+
+
+def direction(tree: Tree) -> Iterator[str]:
+    """Imports point to the left, and every room has its ring."""
+    for path, module in _python(tree):
+        mine = _ring(_room(path))
+        if mine is None and path.count("/") == PACKAGE.count("/"):
+            mine = BASE
+        if mine is None:
+            yield f"{path}:1 the room {_room(path)!r} is in no ring"
+            continue
+        for line, name in _imports(path, _without_type_checking(module)):
+            parts = name.split(".")
+            theirs = _ring(parts[1]) if parts[0] == "tierstore" and len(parts) > 1 else None
+            if theirs is not None and theirs > mine:
+                yield f"{path}:{line} imports {name}, which is in a ring to its right"
+
+
+def _without_type_checking(module: ast.Module) -> ast.Module:
+    """The root exports names of every ring to type checkers only."""
+    body = [
+        node for node in module.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    return ast.Module(body, [])
+
+
+def rust_direction(tree: Tree) -> Iterator[str]:
+    """The core knows neither Python nor I/O."""
+    for path, text in tree.items():
+        if path.startswith("rust/core/src/") and path.endswith(".rs"):
+            for number, line in enumerate(text.splitlines(), 1):
+                if re.search(r"\b(pyo3|std::(fs|net|process|env|io))\b", line.split("//")[0]):
+                    yield f"{path}:{number} the core uses {line.strip()!r}"
+        if path == "rust/core/Cargo.toml" and "pyo3" in text:
+            yield f"{path}:1 the core depends on pyo3"
+
+
+def drivers(tree: Tree) -> Iterator[str]:
+    """A driver is imported in its own backend's file, and never by importing the package."""
+    for path, module in _python(tree):
+        for line, name in _imports(path, _without_type_checking(module)):
+            owner = DRIVERS.get(name.split(".")[0])
+            if owner is not None and not re.fullmatch(rf"{PACKAGE}backends/{owner}(_\w+)?\.py", path):
+                yield f"{path}:{line} imports the driver {name}"
+
+
+def sql_in_its_place(tree: Tree) -> Iterator[str]:
+    """Statements stand in `.sql` files only."""
+    for path, module in _python(tree):
+        docstrings = _docstrings(module)
+        for node in ast.walk(module):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in docstrings else None
+            if isinstance(text, str) and SQL.search(text):
+                yield f"{path}:{node.lineno} holds SQL; it belongs under sql/"
+
+
+def _docstrings(module: ast.Module) -> set[int]:
+    """Strings that stand alone: docstrings, and those under an attribute."""
+    return {
+        id(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def environment(tree: Tree) -> Iterator[str]:
+    """Only `config.py` reads the environment."""
+    for path, module in _python(tree):
+        if path == f"{PACKAGE}config.py":
+            continue
+        for node in ast.walk(module):
+            if isinstance(node, ast.Attribute) and ENVIRONMENT.match(ast.unparse(node)):
+                yield f"{path}:{node.lineno} reads the environment"
+        for line, name in _imports(path, module):
+            if ENVIRONMENT.match(name):
+                yield f"{path}:{line} reads the environment"
+
+
+def runtime_only(tree: Tree) -> Iterator[str]:
+    """Tiers and stores take time, locks and tasks from the runtime."""
+    for path, module in _python(tree):
+        if _room(path) in PURE_ROOMS:
+            for line, name in _imports(path, module):
+                if name.split(".")[0] in RUNTIMES_ONLY:
+                    yield f"{path}:{line} imports {name.split('.')[0]}; the runtime has it"
+
+
+def length(tree: Tree) -> Iterator[str]:
+    """No file over 500 lines, no Python function over 60."""
+    for path, text in tree.items():
+        if path.endswith(SOURCES) and (lines := text.count("\n")) > LONGEST_FILE:
+            yield f"{path}:1 has {lines} lines"
+    for path, module in _python(tree, ""):
+        for node in ast.walk(module):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    yield f"{path}:{node.lineno} {node.name} has {lines} lines"
+
+
+def machine_paths(tree: Tree) -> Iterator[str]:
+    """Nothing names a folder of somebody's machine."""
+    return _matches(tree, MACHINE, TEXTS, "names a folder of a machine")
+
+
+def left_behind(tree: Tree) -> Iterator[str]:
+    """No marks for later, no test that is skipped or expected to fail."""
+    return _matches(tree, LEFT_BEHIND, SOURCES, "is a mark for later")
+
+
+def _matches(tree: Tree, pattern: re.Pattern[str], suffixes: tuple[str, ...], complaint: str) -> Iterator[str]:
+    for path, text in tree.items():
+        if path.endswith(suffixes) and not path.startswith("tests/tidy/"):
+            for number, line in enumerate(text.splitlines(), 1):
+                if found := pattern.search(line):
+                    yield f"{path}:{number} {found[0]!r} {complaint}"
+
+
+def top_level(tree: Tree) -> Iterator[str]:
+    """What stands at the top is fixed."""
+    allowed = {"rust", "python", "tests", "benches", "docs", ".github", ".ci", "Cargo.toml", "Cargo.lock"}
+    allowed |= {"pyproject.toml", "docker-compose.yml", "rustfmt.toml", "deny.toml", "README.md"}
+    allowed |= {"CONTRIBUTING.md", "CHANGELOG.md"}
+    for path in tree:
+        if path.split("/")[0] not in allowed:
+            yield f"{path}:1 does not belong at the top level"
+
+
+RULES: tuple[Rule, ...] = (
+    direction,
+    rust_direction,
+    drivers,
+    sql_in_its_place,
+    environment,
+    runtime_only,
+    length,
+    machine_paths,
+    left_behind,
+    top_level,
+)

@@ -1,0 +1,89 @@
+"""The tree keeps the house's rules, and each rule catches what it is there for."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.tidy import rules
+from tests.tidy.rules import RULES, Rule, Tree
+
+MARK = "TO" + "DO"
+
+
+@pytest.fixture(scope="module")
+def tree() -> Tree:
+    root = Path(__file__).parents[2]
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return rules.read_tree(root, [name for name in listed.stdout.splitlines() if (root / name).is_file()])
+
+
+@pytest.mark.requirement("S5-01")
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_tree_keeps(rule: Rule, tree: Tree):
+    assert list(rule(tree)) == []
+
+
+PLANTED = [
+    (rules.direction, "python/tierstore/plan/x.py", "from tierstore.tiers import engine\n"),
+    (rules.direction, "python/tierstore/tiers/x.py", "def f():\n    import tierstore.stores.schemas\n"),
+    (rules.direction, "python/tierstore/backends/x.py", "from ..stores import schemas\n"),
+    (rules.direction, "python/tierstore/records.py", "from tierstore import plan\n"),
+    (rules.direction, "python/tierstore/new_room/x.py", ""),
+    (rules.rust_direction, "rust/core/src/x.rs", "use pyo3::prelude::*;\n"),
+    (rules.rust_direction, "rust/core/src/x.rs", "let text = std::fs::read(path);\n"),
+    (rules.rust_direction, "rust/core/Cargo.toml", 'pyo3 = "0.30"\n'),
+    (rules.drivers, "python/tierstore/stores/x.py", "import psycopg\n"),
+    (rules.drivers, "python/tierstore/backends/redis.py", "def f():\n    from boto3.session import Session\n"),
+    (rules.drivers, "python/tierstore/backends/postgresql.py", "import psycopg_pool\n"),
+    (rules.sql_in_its_place, "python/tierstore/backends/x.py", 'QUERY = "SELECT id\\nFROM schemas"\n'),
+    (rules.sql_in_its_place, "python/tierstore/stores/x.py", 'f"INSERT INTO {name} VALUES (1)"\n+ "x"\n'),
+    (rules.environment, "python/tierstore/telemetry.py", 'import os\nos.environ["X"]\n'),
+    (rules.environment, "python/tierstore/cli/x.py", "from os import getenv\n"),
+    (rules.runtime_only, "python/tierstore/tiers/x.py", "import time\n"),
+    (rules.runtime_only, "python/tierstore/stores/schemas/x.py", "from asyncio import sleep\n"),
+    (rules.length, "python/tierstore/x.py", "x = 1\n" * 501),
+    (rules.length, "tests/x.py", "def f():\n" + "    x = 1\n" * 60),
+    (rules.machine_paths, "docs/x.md", "see /home/somebody/notes\n"),
+    (rules.machine_paths, "tests/x.toml", 'path = "/root/x"\n'),
+    (rules.left_behind, "rust/core/src/x.rs", f"// {MARK}: later\n"),
+    (rules.left_behind, "tests/x.py", "@pytest.mark." + "skip\n"),
+    (rules.top_level, "scripts/x.py", ""),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), PLANTED, ids=lambda value: getattr(value, "__name__", None))
+def test_a_planted_violation_is_caught(rule: Rule, path: str, text: str):
+    assert [complaint.split(":")[0] for complaint in rule({path: text})] == [path]
+
+
+ALLOWED = [
+    (
+        rules.direction,
+        "python/tierstore/tiers/x.py",
+        "from tierstore.backends import Records\nfrom tierstore import errors\n",
+    ),
+    (rules.direction, "python/tierstore/__init__.py", "if TYPE_CHECKING:\n    from tierstore.store import open\n"),
+    (rules.drivers, "python/tierstore/backends/s3_client.py", "import boto3.session\n"),
+    (rules.drivers, "python/tierstore/backends/redis.py", "import redis.asyncio\n"),
+    (rules.sql_in_its_place, "python/tierstore/backends/x.py", '"""SELECT x FROM y is what it asks."""\n'),
+    (rules.environment, "python/tierstore/config.py", "import os\nos.environ\n"),
+    (rules.machine_paths, "docs/x.md", "https://example.org/root/x and tests/work/x\n"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), ALLOWED, ids=lambda value: getattr(value, "__name__", None))
+def test_what_is_right_passes(rule: Rule, path: str, text: str):
+    assert list(rule({path: text})) == []
+
+
+def test_every_rule_has_a_planted_violation():
+    assert {rule for rule, _, _ in PLANTED} == set(RULES)
