@@ -1,9 +1,147 @@
-from typing import ClassVar, Literal, final
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Iterator, Mapping, MutableMapping
+from datetime import timedelta
+from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar, final, overload
 from uuid import UUID
 
 from typing_extensions import Buffer
 
 DEBUG_BUILD: bool
+
+# ---- cache ----------------------------------------------------------------------------------------------------------
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+_T = TypeVar("_T")
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Seconds: TypeAlias = float | timedelta
+
+@final
+class CacheStats:
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+    @property
+    def loads(self) -> int: ...
+    @property
+    def load_failures(self) -> int: ...
+    @property
+    def evictions(self) -> int: ...
+    @property
+    def expirations(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def weight(self) -> int: ...
+    @property
+    def hit_ratio(self) -> float: ...
+
+@final
+class FillTicket:
+    @property
+    def key(self) -> Hashable: ...
+
+class Cache(MutableMapping[_K, _V]):
+    def __new__(
+        cls,
+        max_entries: int | None = None,
+        *,
+        max_weight: int | None = None,
+        ttl: _Seconds | None = None,
+        tti: _Seconds | None = None,
+        policy: Literal["default", "lru"] = "default",
+        weigher: Callable[[Any, Any], int] | None = None,
+        on_evict: Callable[[Any, Any, str], object] | None = None,
+    ) -> Self: ...
+    @property
+    def max_entries(self) -> int: ...
+    @property
+    def max_weight(self) -> int | None: ...
+    @overload
+    def get(self, key: _K, default: None = None, /) -> _V | None: ...
+    @overload
+    def get(self, key: _K, default: _V | _T, /) -> _V | _T: ...
+    def put(
+        self,
+        key: _K,
+        value: _V,
+        /,
+        *,
+        ttl: _Seconds | None = None,
+        tti: _Seconds | None = None,
+        weight: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> None: ...
+    def invalidate(self, key: _K, /) -> bool: ...
+    def get_many(self, keys: Iterable[_K], /) -> list[_V | None]: ...
+    def put_many(
+        self,
+        pairs: Mapping[_K, _V] | Iterable[tuple[_K, _V]],
+        /,
+        *,
+        ttl: _Seconds | None = None,
+        tti: _Seconds | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> None: ...
+    def invalidate_many(self, keys: Iterable[_K], /) -> int: ...
+    def invalidate_tag(self, tag: str, /) -> int: ...
+    def clear(self) -> None: ...
+    def begin(self, key: _K, /) -> FillTicket: ...
+    def fill(
+        self,
+        ticket: FillTicket,
+        value: _V,
+        /,
+        *,
+        ttl: _Seconds | None = None,
+        tti: _Seconds | None = None,
+        weight: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> bool: ...
+    def get_or_load(
+        self,
+        key: _K,
+        loader: Callable[[], _V] | Callable[[_K], _V],
+        /,
+        *,
+        ttl: _Seconds | None = None,
+        tti: _Seconds | None = None,
+        weight: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> _V: ...
+    def aget_or_load(
+        self,
+        key: _K,
+        loader: Callable[[], Awaitable[_V] | _V] | Callable[[_K], Awaitable[_V] | _V],
+        /,
+        *,
+        ttl: _Seconds | None = None,
+        tti: _Seconds | None = None,
+        weight: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> Coroutine[Any, Any, _V]: ...
+    def memoize(
+        self,
+        *,
+        key: Callable[..., Hashable] | None = None,
+        ttl: _Seconds | None = None,
+        tti: _Seconds | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> Callable[[_F], _F]: ...
+    def stats(self) -> CacheStats: ...
+    def sweep(self) -> int: ...
+    def __getitem__(self, key: _K, /) -> _V: ...
+    def __setitem__(self, key: _K, value: _V, /) -> None: ...
+    def __delitem__(self, key: _K, /) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_K]: ...
+    def _join(self, ticket: FillTicket, flight: object, /) -> Any: ...
+    def _leave(self, ticket: FillTicket, flight: object, /) -> None: ...
+    def _peek(self, key: _K, /) -> tuple[_V] | None: ...
+    def _count_load(self, failed: bool) -> None: ...
+    def _unwatch(self) -> None: ...
+    def _values(self) -> Iterator[_V]: ...
+    def _pairs(self) -> Iterator[tuple[_K, _V]]: ...
 
 # ---- route ----------------------------------------------------------------------------------------------------------
 

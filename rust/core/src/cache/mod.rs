@@ -1,1 +1,27 @@
-//! Not built yet.
+//! The in-process cache: one shard of it, as plain `&mut` data. No lock, no clock and no foreign code in here.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `table` | the index: hash to slot |
+//! | `slab` | the entries, and the intrusive lists that run through them |
+//! | `policy` | which entry leaves when the cache is full |
+//! | `expiry` | which entry is due next |
+//! | `tags` | which entries carry a tag |
+//! | `fence` | whether a key was invalidated since a load of it began |
+//! | `shard` | all of these together |
+//!
+//! Whoever owns a shard decides when two keys are equal and drops what leaves it: both may run foreign code, so
+//! `Shard::find` only asks (`Match`), and everything that leaves goes into a `Removed` that outlives the borrow.
+
+mod expiry;
+mod fence;
+mod policy;
+mod shard;
+mod slab;
+mod table;
+mod tags;
+
+pub use policy::Choice;
+pub use shard::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed, Shard};
+pub use slab::Slot;
+pub use table::mix;

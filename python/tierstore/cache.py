@@ -1,0 +1,335 @@
+"""The in-process cache alone: `Cache`, and the parts of it that are written in Python.
+
+The class lives in the native module. Here are the loads (one at a time for a key, over threads, tasks and event loops), the
+decorator, the mapping views, and the one thread that removes what has expired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import os
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Hashable, ItemsView, Iterator, MutableMapping, ValuesView
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from tierstore._native import Cache, CacheStats, FillTicket
+
+__all__ = ["Cache", "CacheStats", "FillTicket"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+SWEEP_INTERVAL_S = 1.0
+
+
+# ---- one load at a time ---------------------------------------------------------------------------------------------
+
+
+class _Flight:
+    """One load under way: who leads it, who waits, and how it ended."""
+
+    __slots__ = ("_done", "_ended", "_guard", "_loops", "error", "outer", "thread", "value")
+
+    def __init__(self, outer: _Flight | None, thread: int | None) -> None:
+        self.outer = outer
+        """The load from within which this one was begun."""
+        self.thread = thread
+        """The thread whose event loop the loader runs on; None for a loader that blocks its thread."""
+        self.value: tuple[Any] | None = None
+        self.error: BaseException | None = None
+        self._ended = False
+        self._done = threading.Event()
+        self._guard = threading.Lock()
+        self._loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def end(self) -> None:
+        """Wake all who wait. Neither value nor error: the leader was cancelled, and one of them takes over."""
+        with self._guard:
+            self._ended = True
+            loops, self._loops = self._loops, []
+        self._done.set()
+        for loop, future in loops:
+            try:
+                loop.call_soon_threadsafe(_wake, future)
+            except RuntimeError:
+                continue  # that loop was closed, and who waited on it is gone
+
+    def wait(self) -> None:
+        self._done.wait()
+
+    async def await_end(self) -> None:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        with self._guard:
+            if self._ended:
+                return
+            self._loops.append((loop, future))
+        await future
+
+    def is_within(self, flight: _Flight | None) -> bool:
+        """Whether `flight` is this one or was begun, at whatever depth, by its loader."""
+        while flight is not None:
+            if flight is self:
+                return True
+            flight = flight.outer
+        return False
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+_current: ContextVar[_Flight | None] = ContextVar("tierstore_load", default=None)
+
+
+def _join(cache: Cache[Any, Any], key: Hashable, thread: int | None) -> tuple[FillTicket, _Flight, bool]:
+    """The flight for this key, and whether the caller leads it."""
+    ticket, mine = cache.begin(key), _Flight(_current.get(), thread)
+    flight: _Flight = cache._join(ticket, mine)
+    if flight is not mine and flight.is_within(mine.outer):
+        raise RuntimeError(f"the loader of {key!r} asked for {key!r} itself")
+    return ticket, flight, flight is mine
+
+
+def _outcome(flight: _Flight) -> tuple[Any] | None:
+    """The value as a one-tuple, None where the leader was cancelled; or the loader's error."""
+    if flight.error is not None:
+        raise flight.error.with_traceback(flight.error.__traceback__)
+    return flight.value
+
+
+def load(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **life: Any) -> Any:
+    """`Cache.get_or_load` after a miss."""
+    while True:
+        ticket, flight, leads = _join(cache, key, None)
+        if leads:
+            return _lead(cache, ticket, flight, loader, life)
+        if flight.thread == threading.get_ident():
+            return _call(loader, key)  # that load runs on this thread's own event loop: waiting would block it for ever
+        flight.wait()
+        if (value := _outcome(flight)) is not None:
+            return value[0]
+
+
+def _lead(cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight, loader: Callable[..., Any], life: Any) -> Any:
+    _current.set(flight)
+    try:
+        if (value := cache._peek(ticket.key)) is not None:  # filled between the miss and the flight
+            flight.value = value
+            return value[0]
+        result = _call(loader, ticket.key)
+        _land(cache, ticket, flight, result, life)
+    except Exception as error:
+        _fail(cache, flight, error)
+        raise
+    else:
+        return result
+    finally:
+        _current.set(flight.outer)
+        try:
+            cache._leave(ticket, flight)
+        finally:
+            flight.end()
+
+
+async def aload(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **life: Any) -> Any:
+    """`Cache.aget_or_load`."""
+    if (found := cache.get(key, _MISSING)) is not _MISSING:
+        return found
+    while True:
+        ticket, flight, leads = _join(cache, key, threading.get_ident())
+        if leads:
+            return await _alead(cache, ticket, flight, loader, life)
+        await flight.await_end()
+        if (value := _outcome(flight)) is not None:
+            return value[0]
+
+
+async def _alead(
+    cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight, loader: Callable[..., Any], life: Any
+) -> Any:
+    _current.set(flight)
+    try:
+        if (value := cache._peek(ticket.key)) is not None:
+            flight.value = value
+            return value[0]
+        result = _call(loader, ticket.key)
+        if isinstance(result, Awaitable):
+            result = await result
+        _land(cache, ticket, flight, result, life)
+    except Exception as error:
+        _fail(cache, flight, error)
+        raise
+    else:
+        return result
+    finally:
+        _current.set(flight.outer)
+        try:
+            cache._leave(ticket, flight)
+        finally:
+            flight.end()
+
+
+def _land(cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight, result: Any, life: dict[str, Any]) -> None:
+    cache._count_load(failed=False)
+    cache.fill(ticket, result, **life)
+    flight.value = (result,)
+
+
+def _fail(cache: Cache[Any, Any], flight: _Flight, error: Exception) -> None:
+    if flight.value is None:
+        cache._count_load(failed=True)
+        flight.error = error
+
+
+_MISSING = object()
+
+
+def _call(loader: Callable[..., Any], key: Hashable) -> Any:
+    """Call the loader: with the key if it requires an argument, else without."""
+    return loader(key) if _wants_key(loader) else loader()
+
+
+def _wants_key(loader: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(loader).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(each.kind in positional and each.default is inspect.Parameter.empty for each in parameters)
+
+
+# ---- the decorator --------------------------------------------------------------------------------------------------
+
+_KEYWORDS = object()
+
+
+def memoize(cache: Cache[Any, Any], *, key: Callable[..., Hashable] | None = None, **life: Any) -> Callable[[F], F]:
+    """`Cache.memoize`: answer a function's calls from the cache.
+
+    `key(*args, **kwargs)` makes the key; without it the function and its arguments do, so several functions may share a cache.
+    The decorated function has `.invalidate(*args, **kwargs)`, `.cache` and `.__wrapped__`.
+    """
+
+    def decorate(function: F) -> F:
+        def key_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+            if key is not None:
+                return key(*args, **kwargs)
+            if kwargs:
+                return (function, args, _KEYWORDS, *sorted(kwargs.items()))
+            return (function, args)
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def answer(*args: Any, **kwargs: Any) -> Any:
+                return await aload(cache, key_of(args, kwargs), lambda: function(*args, **kwargs), **life)
+
+        else:
+
+            @functools.wraps(function)
+            def answer(*args: Any, **kwargs: Any) -> Any:
+                return cache.get_or_load(key_of(args, kwargs), lambda: function(*args, **kwargs), **life)
+
+        def invalidate(*args: Any, **kwargs: Any) -> bool:
+            return cache.invalidate(key_of(args, kwargs))
+
+        answer.cache = cache  # type: ignore[attr-defined]
+        answer.invalidate = invalidate  # type: ignore[attr-defined]
+        return answer  # type: ignore[return-value]
+
+    return decorate
+
+
+# ---- a MutableMapping -----------------------------------------------------------------------------------------------
+
+
+class _Values(ValuesView[Any]):
+    """The values, without counting look-ups."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._mapping._values()  # type: ignore[attr-defined, no-any-return]
+
+
+class _Items(ItemsView[Any, Any]):
+    """The pairs, without counting look-ups."""
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return self._mapping._pairs()  # type: ignore[attr-defined, no-any-return]
+
+
+def values(cache: Cache[Any, Any]) -> _Values:
+    return _Values(cache)
+
+
+def items(cache: Cache[Any, Any]) -> _Items:
+    return _Items(cache)
+
+
+for _name in ("__eq__", "__hash__", "keys", "popitem", "setdefault", "update"):
+    setattr(Cache, _name, getattr(MutableMapping, _name))
+for _name, _function in (("values", values), ("items", items)):
+    setattr(Cache, _name, _function)
+MutableMapping.register(Cache)
+
+
+# ---- the sweeper ----------------------------------------------------------------------------------------------------
+
+
+class _Sweeper:
+    """One daemon thread a process, started by the first entry that expires; it ends when no such cache is left."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._caches: list[weakref.ref[Cache[Any, Any]]] = []
+        self._thread: threading.Thread | None = None
+
+    def watch(self, cache: Cache[Any, Any]) -> None:
+        reference = weakref.ref(cache)
+        with self._guard:
+            self._caches.append(reference)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tierstore cache sweeper", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(SWEEP_INTERVAL_S):
+            with self._guard:
+                caches = self._caches[:]
+            if not self._drop([reference for reference in caches if not _sweep(reference)]):
+                return
+
+    def _drop(self, gone: list[weakref.ref[Cache[Any, Any]]]) -> bool:
+        """Forget caches that were collected; False if none is left."""
+        with self._guard:
+            lost = {id(reference) for reference in gone}
+            self._caches = [reference for reference in self._caches if id(reference) not in lost]
+            if not self._caches:
+                self._thread = None
+            return bool(self._caches)
+
+    def after_fork(self) -> None:
+        """The thread stayed in the parent: each cache asks for it anew."""
+        caches = self._caches
+        self.__init__()  # type: ignore[misc]
+        for reference in caches:
+            if (cache := reference()) is not None:
+                cache._unwatch()
+
+
+def _sweep(reference: weakref.ref[Cache[Any, Any]]) -> bool:
+    cache = reference()
+    if cache is None:
+        return False
+    cache.sweep()
+    return True
+
+
+_sweeper = _Sweeper()
+watch = _sweeper.watch
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _sweeper.after_fork())

@@ -1,0 +1,621 @@
+//! The class `Cache`. Every method: read the arguments and hash the key (Python may run), then one closure on the shard
+//! (nothing foreign runs), then tell the listener and drop what left (Python may run again).
+
+use super::cell::Cell;
+use super::clock::now_ms;
+use super::iterate::{CacheIterator, What};
+use super::key::{Answers, hash_of};
+use super::life::{OwnLife, count, duration, tag_hash, tag_text, tags};
+use super::stats::CacheStats;
+use super::ticket::FillTicket;
+use crate::errors::to_py;
+use pyo3::call::PyCallArgs;
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tierstore_core::cache::{Choice, Found, Life, Limits, Reason, Removed, Shard, Slot};
+use tierstore_core::error::{Error, Place};
+
+type Object = Py<PyAny>;
+type Objects = Shard<Object, Object>;
+type Out = Removed<Object, Object>;
+
+/// Entries removed at once by a sweep, a tag or a batch: between two such steps other threads get their turn.
+const STEP: usize = 256;
+
+/// A bounded map from hashable keys to values, in this process.
+#[pyclass(frozen, weakref, subclass, mapping, module = "tierstore")]
+pub struct Cache {
+    shard: Cell<Objects>,
+    limits: Limits,
+    ttl: Option<u64>,
+    idle: Option<u64>,
+    weigher: Option<Object>,
+    on_evict: Option<Object>,
+    /// The loads under way, each with the ticket it began with.
+    flights: Cell<Shard<Object, (Object, u64)>>,
+    /// Whether the sweeper of `tierstore.cache` knows this cache.
+    watched: AtomicBool,
+    loads: AtomicU64,
+    load_failures: AtomicU64,
+}
+
+fn reason_text(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Evicted => "evicted",
+        Reason::Expired => "expired",
+        Reason::Invalidated => "invalidated",
+        Reason::Replaced => "replaced",
+        Reason::Cleared => "cleared",
+    }
+}
+
+fn choice(policy: &str) -> PyResult<Choice> {
+    match policy {
+        "default" => Ok(Choice::Default),
+        "lru" => Ok(Choice::Lru),
+        other => {
+            let message = format!("policy must be \"default\" or \"lru\", not {other:?}");
+            Err(to_py(&Error::invalid(message).at(Place::Name("policy".to_owned()))))
+        }
+    }
+}
+
+fn callable(name: &str, value: Option<Bound<'_, PyAny>>) -> PyResult<Option<Object>> {
+    match value {
+        None => Ok(None),
+        Some(value) if value.is_callable() => Ok(Some(value.unbind())),
+        Some(_) => Err(PyTypeError::new_err(format!("{name} must be callable"))),
+    }
+}
+
+const FOREVER: Life<'static> = Life { ttl: None, idle: None, weight: 1, tags: &[] };
+
+/// Find the key, asking Python where its keys must be compared, and act on what was found under one borrow.
+#[inline]
+fn with_key<V, R>(
+    cell: &Cell<Shard<Object, V>>,
+    key: &Bound<'_, PyAny>,
+    hash: u32,
+    act: impl FnOnce(&mut Shard<Object, V>, Option<Slot>) -> R,
+) -> PyResult<R> {
+    let (py, mut act, mut answers) = (key.py(), Some(act), Answers::default());
+    loop {
+        let step = cell.with(py, |shard| {
+            let slot = match shard.find(hash, |candidate| answers.compare(key.as_ptr(), candidate)) {
+                Found::Hit(slot) => Some(slot),
+                Found::Miss => None,
+                Found::Ask(slot) => return Err(shard.key(slot).map(|candidate| candidate.clone_ref(py))),
+            };
+            Ok(act.take().map(|act| act(shard, slot)))
+        });
+        match step {
+            Ok(Some(result)) => return Ok(result),
+            Ok(None) | Err(None) => {}
+            Err(Some(candidate)) => answers.ask(py, key, candidate)?,
+        }
+    }
+}
+
+/// One call of `tierstore.cache`, which holds the parts that are written in Python.
+fn face<'py>(
+    py: Python<'py>,
+    name: &str,
+    arguments: impl PyCallArgs<'py>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Object> {
+    Ok(py.import("tierstore.cache")?.getattr(name)?.call(arguments, keywords)?.unbind())
+}
+
+impl Cache {
+    /// Tell the listener and drop what left. Never inside a borrow.
+    fn dispose(&self, py: Python<'_>, out: Out) {
+        if let Some(listener) = &self.on_evict {
+            for gone in &out {
+                let told = listener.call1(py, (&gone.key, &gone.value, reason_text(gone.reason)));
+                if let Err(error) = told {
+                    error.write_unraisable(py, Some(listener.bind(py)));
+                }
+            }
+        }
+        drop(out);
+    }
+
+    #[inline]
+    fn look_up(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
+        let hash = hash_of(key)?;
+        let mut out = Vec::new();
+        let found = with_key(&self.shard, key, hash, |shard, slot| match slot {
+            Some(slot) => shard.touch(slot, now_ms, &mut out).map(|value| value.clone_ref(key.py())),
+            None => {
+                shard.counters.misses += 1;
+                None
+            }
+        })?;
+        if !out.is_empty() {
+            self.dispose(key.py(), out);
+        }
+        Ok(found)
+    }
+
+    fn store(
+        this: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        life: &OwnLife,
+        fence: Fencing,
+    ) -> PyResult<bool> {
+        let own = this.get();
+        if (life.ttl.is_some() || life.idle.is_some()) && !own.watched.swap(true, Ordering::Relaxed) {
+            this.py().import("tierstore.cache")?.call_method1("watch", (this,))?;
+        }
+        let (py, hash, mut out) = (key.py(), hash_of(key)?, Vec::new());
+        let pair = (key.clone().unbind(), value.clone().unbind());
+        let now = now_ms();
+        let tag_hashes: Vec<u32> = life.tags.iter().map(|tag| tag_hash(tag)).collect();
+        let refused = with_key(&own.shard, key, hash, |shard, slot| {
+            match fence {
+                Fencing::Raise => shard.refuse_fills(hash),
+                Fencing::Ticket(ticket) if !shard.holds(hash, &tag_hashes, ticket) => return Some(pair),
+                Fencing::Ticket(_) => {}
+            }
+            match slot {
+                Some(slot) => shard.replace(slot, pair, &life.borrow(), now, &mut out),
+                None => shard.insert(hash, pair, &life.borrow(), now, &mut out),
+            }
+            None
+        })?;
+        own.dispose(py, out);
+        Ok(refused.is_none())
+    }
+
+    fn life(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        ttl: Option<&Bound<'_, PyAny>>,
+        tti: Option<&Bound<'_, PyAny>>,
+        weight: Option<&Bound<'_, PyAny>>,
+        tag_names: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<OwnLife> {
+        let weight = match (count("weight", 0, weight)?, &self.weigher) {
+            (Some(weight), _) => weight,
+            (None, None) => 1,
+            (None, Some(weigher)) => {
+                let weight = weigher.bind(key.py()).call1((key, value))?;
+                count("the weigher's answer", 0, Some(&weight))?
+                    .ok_or_else(|| PyTypeError::new_err("the weigher must answer an int, not None"))?
+            }
+        };
+        Ok(OwnLife {
+            ttl: if ttl.is_some() { duration("ttl", ttl)? } else { self.ttl },
+            idle: if tti.is_some() { duration("tti", tti)? } else { self.idle },
+            weight,
+            tags: tags(tag_names)?,
+        })
+    }
+
+    fn take(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
+        let (hash, mut out) = (hash_of(key)?, Vec::new());
+        let live = with_key(&self.shard, key, hash, |shard, slot| {
+            shard.refuse_fills(hash);
+            let Some(slot) = slot else { return false };
+            let live = shard.peek(slot, now_ms).is_some();
+            shard.remove(slot, if live { Reason::Invalidated } else { Reason::Expired }, &mut out);
+            live
+        })?;
+        if live {
+            let taken = out.pop().map(|gone| (gone.key, gone.value));
+            self.dispose(key.py(), out);
+            return Ok(taken.map(|(_, value)| value));
+        }
+        self.dispose(key.py(), out);
+        Ok(None)
+    }
+
+    /// The next pair from a slot on, and the slot after it.
+    pub fn next_from(&self, py: Python<'_>, mut slot: Slot) -> (Option<(Object, Object)>, Slot) {
+        self.shard.with(py, |shard| {
+            while slot < shard.end() {
+                let pair = shard.peek(slot, now_ms).map(|(key, value)| (key.clone_ref(py), value.clone_ref(py)));
+                slot += 1;
+                if pair.is_some() {
+                    return (pair, slot);
+                }
+            }
+            (None, slot)
+        })
+    }
+
+    fn sweep_all(&self, py: Python<'_>) -> usize {
+        let mut total = 0;
+        loop {
+            let mut out = Vec::new();
+            let now = now_ms();
+            let count = self.shard.with(py, |shard| shard.sweep(now, STEP, &mut out));
+            self.dispose(py, out);
+            total += count;
+            if count < STEP {
+                return total;
+            }
+        }
+    }
+}
+
+/// What a write does with the loads under way.
+#[derive(Clone, Copy)]
+enum Fencing {
+    Raise,
+    Ticket(u64),
+}
+
+#[pymethods]
+impl Cache {
+    #[new]
+    #[pyo3(signature = (max_entries = None, *, max_weight = None, ttl = None, tti = None, policy = "default", weigher = None, on_evict = None))]
+    fn new(
+        max_entries: Option<Bound<'_, PyAny>>,
+        max_weight: Option<Bound<'_, PyAny>>,
+        ttl: Option<Bound<'_, PyAny>>,
+        tti: Option<Bound<'_, PyAny>>,
+        policy: &str,
+        weigher: Option<Bound<'_, PyAny>>,
+        on_evict: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let entries = count("max_entries", 1, max_entries.as_ref())?.unwrap_or(10_000);
+        let weight = count("max_weight", 1, max_weight.as_ref())?.unwrap_or(u64::MAX);
+        let limits = Limits { entries: usize::try_from(entries).unwrap_or(usize::MAX), weight };
+        Ok(Self {
+            shard: Cell::new(Shard::new(limits, choice(policy)?)),
+            limits,
+            ttl: duration("ttl", ttl.as_ref())?,
+            idle: duration("tti", tti.as_ref())?,
+            weigher: callable("weigher", weigher)?,
+            on_evict: callable("on_evict", on_evict)?,
+            flights: Cell::new(Shard::new(Limits { entries: usize::MAX, weight: u64::MAX }, Choice::Lru)),
+            watched: AtomicBool::new(false),
+            loads: AtomicU64::new(0),
+            load_failures: AtomicU64::new(0),
+        })
+    }
+
+    /// The value, or `default`. A hit is a use.
+    #[pyo3(signature = (key, default = None, /))]
+    fn get(&self, key: &Bound<'_, PyAny>, default: Option<Object>) -> PyResult<Option<Object>> {
+        Ok(self.look_up(key)?.or(default))
+    }
+
+    /// Put a value, for `ttl` seconds from now, `tti` seconds from each use, where given; else as the cache was made.
+    #[pyo3(signature = (key, value, /, *, ttl = None, tti = None, weight = None, tags = None))]
+    fn put(
+        this: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        ttl: Option<Bound<'_, PyAny>>,
+        tti: Option<Bound<'_, PyAny>>,
+        weight: Option<Bound<'_, PyAny>>,
+        tags: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let life = this.get().life(key, value, ttl.as_ref(), tti.as_ref(), weight.as_ref(), tags.as_ref())?;
+        Self::store(this, key, value, &life, Fencing::Raise)?;
+        Ok(())
+    }
+
+    /// Take the value out and answer it; `default`, or KeyError without one.
+    #[pyo3(signature = (key, /, *default))]
+    fn pop(&self, key: &Bound<'_, PyAny>, default: &Bound<'_, PyTuple>) -> PyResult<Object> {
+        if default.len() > 1 {
+            return Err(PyTypeError::new_err("pop takes a key and at most one default"));
+        }
+        match self.take(key)? {
+            Some(value) => Ok(value),
+            None if default.is_empty() => Err(PyKeyError::new_err(key.clone().unbind())),
+            None => Ok(default.get_item(0)?.unbind()),
+        }
+    }
+
+    /// Remove the key, and refuse the fills of it that are under way. Whether it was there.
+    #[pyo3(signature = (key, /))]
+    fn invalidate(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let (hash, mut out) = (hash_of(key)?, Vec::new());
+        let live = with_key(&self.shard, key, hash, |shard, slot| {
+            shard.refuse_fills(hash);
+            let Some(slot) = slot else { return false };
+            let live = shard.peek(slot, now_ms).is_some();
+            shard.remove(slot, if live { Reason::Invalidated } else { Reason::Expired }, &mut out);
+            live
+        })?;
+        self.dispose(key.py(), out);
+        Ok(live)
+    }
+
+    /// One value or None for each key, in order.
+    #[pyo3(signature = (keys, /))]
+    fn get_many<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let found = PyList::empty(keys.py());
+        for key in keys.try_iter()? {
+            found.append(self.look_up(&key?)?)?;
+        }
+        Ok(found)
+    }
+
+    /// Put pairs: a mapping, or an iterable of (key, value).
+    #[pyo3(signature = (pairs, /, *, ttl = None, tti = None, tags = None))]
+    fn put_many(
+        this: &Bound<'_, Self>,
+        pairs: &Bound<'_, PyAny>,
+        ttl: Option<Bound<'_, PyAny>>,
+        tti: Option<Bound<'_, PyAny>>,
+        tags: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let pairs = if pairs.hasattr("keys")? { pairs.call_method0("items")? } else { pairs.clone() };
+        let tags = super::life::tags(tags.as_ref())?;
+        for pair in pairs.try_iter()? {
+            let (key, value) = pair?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+            let life = this.get().life(&key, &value, ttl.as_ref(), tti.as_ref(), None, None)?;
+            Self::store(this, &key, &value, &OwnLife { tags: tags.clone(), ..life }, Fencing::Raise)?;
+        }
+        Ok(())
+    }
+
+    /// Invalidate each key; how many were there.
+    #[pyo3(signature = (keys, /))]
+    fn invalidate_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let mut count = 0;
+        for key in keys.try_iter()? {
+            count += usize::from(self.invalidate(&key?)?);
+        }
+        Ok(count)
+    }
+
+    /// Remove every entry that carries the tag, and refuse the fills under way that will; how many were there.
+    #[pyo3(signature = (tag, /))]
+    fn invalidate_tag(&self, tag: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let (py, tag, mut total) = (tag.py(), tag_text(tag)?, 0);
+        loop {
+            let mut out = Vec::new();
+            let count = self.shard.with(py, |shard| shard.invalidate_tag(&tag, tag_hash(&tag), STEP, &mut out));
+            self.dispose(py, out);
+            total += count;
+            if count < STEP {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Remove everything, and refuse the fills under way.
+    fn clear(&self, py: Python<'_>) {
+        let mut out = Vec::new();
+        self.shard.with(py, |shard| shard.clear(&mut out));
+        self.dispose(py, out);
+    }
+
+    /// A ticket for one later `fill` of this key.
+    #[pyo3(signature = (key, /))]
+    fn begin(&self, key: &Bound<'_, PyAny>) -> PyResult<FillTicket> {
+        let hash = hash_of(key)?;
+        let sequence = self.shard.with(key.py(), Shard::begin);
+        Ok(FillTicket { key: key.clone().unbind(), hash, sequence, cache: std::ptr::from_ref(self) as usize })
+    }
+
+    /// Put the value under the ticket's key, unless the key, one of `tags` or everything was invalidated, or the key was
+    /// written, since `begin`: then False.
+    #[pyo3(signature = (ticket, value, /, *, ttl = None, tti = None, weight = None, tags = None))]
+    fn fill(
+        this: &Bound<'_, Self>,
+        ticket: &Bound<'_, FillTicket>,
+        value: &Bound<'_, PyAny>,
+        ttl: Option<Bound<'_, PyAny>>,
+        tti: Option<Bound<'_, PyAny>>,
+        weight: Option<Bound<'_, PyAny>>,
+        tags: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let given = ticket.get();
+        if given.cache != std::ptr::from_ref(this.get()) as usize {
+            return Err(PyTypeError::new_err("this ticket was handed out by another cache"));
+        }
+        let key = given.key.bind(ticket.py());
+        let life = this.get().life(key, value, ttl.as_ref(), tti.as_ref(), weight.as_ref(), tags.as_ref())?;
+        Self::store(this, key, value, &life, Fencing::Ticket(given.sequence))
+    }
+
+    /// Whether a fill with this ticket (and no tags) would be taken now.
+    fn _holds(&self, ticket: &Bound<'_, FillTicket>) -> bool {
+        let given = ticket.get();
+        self.shard.with(ticket.py(), |shard| shard.holds(given.hash, &[], given.sequence))
+    }
+
+    /// The value; where it is missing, one caller loads it and the others wait.
+    #[pyo3(signature = (key, loader, /, **keywords))]
+    fn get_or_load(
+        this: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        loader: &Bound<'_, PyAny>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Object> {
+        match this.get().look_up(key)? {
+            Some(found) => Ok(found),
+            None => face(this.py(), "load", (this, key, loader), keywords),
+        }
+    }
+
+    /// As `get_or_load`, with a loader that may be a coroutine function.
+    #[pyo3(signature = (key, loader, /, **keywords))]
+    fn aget_or_load(
+        this: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        loader: &Bound<'_, PyAny>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Object> {
+        face(this.py(), "aload", (this, key, loader), keywords)
+    }
+
+    /// A decorator: calls with the same arguments are answered from this cache, or from one load.
+    #[pyo3(signature = (**keywords))]
+    fn memoize(this: &Bound<'_, Self>, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Object> {
+        face(this.py(), "memoize", (this,), keywords)
+    }
+
+    /// What has been counted so far.
+    fn stats(&self, py: Python<'_>) -> CacheStats {
+        self.sweep_all(py);
+        let (counters, entries, weight) = self.shard.with(py, |shard| (shard.counters, shard.len(), shard.weight()));
+        CacheStats {
+            hits: counters.hits,
+            misses: counters.misses,
+            loads: self.loads.load(Ordering::Relaxed),
+            load_failures: self.load_failures.load(Ordering::Relaxed),
+            evictions: counters.evictions,
+            expirations: counters.expirations,
+            entries,
+            weight,
+        }
+    }
+
+    /// Remove what is past its time; how many that were.
+    fn sweep(&self, py: Python<'_>) -> usize {
+        self.sweep_all(py)
+    }
+
+    fn _count_load(&self, failed: bool) {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        if failed {
+            self.load_failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The flight to join for this key: `flight` itself where none is under way, or only one that began before an invalidation.
+    fn _join(&self, ticket: &Bound<'_, FillTicket>, flight: &Bound<'_, PyAny>) -> PyResult<Object> {
+        let (py, given) = (ticket.py(), ticket.get());
+        let mut out = Vec::new();
+        let joined = with_key(&self.flights, given.key.bind(py), given.hash, |flights, slot| {
+            let current = slot
+                .and_then(|slot| flights.peek(slot, || 0))
+                .map(|(_, (flight, begun))| (flight.clone_ref(py), *begun));
+            if let Some((current, begun)) = current
+                && self.shard.with(py, |shard| shard.holds(given.hash, &[], begun))
+            {
+                return current;
+            }
+            let pair = (given.key.clone_ref(py), (flight.clone().unbind(), given.sequence));
+            match slot {
+                Some(slot) => flights.replace(slot, pair, &FOREVER, 0, &mut out),
+                None => flights.insert(given.hash, pair, &FOREVER, 0, &mut out),
+            }
+            flight.clone().unbind()
+        })?;
+        drop(out);
+        Ok(joined)
+    }
+
+    /// End a flight: nobody joins it from now on.
+    fn _leave(&self, ticket: &Bound<'_, FillTicket>, flight: &Bound<'_, PyAny>) -> PyResult<()> {
+        let given = ticket.get();
+        let mut out = Vec::new();
+        with_key(&self.flights, given.key.bind(ticket.py()), given.hash, |flights, slot| {
+            if let Some(slot) = slot
+                && flights.peek(slot, || 0).is_some_and(|(_, (current, _))| current.is(flight))
+            {
+                flights.remove(slot, Reason::Invalidated, &mut out);
+            }
+        })?;
+        drop(out);
+        Ok(())
+    }
+
+    /// The value as a one-tuple, or None. No use, and nothing is counted.
+    fn _peek<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<(Object,)>> {
+        let hash = hash_of(key)?;
+        with_key(&self.shard, key, hash, |shard, slot| {
+            slot.and_then(|slot| shard.peek(slot, now_ms)).map(|(_, value)| (value.clone_ref(key.py()),))
+        })
+    }
+
+    /// Forget that the sweeper knows this cache: its thread is not in this process.
+    fn _unwatch(&self) {
+        self.watched.store(false, Ordering::Relaxed);
+    }
+
+    #[getter]
+    fn max_entries(&self) -> usize {
+        self.limits.entries
+    }
+
+    #[getter]
+    fn max_weight(&self) -> Option<u64> {
+        (self.limits.weight != u64::MAX).then_some(self.limits.weight)
+    }
+
+    fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Object> {
+        self.look_up(key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+    }
+
+    fn __setitem__(this: &Bound<'_, Self>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::put(this, key, value, None, None, None, None)
+    }
+
+    fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.invalidate(key)? { Ok(()) } else { Err(PyKeyError::new_err(key.clone().unbind())) }
+    }
+
+    /// No use, and nothing is counted.
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let hash = hash_of(key)?;
+        with_key(&self.shard, key, hash, |shard, slot| slot.is_some_and(|slot| shard.peek(slot, now_ms).is_some()))
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.sweep_all(py);
+        self.shard.with(py, |shard| shard.len())
+    }
+
+    fn __iter__(this: Py<Self>) -> CacheIterator {
+        CacheIterator::new(this, What::Keys)
+    }
+
+    fn _values(this: Py<Self>) -> CacheIterator {
+        CacheIterator::new(this, What::Values)
+    }
+
+    fn _pairs(this: Py<Self>) -> CacheIterator {
+        CacheIterator::new(this, What::Pairs)
+    }
+
+    #[classmethod]
+    fn __class_getitem__(class: &Bound<'_, PyType>, item: &Bound<'_, PyAny>) -> PyResult<Object> {
+        let alias = class.py().import("types")?.getattr("GenericAlias")?;
+        Ok(alias.call1((class, item))?.unbind())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let (entries, weight) = self.shard.with(py, |shard| (shard.len(), shard.weight()));
+        format!("<tierstore.Cache of {entries} entries, at most {}, weight {weight}>", self.limits.entries)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.weigher)?;
+        visit.call(&self.on_evict)?;
+        self.flights.visit(|flights| {
+            for (key, (flight, _)) in flights.pairs() {
+                visit.call(key)?;
+                visit.call(flight)?;
+            }
+            Ok(())
+        })?;
+        self.shard.visit(|shard| {
+            for (key, value) in shard.pairs() {
+                visit.call(key)?;
+                visit.call(value)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        let mut out = Vec::new();
+        self.shard.with(py, |shard| shard.clear(&mut out));
+        drop(out);
+    }
+}

@@ -1,0 +1,29 @@
+//! `Cache`: the core's shard behind the interpreter's lock (or its own, where there is none).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `cell` | who may touch the shard, and when |
+//! | `key` | hashing and comparing keys; when Python must be asked |
+//! | `clock` | the coarse monotonic clock |
+//! | `life` | reading ttl, tti, weight and tags |
+//! | `class` | the class |
+//! | `iterate` | walking over the keys |
+//! | `stats`, `ticket` | the small classes that it answers with |
+
+use pyo3::prelude::*;
+
+mod cell;
+mod class;
+mod clock;
+mod iterate;
+mod key;
+mod life;
+mod stats;
+mod ticket;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<class::Cache>()?;
+    module.add_class::<iterate::CacheIterator>()?;
+    module.add_class::<stats::CacheStats>()?;
+    module.add_class::<ticket::FillTicket>()
+}

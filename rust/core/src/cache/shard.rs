@@ -1,0 +1,344 @@
+//! One shard of a cache: plain data behind `&mut`, from which nothing is dropped and in which no foreign code runs.
+
+use super::expiry::{Expiry, NEVER};
+use super::fence::Fence;
+use super::policy::{Choice, Policy};
+use super::slab::{Slab, Slot};
+use super::table::Table;
+use super::tags::Tags;
+use std::sync::Arc;
+
+/// What the owner of the keys says of two of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Match {
+    Yes,
+    No,
+    /// It cannot tell without foreign code.
+    Ask,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    Hit(Slot),
+    Miss,
+    /// The key in this slot must be compared by foreign code: let go of the shard, ask, and find again.
+    Ask(Slot),
+}
+
+/// Why an entry left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    Evicted,
+    Expired,
+    Invalidated,
+    Replaced,
+    Cleared,
+}
+
+/// What left the shard. `key` is None where only the value was replaced.
+pub struct Gone<K, V> {
+    pub key: K,
+    pub value: V,
+    pub reason: Reason,
+}
+
+/// All that left the shard during one call; dropped by the owner, after the shard was let go.
+pub type Removed<K, V> = Vec<Gone<K, V>>;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub entries: usize,
+    /// u64::MAX where there is none.
+    pub weight: u64,
+}
+
+/// How long an entry lives, in milliseconds (None: for ever), what it weighs and which tags it carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Life<'a> {
+    pub ttl: Option<u64>,
+    pub idle: Option<u64>,
+    pub weight: u64,
+    pub tags: &'a [Arc<str>],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    pub hits: u64,
+    pub misses: u64,
+    pub evictions: u64,
+    pub expirations: u64,
+}
+
+pub struct Shard<K, V> {
+    table: Table,
+    slab: Slab<K, V>,
+    policy: Policy,
+    expiry: Expiry,
+    tags: Tags,
+    fence: Fence,
+    /// Of each slot; empty while every entry weighs 1.
+    weights: Vec<u64>,
+    weight: u64,
+    limits: Limits,
+    pub counters: Counters,
+}
+
+impl<K, V> Shard<K, V> {
+    #[must_use]
+    pub fn new(limits: Limits, choice: Choice) -> Self {
+        Self {
+            table: Table::new(),
+            slab: Slab::new(limits.entries),
+            policy: Policy::new(choice),
+            expiry: Expiry::default(),
+            tags: Tags::default(),
+            fence: Fence::default(),
+            weights: Vec::new(),
+            weight: 0,
+            limits,
+            counters: Counters::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slab.len() == 0
+    }
+
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// Look a key up. Counts nothing and changes nothing.
+    #[inline]
+    pub fn find(&self, hash: u32, mut same: impl FnMut(&K) -> Match) -> Found {
+        self.table
+            .find(hash, |slot| match self.slab.at(slot).pair.as_ref().map(|(key, _)| same(key)) {
+                Some(Match::Yes) => Some(Found::Hit(slot)),
+                Some(Match::Ask) => Some(Found::Ask(slot)),
+                Some(Match::No) | None => None,
+            })
+            .unwrap_or(Found::Miss)
+    }
+
+    /// The key in an occupied slot.
+    #[must_use]
+    pub fn key(&self, slot: Slot) -> Option<&K> {
+        self.slab.at(slot).pair.as_ref().map(|(key, _)| key)
+    }
+
+    /// Use an entry that was found: counts a hit, or a miss if its time is past, and then it goes.
+    /// `now` is asked only for an entry that expires.
+    #[inline]
+    pub fn touch(&mut self, slot: Slot, now: impl FnOnce() -> u64, out: &mut Removed<K, V>) -> Option<&V> {
+        if self.slab.at(slot).mark.expires && !self.renew(slot, now(), out) {
+            self.counters.misses += 1;
+            return None;
+        }
+        self.counters.hits += 1;
+        self.policy.hit(&mut self.slab, slot);
+        self.slab.at(slot).pair.as_ref().map(|(_, value)| value)
+    }
+
+    /// False if the time of the entry is past: it is gone then.
+    fn renew(&mut self, slot: Slot, now: u64, out: &mut Removed<K, V>) -> bool {
+        if self.expiry.of(slot).at() <= now {
+            self.remove(slot, Reason::Expired, out);
+            return false;
+        }
+        self.expiry.renew(slot, now);
+        true
+    }
+
+    /// The pair in a slot, if it is there and its time is not past. No use of it.
+    pub fn peek(&self, slot: Slot, now: impl FnOnce() -> u64) -> Option<(&K, &V)> {
+        if slot >= self.slab.end() {
+            return None;
+        }
+        let entry = self.slab.at(slot);
+        let (key, value) = entry.pair.as_ref()?;
+        if entry.mark.expires && self.expiry.of(slot).at() <= now() {
+            return None;
+        }
+        Some((key, value))
+    }
+
+    /// Every pair, expired or not.
+    pub fn pairs(&self) -> impl Iterator<Item = (&K, &V)> {
+        (0..self.slab.end()).filter_map(|slot| self.slab.at(slot).pair.as_ref().map(|(key, value)| (key, value)))
+    }
+
+    /// One past the last slot that may hold an entry.
+    #[must_use]
+    pub fn end(&self) -> Slot {
+        self.slab.end()
+    }
+
+    /// Put a pair whose key was not found. Heavier than the whole cache: it goes straight into `out`.
+    pub fn insert(&mut self, hash: u32, (key, value): (K, V), life: &Life<'_>, now: u64, out: &mut Removed<K, V>) {
+        if life.weight > self.limits.weight {
+            self.counters.evictions += 1;
+            out.push(Gone { key, value, reason: Reason::Evicted });
+            return;
+        }
+        self.make_room(1, life.weight, now, out);
+        let slot = self.slab.insert(hash, key, value);
+        self.table.insert(hash, slot);
+        self.policy.insert(&mut self.slab, slot);
+        self.attach(slot, life, now);
+    }
+
+    /// Expired entries go first, then what the policy chooses.
+    fn make_room(&mut self, entries: usize, weight: u64, now: u64, out: &mut Removed<K, V>) {
+        while self.slab.len() + entries > self.limits.entries || self.weight > self.limits.weight - weight {
+            if let Some(slot) = self.expiry.past(now) {
+                self.remove(slot, Reason::Expired, out);
+            } else if let Some(slot) = self.policy.evict(&mut self.slab) {
+                self.counters.evictions += 1;
+                self.detach(slot);
+                self.release(slot, Reason::Evicted, out);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn attach(&mut self, slot: Slot, life: &Life<'_>, now: u64) {
+        if life.ttl.is_some() || life.idle.is_some() {
+            self.slab.at_mut(slot).mark.expires = true;
+            self.expiry.insert(slot, now, life.ttl.unwrap_or(NEVER), life.idle.unwrap_or(NEVER));
+        }
+        if !life.tags.is_empty() {
+            self.slab.at_mut(slot).mark.tagged = true;
+            self.tags.insert(slot, life.tags);
+        }
+        self.weight += life.weight;
+        if life.weight != 1 || !self.weights.is_empty() {
+            let end = self.slab.end() as usize;
+            self.weights.resize(end.max(self.weights.len()), 1);
+            self.weights[slot as usize] = life.weight;
+        }
+    }
+
+    fn detach(&mut self, slot: Slot) {
+        let mark = self.slab.at(slot).mark;
+        if mark.expires {
+            self.expiry.remove(slot);
+        }
+        if mark.tagged {
+            self.tags.remove(slot);
+        }
+        let mark = &mut self.slab.at_mut(slot).mark;
+        (mark.expires, mark.tagged) = (false, false);
+        self.weight -= self.weights.get(slot as usize).copied().unwrap_or(1);
+        if let Some(weight) = self.weights.get_mut(slot as usize) {
+            *weight = 1;
+        }
+    }
+
+    fn release(&mut self, slot: Slot, reason: Reason, out: &mut Removed<K, V>) {
+        self.table.remove(self.slab.at(slot).hash, slot);
+        if let Some((key, value)) = self.slab.remove(slot) {
+            out.push(Gone { key, value, reason });
+        }
+    }
+
+    /// Put a value under a key that was found; `key` is the spelling that is not kept, as in a dict.
+    pub fn replace(&mut self, slot: Slot, pair: (K, V), life: &Life<'_>, now: u64, out: &mut Removed<K, V>) {
+        let hash = self.slab.at(slot).hash;
+        if self.slab.at(slot).mark.expires && self.expiry.of(slot).at() <= now {
+            self.remove(slot, Reason::Expired, out);
+            return self.insert(hash, pair, life, now, out);
+        }
+        if life.weight > self.limits.weight {
+            self.remove(slot, Reason::Replaced, out);
+            return self.insert(hash, pair, life, now, out);
+        }
+        let (key, value) = pair;
+        self.detach(slot);
+        if let Some((_, old)) = self.slab.at_mut(slot).pair.as_mut() {
+            let value = std::mem::replace(old, value);
+            out.push(Gone { key, value, reason: Reason::Replaced });
+        }
+        self.policy.hit(&mut self.slab, slot);
+        self.attach(slot, life, now);
+        self.make_room(0, 0, now, out);
+    }
+
+    /// Take an entry out.
+    pub fn remove(&mut self, slot: Slot, reason: Reason, out: &mut Removed<K, V>) {
+        if reason == Reason::Expired {
+            self.counters.expirations += 1;
+        } else {
+            self.fence.invalidate(self.slab.at(slot).hash);
+        }
+        self.policy.remove(&mut self.slab, slot);
+        self.detach(slot);
+        self.release(slot, reason, out);
+    }
+
+    /// Refuse the fills under way for this hash: its key is being written, or invalidated while it is not here.
+    pub fn refuse_fills(&mut self, hash: u32) {
+        self.fence.invalidate(hash);
+    }
+
+    /// Remove at most `limit` of the entries that carry `tag`, or are about to by a fill under way. How many went.
+    pub fn invalidate_tag(&mut self, tag: &str, tag_hash: u32, limit: usize, out: &mut Removed<K, V>) -> usize {
+        self.fence.invalidate(tag_hash);
+        let mut count = 0;
+        while count < limit
+            && let Some(slot) = self.tags.any(tag)
+        {
+            self.remove(slot, Reason::Invalidated, out);
+            count += 1;
+        }
+        count
+    }
+
+    /// Remove at most `limit` entries whose time is past. How many went.
+    pub fn sweep(&mut self, now: u64, limit: usize, out: &mut Removed<K, V>) -> usize {
+        let mut count = 0;
+        while count < limit
+            && let Some(slot) = self.expiry.past(now)
+        {
+            self.remove(slot, Reason::Expired, out);
+            count += 1;
+        }
+        count
+    }
+
+    /// Remove everything, and refuse the fills under way.
+    pub fn clear(&mut self, out: &mut Removed<K, V>) {
+        self.fence.clear();
+        out.reserve(self.slab.len());
+        for slot in 0..self.slab.end() {
+            if let Some((key, value)) = self.slab.remove(slot) {
+                out.push(Gone { key, value, reason: Reason::Cleared });
+            }
+        }
+        self.slab = Slab::new(self.limits.entries);
+        self.table.clear();
+        self.policy.clear();
+        self.expiry.clear();
+        self.tags.clear();
+        self.weights = Vec::new();
+        self.weight = 0;
+    }
+
+    /// The ticket of a load that begins now.
+    pub fn begin(&mut self) -> u64 {
+        self.fence.begin()
+    }
+
+    /// Neither the key nor one of the tags was invalidated since `ticket`.
+    #[must_use]
+    pub fn holds(&self, hash: u32, tag_hashes: &[u32], ticket: u64) -> bool {
+        self.fence.holds(hash, ticket) && tag_hashes.iter().all(|&tag| self.fence.holds(tag, ticket))
+    }
+}

@@ -1,0 +1,154 @@
+//! Open addressing with linear probing over 8-byte buckets: half of the hash, and the slot of the entry.
+//!
+//! The kept half holds the top bits, so a bucket's home position follows from the bucket alone: growing and deleting
+//! (by shifting back, without tombstones) never touch an entry, and two entries are compared only if 32 bits agree.
+
+use super::slab::Slot;
+
+const EMPTY: u64 = 0;
+const FIRST_BITS: u32 = 3;
+
+/// Spread the entropy of a 64-bit hash into 32 bits: CPython's integers hash to themselves.
+/// The multiplier is 2^64 / φ (Knuth, TAOCP 6.4).
+#[inline]
+#[must_use]
+pub fn mix(hash: u64) -> u32 {
+    ((hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+}
+
+pub struct Table {
+    buckets: Vec<u64>,
+    bits: u32,
+    len: usize,
+}
+
+#[inline]
+fn pack(hash: u32, slot: Slot) -> u64 {
+    (u64::from(hash) << 32) | (u64::from(slot) + 1)
+}
+
+#[inline]
+fn hash_of(bucket: u64) -> u32 {
+    (bucket >> 32) as u32
+}
+
+#[inline]
+fn slot_of(bucket: u64) -> Slot {
+    (bucket as u32).wrapping_sub(1)
+}
+
+impl Table {
+    pub fn new() -> Self {
+        Self { buckets: vec![EMPTY; 1 << FIRST_BITS], bits: FIRST_BITS, len: 0 }
+    }
+
+    #[inline]
+    fn home(&self, hash: u32) -> usize {
+        (hash >> (32 - self.bits)) as usize
+    }
+
+    /// The slots whose entries have this hash, in probing order, until `pick` answers something.
+    #[inline]
+    pub fn find<R>(&self, hash: u32, mut pick: impl FnMut(Slot) -> Option<R>) -> Option<R> {
+        let mask = self.buckets.len() - 1;
+        let mut at = self.home(hash);
+        loop {
+            let bucket = self.buckets[at & mask];
+            if bucket == EMPTY {
+                return None;
+            }
+            if hash_of(bucket) == hash
+                && let Some(found) = pick(slot_of(bucket))
+            {
+                return Some(found);
+            }
+            at += 1;
+        }
+    }
+
+    pub fn insert(&mut self, hash: u32, slot: Slot) {
+        if (self.len + 1) * 5 > self.buckets.len() * 4 {
+            self.grow();
+        }
+        self.place(pack(hash, slot));
+        self.len += 1;
+    }
+
+    fn place(&mut self, bucket: u64) {
+        let mask = self.buckets.len() - 1;
+        let mut at = self.home(hash_of(bucket));
+        while self.buckets[at] != EMPTY {
+            at = (at + 1) & mask;
+        }
+        self.buckets[at] = bucket;
+    }
+
+    /// Doubles. Above 2^31 buckets the home position has used up the kept half; a slot is 32 bits wide, so that is out of reach.
+    fn grow(&mut self) {
+        self.bits += 1;
+        let old = std::mem::replace(&mut self.buckets, vec![EMPTY; 1 << self.bits]);
+        for bucket in old {
+            if bucket != EMPTY {
+                self.place(bucket);
+            }
+        }
+    }
+
+    /// Take the bucket of `slot` out. It must be there.
+    pub fn remove(&mut self, hash: u32, slot: Slot) {
+        let mask = self.buckets.len() - 1;
+        let wanted = pack(hash, slot);
+        let mut hole = self.home(hash);
+        while self.buckets[hole] != wanted {
+            debug_assert_ne!(self.buckets[hole], EMPTY, "the slot is not in the table");
+            hole = (hole + 1) & mask;
+        }
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let bucket = self.buckets[at];
+            if bucket == EMPTY {
+                break;
+            }
+            let home = self.home(hash_of(bucket));
+            // It may fill the hole unless its home lies between the hole and where it stands, cyclically.
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.buckets[hole] = bucket;
+                hole = at;
+            }
+        }
+        self.buckets[hole] = EMPTY;
+        self.len -= 1;
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_a_map_under_collisions() {
+        let mut table = Table::new();
+        let mut model = std::collections::BTreeMap::new();
+        let mut state = 7u64;
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let slot = (state >> 33) as u32 % 300;
+            let hash = (slot % 40).wrapping_mul(0x0800_0001);
+            if model.remove(&slot).is_some() {
+                table.remove(hash, slot);
+            } else {
+                model.insert(slot, hash);
+                table.insert(hash, slot);
+            }
+            let probe = (state >> 20) as u32 % 300;
+            let hash = (probe % 40).wrapping_mul(0x0800_0001);
+            let found = table.find(hash, |slot| (slot == probe).then_some(slot));
+            assert_eq!(found.is_some(), model.contains_key(&probe));
+        }
+    }
+}
