@@ -90,7 +90,13 @@ class NotFoundError(StorageError):
 
 
 class ConflictError(StorageError):
-    """The change does not fit what is stored: another content, an illegal state move, an `expected_version` that has passed."""
+    """The change does not fit what is stored: another content, an illegal state move, an `expected_version` that has passed.
+
+    `transient`: the database undid the transaction because of another one (serialization failure, deadlock): the same call may
+    succeed when it is made again.
+    """
+
+    transient = False
 
 
 class ValidationError(StorageError):

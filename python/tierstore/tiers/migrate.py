@@ -43,10 +43,10 @@ class Migrator:
         if not steps_up(self._known, await self._applied(deadline), target):
             return []
         async with self._records.exclusive(deadline=deadline):
-            await self._run("", False, ("migrations.create_table", {}), deadline)
+            await self._run("", alone=False, then=("migrations.create_table", {}), deadline=deadline)
             steps = steps_up(self._known, await self._applied(deadline), target)
             for step in steps:
-                await self._run(step.up, step.alone, ("migrations.record", _row(step)), deadline)
+                await self._run(step.up, alone=step.alone, then=("migrations.record", _row(step)), deadline=deadline)
         return [step.label for step in steps]
 
     async def down(self, steps: int = 1, *, deadline: Deadline | None = None) -> list[str]:
@@ -55,7 +55,8 @@ class Migrator:
         async with self._records.exclusive(deadline=deadline):
             chosen = steps_down(self._known, await self._applied(deadline), steps)
             for step in chosen:
-                await self._run(step.down, step.alone, ("migrations.forget", {"number": step.number}), deadline)
+                forget = ("migrations.forget", {"number": step.number})
+                await self._run(step.down, alone=step.alone, then=forget, deadline=deadline)
         return [step.label for step in chosen]
 
     async def ensure(self, mode: Literal["auto", "check", "never"], *, deadline: Deadline | None = None) -> None:
@@ -67,7 +68,7 @@ class Migrator:
             if missing:
                 raise ConflictError(f"the database lacks migration {missing[0].label}: run `tierstore migrate up`")
 
-    async def _run(self, text: str, alone: bool, then: tuple[str, Params], deadline: Deadline) -> None:
+    async def _run(self, text: str, *, alone: bool, then: tuple[str, Params], deadline: Deadline) -> None:
         await self._records.script(text, transaction=not alone, deadline=deadline, then=then)
 
     async def _applied(self, deadline: Deadline) -> list[Applied]:

@@ -1,5 +1,13 @@
 -- What the protocol of the tiers asks of the engine itself.
 
+-- name: configure
+-- For each new connection. Compiling (jit) costs more than any of our queries takes.
+SELECT
+    set_config('search_path', %(path)s, false),
+    set_config('statement_timeout', %(timeout)s, false),
+    set_config('jit', 'off', false),
+    set_config('timezone', 'UTC', false);
+
 -- name: fence
 SELECT pg_current_xact_id()::text::bigint;
 

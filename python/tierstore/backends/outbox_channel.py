@@ -1,0 +1,98 @@
+"""The carrier without Redis on PostgreSQL: every process polls the retained outbox.
+
+A poll reads the rows of all transactions that had not ended at the last poll (xid from its snapshot's xmin on), but for those it has
+seen: ids are not given in commit order, so reading above the highest id would lose a row that commits late. A poll that succeeds is
+the echo: its snapshot saw everything that was committed before it was sent. Trimming writes down what it removed; a poller that was
+away so long that it may have missed a removed row says Gap.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tierstore.backends import Change, Echo, Event, Gap, Invalidated, Params, Row
+from tierstore.runtime import Deadline, Runtime
+
+POLL_S = 0.2
+POLL_BUDGET_S = 1.0
+NO_ROW = 2**62
+
+
+class WatchedRecords(Protocol):
+    """What the carrier asks of `postgres.PostgresRecords`."""
+
+    async def watch(self, query: str, params: Params, deadline: Deadline) -> list[Row]: ...
+    async def identity(self, deadline: Deadline) -> str: ...
+    async def ping(self, deadline: Deadline) -> str: ...
+
+
+class OutboxChannel:
+    """Delivers what every process wrote since `open`, this one included: a change that is known already does no harm."""
+
+    name = "outbox"
+
+    def __init__(self, runtime: Runtime, records: WatchedRecords) -> None:
+        self._runtime = runtime
+        self._records = records
+        self._since = 0
+        self._seen: dict[int, int] = {}
+        self._identity: str | None = None
+        self._broken = False
+        self._next_poll = 0.0
+
+    async def open(self, deadline: Deadline) -> None:
+        self._identity = await self._records.identity(deadline)
+        rows = await self._records.watch("outbox.poll", {"since": NO_ROW, "seen": []}, deadline)
+        self._since = rows[0][0]
+        # Rows of transactions that are still running then, or ended between: the next poll brings them.
+
+    async def publish(self, changes: object, *, deadline: Deadline) -> None:
+        """Nothing to do: the write's own transaction put its row there."""
+
+    async def receive(self, *, wait_s: float) -> list[Event]:
+        """At most one poll, POLL_S after the one before. ConnectionError or TimeoutError where it failed; the next one catches up."""
+        due = self._next_poll - self._runtime.monotonic()
+        if due > wait_s:
+            await self._runtime.sleep(wait_s)
+            return []
+        if due > 0:
+            await self._runtime.sleep(due)
+        sent_at = self._runtime.monotonic()
+        self._next_poll = sent_at + POLL_S
+        broken, self._broken = self._broken, True
+        events = await self._poll(self._runtime.deadline(POLL_BUDGET_S), check_identity=broken)
+        self._broken = False
+        return [*events, Echo(sent_at)]
+
+    async def _poll(self, deadline: Deadline, *, check_identity: bool) -> list[Event]:
+        """A connection that broke may have come back to another server: one that was promoted lacks what the old one had."""
+        gap = await self._other_database(deadline) if check_identity else None
+        rows = await self._records.watch("outbox.poll", {"since": self._since, "seen": list(self._seen)}, deadline)
+        xmin, trimmed = rows[0][:2]
+        if gap is None and trimmed >= self._since:
+            gap = Gap(
+                f"outbox rows up to transaction {trimmed} were removed, this process had read up to {self._since}"
+            )
+        changes = []
+        for _, _, number, xid, keys, versions in rows:
+            if number is not None:
+                self._seen[number] = xid
+                changes += map(Change, keys, versions)
+        self._since = xmin
+        self._seen = {number: xid for number, xid in self._seen.items() if xid >= xmin}
+        found: list[Event] = [] if gap is None else [gap]
+        return [*found, Invalidated(tuple(changes))] if changes else found
+
+    async def _other_database(self, deadline: Deadline) -> Gap | None:
+        identity = await self._records.identity(deadline)
+        if identity == self._identity:
+            return None
+        was, self._identity = self._identity, identity
+        self._since, self._seen = 0, {}
+        return Gap(f"the database is another one: {identity}, before {was}")
+
+    async def ping(self, deadline: Deadline) -> str:
+        return await self._records.ping(deadline)
+
+    async def close(self, deadline: Deadline) -> None:
+        """The connection is the driver's, which closes it."""

@@ -1,0 +1,126 @@
+"""psycopg's connections with two changes: they keep a deadline, and they give values as `Records` says.
+
+A deadline: `wait` stops at `limit` and leaves the statement's generator in `abandoned`. psycopg itself would cancel and drain there
+for up to ten seconds; here the caller goes at once, and the pool's reaper finishes it (postgres_reaper).
+Values: results are binary; uuid and json come as text, xid8 as int.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors as pg
+from psycopg import waiting
+from psycopg.abc import Buffer, PQGen
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Format
+from psycopg.types.numeric import Int8BinaryLoader
+
+from tierstore.errors import ConfigError
+from tierstore.runtime import Deadline
+
+RV = TypeVar("RV")
+CONNECT_S = 5
+PREPARED_MAX = 1000
+_INTERVAL_S = 0.1
+
+
+class _Limited:
+    """What both forms of connection carry. `abandoned`: the statement that its caller left; `committing`: it was a COMMIT."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.limit: Deadline | None = None
+        self.abandoned: Generator[Any, Any, Any] | None = None
+        self.committing = False
+        self.used_at = time.monotonic()
+
+
+class AsyncLimited(_Limited, psycopg.AsyncConnection[tuple[Any, ...]]):
+    async def wait(self, gen: PQGen[RV], interval: float = _INTERVAL_S, timeout: float | None = None) -> RV:
+        if self.limit is None:
+            return await super().wait(gen, interval, timeout)
+        try:
+            return await waiting.wait_async(gen, self.pgconn.socket, interval, self.limit.remaining())
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, pg._WaitTimeout):
+            self.abandoned = gen
+            raise
+
+
+class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
+    def wait(self, gen: PQGen[RV], interval: float = _INTERVAL_S, timeout: float | None = None) -> RV:
+        if self.limit is None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return waiting.wait(gen, self.pgconn.socket, interval, self.limit.remaining())
+        except (KeyboardInterrupt, SystemExit, pg._WaitTimeout):
+            self.abandoned = gen
+            raise
+
+
+Limited = AsyncLimited | BlockingLimited
+
+
+class _TextLoader(Loader):
+    """json and jsonb as the text they are; jsonb's binary form has one byte of version before it."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode()
+
+
+class _JsonbLoader(_TextLoader):
+    def load(self, data: Buffer) -> str:
+        return bytes(data)[1:].decode()
+
+
+class _UuidLoader(Loader):
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> str:
+        text = bytes(data).hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Adaptation:
+    """How values are read: a context for `connect`."""
+
+    connection = None
+
+    def __init__(self) -> None:
+        self.adapters = AdaptersMap(psycopg.adapters)
+        self.adapters.register_loader("json", _TextLoader)
+        self.adapters.register_loader("jsonb", _JsonbLoader)
+        self.adapters.register_loader("uuid", _UuidLoader)
+        self.adapters.register_loader("xid8", Int8BinaryLoader)
+
+
+def arguments(url: str, *, writes: bool) -> dict[str, Any]:
+    """The keywords of a connection to `url`. Of several hosts, the one that takes writes is wanted where `writes`.
+
+    ConfigError if it is no address; its text is not shown, for it may hold a password.
+    """
+    try:
+        parts: dict[str, Any] = dict(conninfo_to_dict(url))
+    except psycopg.ProgrammingError:
+        raise ConfigError(
+            "the PostgreSQL address cannot be parsed: expected postgresql://user@host:5432/database"
+        ) from None
+    if writes and "," in str(parts.get("host", "")):
+        parts.setdefault("target_session_attrs", "read-write")
+    parts.setdefault("connect_timeout", CONNECT_S)
+    parts.setdefault("application_name", "tierstore")
+    parts.setdefault("keepalives_idle", 30)
+    return parts
+
+
+def settings(schema: str, statement_timeout_s: float) -> dict[str, str]:
+    """Parameters of `protocol.configure`, run on each new connection. pg_trgm lives in public."""
+    path = schema if schema == "public" else f"{schema}, public"
+    return {"path": path, "timeout": str(int(statement_timeout_s * 1000))}

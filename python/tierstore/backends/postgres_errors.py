@@ -1,0 +1,67 @@
+"""What psycopg's errors mean, by their class and SQLSTATE. Never by their text, and no text with a secret goes on."""
+
+from __future__ import annotations
+
+import psycopg
+import psycopg_pool
+from psycopg import errors as pg
+
+from tierstore import errors
+
+UNDONE = ("40001", "40P01")
+"""serialization_failure, deadlock_detected: the same transaction may succeed when it is run again."""
+READ_ONLY = "25006"
+_LATE = ("57014", "55P03")  # query_canceled (statement_timeout, too), lock_not_available
+_GONE = ("08", "57P", "25P03", "53300", "28")  # connection, shutdown, idle in transaction, too many clients, login
+_TAKEN = ("23505", "23P01")
+
+
+def translate(error: BaseException, query: str) -> BaseException:
+    """psycopg's error as one of `tierstore.errors`; any other is returned as it is."""
+    if isinstance(error, psycopg_pool.PoolTimeout | psycopg_pool.TooManyRequests):
+        return errors.PoolTimeoutError(
+            f"{query}: no connection became free in time; raise max_connections or shorten transactions",
+            tier="database",
+        )
+    if isinstance(error, psycopg_pool.PoolClosed):
+        return errors.ClosedError(f"{query}: the store was closed", tier="database")
+    if not isinstance(error, psycopg.Error):
+        return error
+    if isinstance(error, pg._WaitTimeout):
+        return errors.TimeoutError(f"{query}: the deadline passed; give the call a longer timeout=", tier="database")
+    return _by_state(error, query)
+
+
+def _by_state(error: psycopg.Error, query: str) -> errors.StorageError:
+    state = error.sqlstate or ""
+    text = f"{query}: {_text(error)}"
+    if state in _LATE:
+        return errors.TimeoutError(text, tier="database")
+    if state in _TAKEN:
+        return errors.ConflictError(text, tier="database")
+    if state in UNDONE:
+        conflict = errors.ConflictError(text, tier="database")
+        conflict.transient = True
+        return conflict
+    if is_gone(error):
+        return errors.ConnectionError(text, tier="database")
+    return errors.QueryError(text, tier="database")
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the connection is of no use any more: it broke, or it leads to a server that takes no writes."""
+    if not isinstance(error, psycopg.Error) or isinstance(error, pg._WaitTimeout):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(_GONE) or error.sqlstate == READ_ONLY
+
+
+def is_answer(error: psycopg.Error) -> bool:
+    """Whether the server itself answered, and went on living: then a COMMIT that failed did not happen."""
+    return error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P"))
+
+
+def _text(error: psycopg.Error) -> str:
+    primary = error.diag.message_primary or str(error).strip() or type(error).__name__
+    return f"{primary} [{error.sqlstate}]" if error.sqlstate else primary

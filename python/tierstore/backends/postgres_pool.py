@@ -1,0 +1,184 @@
+"""A pool of connections to one server, by psycopg_pool: lent until a deadline, checked when they were idle long, dropped when broken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+import psycopg_pool
+from psycopg.pq import TransactionStatus
+
+from tierstore import errors
+from tierstore.backends import Params, PoolStats, Row
+from tierstore.backends.postgres_connection import PREPARED_MAX
+from tierstore.backends.postgres_errors import is_gone, translate
+from tierstore.backends.postgres_wire import Result, Wire, connecting
+from tierstore.runtime import Deadline
+
+CHECK_AFTER_IDLE_S = 30.0
+CHECK_S = 1.0
+ASK_AGAIN_S = 0.5
+RECONNECT_S = 0.2
+"""psycopg_pool gives up a failed connection after this long: the next caller that waits makes it try again at once."""
+BROKEN_MAX = 64
+"""Connections found broken before one call gives up: more than a pool keeps idle after the server was restarted."""
+
+
+class PoolPolicy(NamedTuple):
+    """Sizes in connections, times in seconds. `setup`: the statement for each new connection, and its parameters."""
+
+    arguments: dict[str, Any]
+    setup: tuple[str, Params]
+    limit: int
+    least: int
+    acquire_s: float
+    idle_s: float
+    lifetime_s: float
+
+
+class Pool:
+    """Connections to one server. What fails leaves as psycopg's error; `translate` is the caller's."""
+
+    def __init__(self, wire: Wire, name: str, policy: PoolPolicy) -> None:
+        self._wire = wire
+        self._policy = policy
+        self._trouble: str | None = None
+        self._opened = False
+        self.raw = wire.pool(
+            name=name,
+            conninfo="",
+            connection_class=self._watched(wire.connection_class),
+            kwargs=connecting(policy.arguments),
+            min_size=policy.least,
+            max_size=policy.limit,
+            timeout=policy.acquire_s,
+            max_idle=policy.idle_s,
+            max_lifetime=policy.lifetime_s,
+            reconnect_timeout=RECONNECT_S,
+        )
+
+    def _watched(self, kind: type[Any]) -> type[Any]:
+        """`kind`, whose `connect` also prepares the connection, and notes why it could not be made."""
+        pool = self
+        sql, params = self._policy.setup
+
+        if self._wire.connection_class.__mro__.count(psycopg.AsyncConnection):
+
+            class Watched(kind):  # type: ignore[misc]
+                @classmethod
+                async def connect(cls, conninfo: str = "", **named: Any) -> Any:
+                    try:
+                        connection = await super().connect(conninfo, **named)
+                        await connection.execute(sql, params)
+                    except psycopg.Error as error:
+                        pool._trouble = str(translate(error, "connect"))
+                        raise
+                    return pool._ready(connection)
+
+            return Watched
+
+        class WatchedBlocking(kind):  # type: ignore[misc]
+            @classmethod
+            def connect(cls, conninfo: str = "", **named: Any) -> Any:
+                try:
+                    connection = super().connect(conninfo, **named)
+                    connection.execute(sql, params)
+                except psycopg.Error as error:
+                    pool._trouble = str(translate(error, "connect"))
+                    raise
+                return pool._ready(connection)
+
+        return WatchedBlocking
+
+    def _ready(self, connection: Any) -> Any:
+        self._trouble = None
+        connection.prepared_max = PREPARED_MAX
+        return connection
+
+    async def take(self, deadline: Deadline) -> Any:
+        """A connection of this caller's own.
+
+        PoolTimeoutError after `acquire_s` or at the deadline; ConnectionError sooner, where the server refuses new ones.
+        """
+        if not self._opened:
+            self._opened = True
+            await self._wire.open(self.raw)
+        ends = deadline.within(self._policy.acquire_s)
+        while True:
+            try:
+                connection = await self._wire.get(self.raw, min(ends.remaining(), ASK_AGAIN_S))
+            except psycopg_pool.PoolTimeout:
+                if self._trouble is not None:
+                    raise errors.ConnectionError(self._trouble, tier="database") from None
+                if ends.remaining() > 0:
+                    continue
+                raise
+            connection.limit = deadline
+            if time.monotonic() - connection.used_at < CHECK_AFTER_IDLE_S or await self._alive(connection, deadline):
+                return connection
+
+    async def _alive(self, connection: Any, deadline: Deadline) -> bool:
+        connection.limit = deadline.within(CHECK_S)
+        try:
+            await self._wire.execute(connection, "", None)
+        except BaseException as error:
+            self.leave(connection, error)
+            if isinstance(error, psycopg.Error):
+                return False
+            raise
+        connection.limit = deadline
+        return True
+
+    def leave(self, connection: Any, error: BaseException | None = None) -> None:
+        """Give a connection back in whatever state it is; never waits in the async face."""
+        if error is not None and is_gone(error):
+            connection.pgconn.finish()
+        connection.used_at = time.monotonic()
+        status = connection.pgconn.transaction_status
+        if status in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN) and connection.abandoned is None:
+            connection.limit = None
+            self._wire.put(self.raw, connection)
+        else:
+            self._wire.reap(self.raw, connection)
+
+    async def run(self, connection: Any, sql: str, params: Params | None) -> Result:
+        return await self._wire.execute(connection, sql, params)
+
+    async def run_many(self, connection: Any, sql: str, many: Sequence[Params]) -> None:
+        await self._wire.execute_many(connection, sql, many)
+
+    async def read(self, sql: str, params: Params, deadline: Deadline) -> list[Row]:
+        """One statement that changes nothing; a connection that turns out broken is replaced, and it is asked again."""
+        for _ in range(BROKEN_MAX):
+            connection = await self.take(deadline)
+            try:
+                result = await self.run(connection, sql, params)
+            except BaseException as error:
+                self.leave(connection, error)
+                if not is_gone(error) or deadline.remaining() == 0:
+                    raise
+                continue
+            self.leave(connection)
+            return result.rows
+        raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
+
+    async def begin(self, deadline: Deadline) -> Any:
+        """A connection in a new transaction."""
+        for _ in range(BROKEN_MAX):
+            connection = await self.take(deadline)
+            try:
+                await self.run(connection, "BEGIN", None)
+            except BaseException as error:
+                self.leave(connection, error)
+                if not is_gone(error) or deadline.remaining() == 0:
+                    raise
+                continue
+            return connection
+        raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
+
+    def stats(self) -> PoolStats:
+        measured = self.raw.get_stats()
+        idle = measured["pool_available"]
+        return PoolStats(measured["pool_size"] - idle, idle, self._policy.limit, measured["requests_waiting"])

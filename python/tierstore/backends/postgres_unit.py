@@ -1,0 +1,136 @@
+"""One write transaction on PostgreSQL, from BEGIN to the answer of its COMMIT."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+
+from tierstore import errors
+from tierstore.backends import Params, Row, forks
+from tierstore.backends.postgres_errors import is_answer, translate
+from tierstore.backends.postgres_pool import Pool
+from tierstore.backends.postgres_wire import Result
+from tierstore.runtime import Deadline
+
+NOTHING: Params = {}
+ROLLBACK_S = 1.0
+
+
+@asynccontextmanager
+async def transaction(
+    pool: Pool, queries: Mapping[str, str], deadline: Deadline, idempotency_key: str | None
+) -> AsyncIterator[PostgresUnit]:
+    """Commits when the block ends. A cancelled caller leaves at once; the reaper rolls back."""
+    try:
+        connection = await pool.begin(deadline)
+    except Exception as error:
+        raise translate(error, "BEGIN") from error
+    unit = PostgresUnit(pool, connection, queries, deadline)
+    try:
+        yield unit
+    except Exception:
+        unit.ended = True
+        await _roll_back(pool, connection, deadline)
+        raise
+    except BaseException:
+        unit.ended = True
+        pool.leave(connection)
+        raise
+    unit.ended = True
+    await _commit(pool, connection, idempotency_key)
+
+
+async def _roll_back(pool: Pool, connection: Any, deadline: Deadline) -> None:
+    try:
+        if connection.abandoned is None and not connection.closed:
+            connection.limit = deadline.within(ROLLBACK_S)
+            await pool.run(connection, "ROLLBACK", None)
+    except psycopg.Error:
+        pass  # the reaper, or the server when the connection closes, undoes it; the caller is told the first error
+    finally:
+        pool.leave(connection)
+
+
+async def _commit(pool: Pool, connection: Any, idempotency_key: str | None) -> None:
+    connection.committing = True
+    try:
+        result = await pool.run(connection, "COMMIT", None)
+    except psycopg.Error as error:
+        pool.leave(connection, error)
+        if is_answer(error):
+            raise translate(error, "COMMIT") from error
+        raise errors.OutcomeUnknownError(
+            "the connection was lost, or the deadline passed, before PostgreSQL answered the COMMIT: call again with the same "
+            "idempotency_key",
+            idempotency_key=idempotency_key,
+            tier="database",
+        ) from error
+    except BaseException:
+        pool.leave(connection)
+        raise
+    connection.committing = False
+    pool.leave(connection)
+    if result.tag == "ROLLBACK":
+        raise errors.QueryError(
+            "COMMIT: a statement of the transaction had failed, so it was rolled back", tier="database"
+        )
+
+
+class PostgresUnit:
+    """One open transaction on a connection of its own."""
+
+    def __init__(self, pool: Pool, connection: Any, queries: Mapping[str, str], deadline: Deadline) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._queries = queries
+        self._deadline = deadline
+        self._generation = forks.generation()
+        self._savepoints = 0
+        self.ended = False
+
+    async def fetch(self, query: str, params: Params = NOTHING) -> list[Row]:
+        return (await self._run(query, self._queries[query], params)).rows
+
+    async def execute(self, query: str, params: Params = NOTHING) -> int:
+        return (await self._run(query, self._queries[query], params)).changed
+
+    async def execute_many(self, query: str, many: Sequence[Params]) -> None:
+        """One round trip for all."""
+        self._check()
+        try:
+            await self._pool.run_many(self._connection, self._queries[query], many)
+        except psycopg.Error as error:
+            raise translate(error, query) from error
+
+    async def fence(self) -> int:
+        return int((await self.fetch("protocol.fence"))[0][0])
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        self._savepoints += 1
+        name = f"s{self._savepoints}"
+        await self._run("SAVEPOINT", f"SAVEPOINT {name}", None)
+        try:
+            yield
+        except Exception:
+            await self._run("ROLLBACK", f"ROLLBACK TO {name}", None)
+            await self._run("RELEASE", f"RELEASE {name}", None)
+            raise
+        await self._run("RELEASE", f"RELEASE {name}", None)
+
+    async def _run(self, name: str, sql: str, params: Params | None) -> Result:
+        self._check()
+        try:
+            return await self._pool.run(self._connection, sql, params)
+        except psycopg.Error as error:
+            raise translate(error, name) from error
+
+    def _check(self) -> None:
+        if self.ended:
+            raise errors.ClosedError("the transaction has ended", tier="database")
+        if self._generation != forks.generation():
+            raise errors.ClosedError("the process forked inside this transaction", tier="database")
+        self._deadline.check("in a transaction")

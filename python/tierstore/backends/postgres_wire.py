@@ -1,0 +1,237 @@
+"""The two forms of everything that differs between psycopg's faces: pools, statements, and finishing what a caller left.
+
+A caller that is late or cancelled leaves its connection in the middle of a statement. The reaper cancels the statement on the server,
+drains the answer, rolls back and returns the connection, within REAP_S; where that fails, or REAPED_MAX are being finished already, it
+closes the connection and the pool makes another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+import psycopg_pool
+from psycopg import waiting
+from psycopg.pq import TransactionStatus
+
+from tierstore.backends import Params, Row
+from tierstore.backends.postgres_connection import Adaptation, AsyncLimited, BlockingLimited, Limited
+from tierstore.backends.postgres_errors import is_gone
+from tierstore.runtime import Runtime
+
+REAPED_MAX = 16
+REAP_S = 3.0
+CANCEL_S = 1.0
+DRAIN_S = 1.0
+_INTERVAL_S = 0.1
+
+
+class Result(NamedTuple):
+    """Rows, how many were changed, and the command tag."""
+
+    rows: list[Row]
+    changed: int
+    tag: str
+
+
+class Wire(Protocol):
+    """psycopg in one face."""
+
+    @property
+    def connection_class(self) -> type[Limited]: ...
+    async def connect(self, arguments: dict[str, Any]) -> Any: ...
+    def pool(self, **options: Any) -> Any:
+        """A pool that is not open yet; psycopg_pool's own keywords."""
+        ...
+
+    async def open(self, pool: Any) -> None: ...
+    async def get(self, pool: Any, seconds: float) -> Any: ...
+    def put(self, pool: Any, connection: Any) -> None:
+        """Give a connection back. Never waits in the async face."""
+        ...
+
+    async def execute(self, connection: Any, sql: str, params: Params | None) -> Result:
+        """With `params` (even none of them): prepared, binary results. With None: as plain text, perhaps several statements."""
+        ...
+
+    async def execute_many(self, connection: Any, sql: str, many: Sequence[Params]) -> None: ...
+    def reap(self, pool: Any, connection: Any) -> None:
+        """Finish what a caller left, elsewhere, and give the connection back."""
+        ...
+
+    async def close(self, pools: Sequence[Any], seconds: float) -> None: ...
+
+
+def wire(runtime: Runtime) -> Wire:
+    return AsyncWire() if runtime.face == "async" else BlockingWire()
+
+
+def connecting(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What both faces pass to `connect`: autocommit (transactions are begun by name), prepared at the first use."""
+    return {**arguments, "autocommit": True, "prepare_threshold": 0, "context": Adaptation()}
+
+
+def _open_transaction(connection: Any) -> bool:
+    """Whether a rollback is due. OperationalError if the connection is still in a statement."""
+    status = connection.pgconn.transaction_status
+    if status == TransactionStatus.ACTIVE:
+        raise psycopg.OperationalError("the statement could not be finished")
+    return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+
+class AsyncWire:
+    connection_class = AsyncLimited
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reaped = 0
+
+    async def connect(self, arguments: dict[str, Any]) -> AsyncLimited:
+        return await AsyncLimited.connect(**connecting(arguments))
+
+    def pool(self, **options: Any) -> psycopg_pool.AsyncConnectionPool[Any]:
+        return psycopg_pool.AsyncConnectionPool(open=False, **options)
+
+    async def open(self, pool: psycopg_pool.AsyncConnectionPool[Any]) -> None:
+        await pool.open(wait=False)
+
+    async def get(self, pool: psycopg_pool.AsyncConnectionPool[Any], seconds: float) -> Any:
+        return await pool.getconn(timeout=seconds)
+
+    def put(self, pool: psycopg_pool.AsyncConnectionPool[Any], connection: AsyncLimited) -> None:
+        """In a task of its own: a caller that is cancelled here must not lose the connection."""
+        self._spawn(pool.putconn(connection))
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def execute(self, connection: AsyncLimited, sql: str, params: Params | None) -> Result:
+        cursor = psycopg.AsyncCursor(connection)
+        known = params is not None
+        await cursor.execute(sql, params, binary=known, prepare=None if known else False)
+        result = cursor.pgresult
+        rows = await cursor.fetchall() if result is not None and result.nfields else []
+        return Result(rows, cursor.rowcount, cursor.statusmessage or "")
+
+    async def execute_many(self, connection: AsyncLimited, sql: str, many: Sequence[Params]) -> None:
+        await psycopg.AsyncCursor(connection).executemany(sql, many)
+
+    def reap(self, pool: psycopg_pool.AsyncConnectionPool[Any], connection: AsyncLimited) -> None:
+        if self._reaped >= REAPED_MAX:
+            connection.pgconn.finish()
+            self.put(pool, connection)
+            return
+        self._reaped += 1
+        self._spawn(self._reap(pool, connection))
+
+    async def _reap(self, pool: psycopg_pool.AsyncConnectionPool[Any], connection: AsyncLimited) -> None:
+        try:
+            async with asyncio.timeout(REAP_S):
+                await self._finish(connection)
+        except (psycopg.Error, OSError):
+            connection.pgconn.finish()
+        finally:
+            self._reaped -= 1
+            connection.committing = False
+            await pool.putconn(connection)
+
+    async def _finish(self, connection: AsyncLimited) -> None:
+        statement, connection.abandoned, connection.limit = connection.abandoned, None, None
+        if statement is not None:
+            if not connection.committing:
+                await connection.cancel_safe(timeout=CANCEL_S)
+            try:
+                await waiting.wait_async(statement, connection.pgconn.socket, _INTERVAL_S, DRAIN_S)
+            except psycopg.Error as error:
+                if is_gone(error):
+                    raise
+        if _open_transaction(connection):
+            await connection.rollback()
+
+    async def close(self, pools: Sequence[psycopg_pool.AsyncConnectionPool[Any]], seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+        for pool in pools:
+            await pool.close(timeout=max(seconds, 0.1))
+
+
+class BlockingWire:
+    connection_class = BlockingLimited
+
+    def __init__(self) -> None:
+        self._left: queue.SimpleQueue[tuple[Any, BlockingLimited] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._reaper: threading.Thread | None = None
+
+    async def connect(self, arguments: dict[str, Any]) -> BlockingLimited:
+        return BlockingLimited.connect(**connecting(arguments))
+
+    def pool(self, **options: Any) -> psycopg_pool.ConnectionPool[Any]:
+        return psycopg_pool.ConnectionPool(open=False, **options)
+
+    async def open(self, pool: psycopg_pool.ConnectionPool[Any]) -> None:
+        pool.open(wait=False)
+
+    async def get(self, pool: psycopg_pool.ConnectionPool[Any], seconds: float) -> Any:
+        return pool.getconn(timeout=seconds)
+
+    def put(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
+        pool.putconn(connection)
+
+    async def execute(self, connection: BlockingLimited, sql: str, params: Params | None) -> Result:
+        cursor = psycopg.Cursor(connection)
+        known = params is not None
+        cursor.execute(sql, params, binary=known, prepare=None if known else False)
+        result = cursor.pgresult
+        rows = cursor.fetchall() if result is not None and result.nfields else []
+        return Result(rows, cursor.rowcount, cursor.statusmessage or "")
+
+    async def execute_many(self, connection: BlockingLimited, sql: str, many: Sequence[Params]) -> None:
+        psycopg.Cursor(connection).executemany(sql, many)
+
+    def reap(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
+        if self._left.qsize() >= REAPED_MAX:
+            connection.pgconn.finish()
+            self.put(pool, connection)
+            return
+        self._left.put((pool, connection))
+        with self._lock:
+            if self._reaper is None:
+                self._reaper = threading.Thread(target=self._reap, name="tierstore postgres reaper", daemon=True)
+                self._reaper.start()
+
+    def _reap(self) -> None:
+        while (left := self._left.get()) is not None:
+            pool, connection = left
+            try:
+                self._finish(connection)
+            except (psycopg.Error, OSError):
+                connection.pgconn.finish()
+            connection.committing = False
+            self.put(pool, connection)
+
+    def _finish(self, connection: BlockingLimited) -> None:
+        statement, connection.abandoned, connection.limit = connection.abandoned, None, None
+        if statement is not None:
+            if not connection.committing:
+                connection.cancel_safe(timeout=CANCEL_S)
+            try:
+                waiting.wait(statement, connection.pgconn.socket, _INTERVAL_S, DRAIN_S)
+            except psycopg.Error as error:
+                if is_gone(error):
+                    raise
+        if _open_transaction(connection):
+            connection.rollback()
+
+    async def close(self, pools: Sequence[psycopg_pool.ConnectionPool[Any]], seconds: float) -> None:
+        if self._reaper is not None:
+            self._left.put(None)
+            self._reaper.join(seconds)
+        for pool in pools:
+            pool.close(timeout=max(seconds, 0.1))

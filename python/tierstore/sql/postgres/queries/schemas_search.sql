@@ -1,0 +1,121 @@
+-- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
+-- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
+
+-- name: all
+-- Without a text.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    ''::text, ''::text, NULL::text
+FROM schemas AS s
+WHERE
+    s.deleted_at IS NULL
+    AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
+    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+    AND s.subject >= %(after)s
+    AND (
+        s.subject > %(after)s
+        OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+        < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    )
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+LIMIT %(limit)s
+
+-- name: subject
+-- `pattern` is the longest word's, and finds the candidates by idx_schemas_search.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, NULL::text
+FROM schemas AS s
+WHERE
+    s.deleted_at IS NULL
+    AND s.subject ILIKE %(pattern)s AND s.subject ILIKE ALL(%(patterns)s::text[]) AND s.subject ILIKE ALL(%(prefixes)s::text[])
+    AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
+    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+    AND s.subject >= %(after)s
+    AND (
+        s.subject > %(after)s
+        OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+        < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    )
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+LIMIT %(limit)s
+
+-- name: prefix
+-- Of words under three letters only.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, NULL::text
+FROM schemas AS s
+WHERE
+    s.deleted_at IS NULL
+    AND s.subject ILIKE ALL(%(prefixes)s::text[])
+    AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
+    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+    AND s.subject >= %(after)s
+    AND (
+        s.subject > %(after)s
+        OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+        < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    )
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+LIMIT %(limit)s
+
+-- name: anywhere
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, NULL::text
+FROM schemas AS s
+WHERE
+    s.deleted_at IS NULL
+    AND (s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text ILIKE %(pattern)s)
+    AND concat_ws(E'\n', s.subject, s.description, s.search_text) ILIKE ALL(%(patterns)s::text[])
+    AND s.subject ILIKE ALL(%(prefixes)s::text[])
+    AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
+    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+    AND s.subject >= %(after)s
+    AND (
+        s.subject > %(after)s
+        OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+        < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    )
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+LIMIT %(limit)s
+
+-- name: similar
+-- `lead` is the longest word; word_similarity_threshold is set when a connection is made.
+SELECT
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, NULL::text
+FROM schemas AS s
+WHERE
+    s.deleted_at IS NULL
+    AND (
+        s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text ILIKE %(pattern)s
+        OR s.subject %%> %(lead)s OR s.description %%> %(lead)s OR s.search_text %%> %(lead)s
+    )
+    AND s.subject ILIKE ALL(%(prefixes)s::text[])
+    AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
+    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+    AND s.subject >= %(after)s
+    AND (
+        s.subject > %(after)s
+        OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+        < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    )
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+LIMIT %(limit)s

@@ -1,0 +1,240 @@
+-- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
+-- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
+-- Those that end in _scan serve words of which the index knows no trigram.
+
+-- name: all
+-- slow
+-- Without a text.
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    '', '', CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas AS s
+    WHERE
+        s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: subject
+-- slow
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas_fts AS f
+    CROSS JOIN schemas AS s ON s.seq = f.rowid
+    WHERE
+        f.schemas_fts MATCH :fts AND NOT EXISTS (SELECT 1 FROM json_each(:patterns) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: subject_scan
+-- slow
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas AS s
+    WHERE
+        NOT EXISTS (SELECT 1 FROM json_each(:patterns) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: anywhere
+-- slow
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas_fts AS f
+    CROSS JOIN schemas AS s ON s.seq = f.rowid
+    WHERE
+        f.schemas_fts MATCH :fts AND NOT EXISTS (
+            SELECT 1 FROM json_each(:patterns) AS p
+            WHERE s.subject || char(10) || s.description || char(10) || s.search_text NOT LIKE p.value ESCAPE '\'
+        )
+        AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: anywhere_scan
+-- slow
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas AS s
+    WHERE
+        NOT EXISTS (
+            SELECT 1 FROM json_each(:patterns) AS p
+            WHERE s.subject || char(10) || s.description || char(10) || s.search_text NOT LIKE p.value ESCAPE '\'
+        )
+        AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: similar
+-- slow
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas_fts AS f
+    CROSS JOIN schemas AS s ON s.seq = f.rowid
+    WHERE
+        f.schemas_fts MATCH :fts AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: similar_scan
+-- slow
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas AS s
+    WHERE
+        NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
