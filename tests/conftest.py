@@ -14,7 +14,7 @@ from tests.servers.redis_cluster import RedisCluster
 from tests.servers.redis_sentinel import RedisSentinel
 from tierstore.runtime import AsyncioRuntime, Runtime, ThreadsRuntime, drive
 
-pytest_plugins = ["tests.plugins.requirements"]
+pytest_plugins = ["tests.plugins.requirements", "pytester"]
 T = TypeVar("T")
 
 

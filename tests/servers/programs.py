@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
@@ -47,14 +47,14 @@ def _which(*names: str) -> Path | None:
     return next((Path(found) for name in names if (found := shutil.which(name))), None)
 
 
-def _found_or_packaged(program: str, package: str, find: functools.partial[Path | None] | object) -> Path:
-    found = find()  # type: ignore[operator]
+def _found_or_packaged(program: str, package: str, find: Callable[[], Path | None]) -> Path:
+    found = find()
     if found is None:
         _apt_install(package)
-        found = find()  # type: ignore[operator]
+        found = find()
     if found is None:
         raise Missing(f"{program} is not installed; install it: sudo apt-get install -y {package}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _apt_install(package: str) -> None:
