@@ -73,6 +73,10 @@ class Link:
             self.close()
             raise
 
+    async def send(self, payload: bytes, deadline: Deadline) -> None:
+        """Without waiting for the reply: on a subscribed link it comes among what is pushed."""
+        await self.exchange(payload, 0, deadline)
+
     async def pushed(self, deadline: Deadline) -> list[Any]:
         try:
             return await self._wire.pushed(deadline)

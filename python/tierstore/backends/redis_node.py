@@ -116,6 +116,13 @@ class Node:
             self.breaker.failed(error)
             raise
 
+    async def open_own(self, deadline: Deadline) -> Link:
+        """A link beside the pool, for a subscription. The caller closes it."""
+        self.breaker.enter(probe=True)
+        link = await self._connect(deadline)
+        self.breaker.succeeded()
+        return link
+
     async def _wait(self, turn: _Turn, deadline: Deadline) -> None:
         try:
             await turn.waiter.wait(deadline)

@@ -1,0 +1,265 @@
+"""The carrier of rule 6 over Redis: numbered messages on one pub/sub channel, and pings that the relay echoes.
+
+    <channel>   ts1.channel:{<namespace>}    messages `<stream>:<number>:<json>`
+    <sequence>  ts1.sequence:{<namespace>}   hash: the stream's random id, the last number
+    <pings>     ts1.pings:{<namespace>}      list: pings that wait for the relay
+
+All three live on one node. A message's number is taken in the same script that publishes it, so that a number that is missing, comes
+twice or belongs to another stream means that something was missed: `Gap`. Echoes are numbered too, for a lost message before an echo
+must not look fresh. A ping is this process's own monotonic time; nobody else reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from tierstore.backends import Change, Echo, Event, Gap, Invalidated
+from tierstore.backends.redis_commands import PUBLISH, Command, Plain
+from tierstore.backends.redis_errors import typed
+from tierstore.backends.redis_link import Link
+from tierstore.backends.redis_route import Route
+from tierstore.backends.redis_wire import ReplyError, pack
+from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError
+from tierstore.plan.keys import channel_tag
+from tierstore.runtime import Deadline, Runtime
+
+log = logging.getLogger("tierstore")
+FRESH_S = 2.0
+"""H of the coherence protocol: how long an echo proves freshness."""
+HARD_TIMEOUT_S = 0.25
+PINGS_KEPT = 1024
+PINGS_LAST_S = 30
+PINGS_A_TURN = 256
+FIRST_RETRY_S, LAST_RETRY_S = 0.05, 1.0
+ID_BYTES = 8
+
+
+class RedisChannel:
+    """`Channel`, and the relay's side of it: `take_pings`, then the outbox is delivered, then `echo`.
+
+    `receive` belongs to one caller at a time; the other methods may run beside it.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        route: Route,
+        namespace: str,
+        *,
+        fresh_s: float = FRESH_S,
+        hard_timeout_s: float = HARD_TIMEOUT_S,
+    ) -> None:
+        tag = channel_tag(namespace)
+        self._runtime = runtime
+        self._route = route
+        self._hard_s = hard_timeout_s
+        self._channel, self._sequence, self._pings = (f"ts1.{what}:{tag}" for what in ("channel", "sequence", "pings"))
+        self._process = runtime.random_bytes(ID_BYTES).hex()
+        self._ping_every_s = fresh_s / 4
+        self._silent_s = fresh_s / 2
+        self._next_ping = 0.0
+        self._subscription: _Subscription | None = None
+        self._retry = _Retry()
+
+    async def open(self, deadline: Deadline) -> None:
+        await self._subscribe(deadline)
+
+    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
+        if changes:
+            await self._send({"changes": [tuple(change) for change in changes]}, deadline)
+
+    async def _send(self, message: dict[str, Any], deadline: Deadline) -> None:
+        stream = self._runtime.random_bytes(ID_BYTES).hex()
+        await self._ask([PUBLISH((self._sequence,), self._channel, stream, orjson.dumps(message))], deadline)
+
+    async def _ask(self, commands: list[Command], deadline: Deadline) -> list[Any]:
+        answers = await self._route.ask(commands, deadline.within(self._hard_s))
+        for _, reply in answers:
+            if isinstance(reply, StorageError):
+                raise reply
+        return [reply for _, reply in answers]
+
+    async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
+        """The pings that wait, for the relay: taken before it reads the outbox, and handed to `echo` when it has delivered that."""
+        (taken,) = await self._ask([Plain(self._pings, ("LPOP", self._pings, PINGS_A_TURN))], deadline)
+        return list(taken or [])
+
+    async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
+        """Tell every process whose ping was taken that all before it has been delivered."""
+        if pings:
+            await self._send({"echoes": [ping.decode() for ping in pings]}, deadline)
+
+    async def receive(self, *, wait_s: float) -> list[Event]:
+        """Events in order, as soon as there are any. A connection that is lost is a `Gap`, and made anew with back-off."""
+        until = self._runtime.deadline(wait_s)
+        while True:
+            try:
+                events = await self._receive(until)
+            except StorageError as error:
+                events = self._lost(error)
+            if events or until.remaining() <= 0:
+                return events
+
+    async def _receive(self, until: Deadline) -> list[Event]:
+        if self._subscription is None:
+            return await self._subscribe_again(until)
+        now = self._runtime.monotonic()
+        if now >= self._next_ping:
+            self._next_ping = now + self._ping_every_s
+            await self._send_ping(now)
+        next_ping = until.within(self._next_ping - now)
+        return await self._subscription.receive(next_ping, self._process)
+
+    async def _subscribe_again(self, until: Deadline) -> list[Event]:
+        pause_s = self._retry.wait_s(self._runtime.monotonic())
+        await self._runtime.sleep(min(until.remaining(), pause_s))
+        if pause_s > 0 and until.remaining() <= 0:
+            return []
+        await self._subscribe(self._runtime.deadline(self._hard_s))
+        return [Gap("subscribed anew")]
+
+    async def _send_ping(self, now: float) -> None:
+        """A ping that cannot be stored is not echoed, and that is all; a server that is gone or demoted ends the subscription."""
+        words: list[tuple[str | bytes | int, ...]] = [
+            ("RPUSH", self._pings, f"{self._process} {now!r}"),
+            ("LTRIM", self._pings, -PINGS_KEPT, -1),
+            ("EXPIRE", self._pings, PINGS_LAST_S),
+        ]
+        try:
+            await self._ask([Plain(self._pings, one) for one in words], self._runtime.deadline(self._hard_s))
+        except (TimeoutError, QueryError) as error:
+            log.debug("no ping was sent: %s", error)
+        if self._subscription is not None:
+            await self._subscription.prove_life(now, self._silent_s)
+
+    def _lost(self, error: StorageError) -> list[Event]:
+        """The first loss is a gap; after it, failing attempts are nothing new."""
+        self._retry.failed(self._runtime.monotonic())
+        if self._subscription is None:
+            return []
+        self._subscription.close()
+        self._subscription = None
+        return [Gap(str(error))]
+
+    async def _subscribe(self, deadline: Deadline) -> None:
+        self._subscription = await _Subscription.make(
+            self._route, self._channel, self._sequence, self._runtime, deadline
+        )
+        self._retry.succeeded()
+        self._next_ping = 0.0
+
+    async def ping(self, deadline: Deadline) -> str:
+        node = await self._route.node(self._sequence, deadline)
+        link, _ = await node.ask([Plain("", ("PING",))], deadline.within(self._hard_s), probe=True)
+        return link.version
+
+    async def close(self, deadline: Deadline) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+
+class _Retry:
+    """When to try again: twice as late after each failure."""
+
+    def __init__(self) -> None:
+        self._pause_s = FIRST_RETRY_S
+        self._at = 0.0
+
+    def failed(self, now: float) -> None:
+        self._at, self._pause_s = now + self._pause_s, min(LAST_RETRY_S, self._pause_s * 2)
+
+    def succeeded(self) -> None:
+        self._pause_s, self._at = FIRST_RETRY_S, 0.0
+
+    def wait_s(self, now: float) -> float:
+        return max(0.0, self._at - now)
+
+
+class _Subscription:
+    """One subscribed link, and where it is in the stream."""
+
+    def __init__(self, link: Link, runtime: Runtime) -> None:
+        self._link = link
+        self._runtime = runtime
+        self._stream = ""
+        self._number = self._first = 0
+        self._heard_at = runtime.monotonic()
+        self._asked_at: float | None = None
+
+    @classmethod
+    async def make(
+        cls, route: Route, channel: str, sequence: str, runtime: Runtime, deadline: Deadline
+    ) -> _Subscription:
+        """Subscribe first, then read the number: whatever is lost from then on is noticed."""
+        node = await route.node(sequence, deadline)
+        link = await node.open_own(deadline)
+        try:
+            await link.exchange(pack(("SUBSCRIBE", channel)), 1, deadline)
+            ((epoch, reply),) = await route.ask([Plain(sequence, ("HMGET", sequence, "stream", "number"))], deadline)
+            if isinstance(reply, StorageError):
+                raise reply
+            if epoch != link.epoch:
+                raise ConnectionError("the Redis server changed while the channel was opened", tier="l2")
+        except BaseException:
+            link.close()
+            raise
+        made = cls(link, runtime)
+        stream, number = reply
+        made._stream = (stream or b"").decode()
+        made._number = made._first = int(number or 0)
+        return made
+
+    async def receive(self, deadline: Deadline, process: str) -> list[Event]:
+        events: list[Event] = []
+        for reply in await self._link.pushed(deadline):
+            self._heard_at, self._asked_at = self._runtime.monotonic(), None
+            if isinstance(reply, ReplyError):
+                raise typed(reply)
+            if reply[0] == b"message":
+                events += self._events(reply[2], process)
+        return events
+
+    def _events(self, message: bytes, process: str) -> list[Event]:
+        try:
+            stream, number, text = message.split(b":", 2)
+            gap = self._advance(stream.decode(), int(number))
+            body = orjson.loads(text)
+            events: list[Event] = [] if gap is None else [gap]
+            if changes := body.get("changes"):
+                events.append(Invalidated(tuple(Change(key, version) for key, version in changes)))
+            for ping in body.get("echoes", ()):
+                sender, _, sent_at = ping.partition(" ")
+                if sender == process:
+                    events.append(Echo(float(sent_at)))
+        except (ValueError, TypeError, AttributeError):
+            return [Gap("a message of the channel could not be read")]
+        return events
+
+    def _advance(self, stream: str, number: int) -> Gap | None:
+        """A Gap unless the message is the next one. What came before the number was read needs none: nobody relied on it yet."""
+        expected = self._number + 1
+        same = stream == self._stream or not self._stream
+        if same and number <= self._first:
+            return None
+        self._stream, self._number = stream, number
+        if same and number == expected:
+            return None
+        return Gap(f"message {number} of {stream} came where {expected} was due")
+
+    async def prove_life(self, now: float, silent_s: float) -> None:
+        """After some silence ask for a sign; ConnectionError if none came for as long again. A dead peer sends no reset."""
+        if self._asked_at is not None and now - self._asked_at >= silent_s:
+            raise ConnectionError("the channel's connection is silent", tier="l2")
+        if self._asked_at is None and now - self._heard_at >= silent_s:
+            self._asked_at = now
+            await self._link.send(pack(("PING",)), self._runtime.deadline(silent_s))
+
+    def close(self) -> None:
+        self._link.close()
