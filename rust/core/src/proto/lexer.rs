@@ -104,6 +104,12 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
+    /// Go to the first token at or behind `at`, which lies outside of strings and comments.
+    pub fn jump(&mut self, at: usize) -> Step {
+        self.at = at;
+        self.advance()
+    }
+
     /// Skip white space and comments.
     #[inline]
     fn blank(&mut self) -> Step {

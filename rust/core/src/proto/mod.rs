@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lexer` | bytes into tokens, with protoc's lexical faults |
 //! | `grammar` | the whole grammar: what protoc's parser refuses is refused here, at the same place |
+//! | `skip` | the end of a block, by its brackets, strings and comments |
 //! | `literal` | the value of string and integer literals |
 //! | `place` | lines and columns, worked out only for what is reported |
 
@@ -11,6 +12,7 @@ mod grammar;
 mod lexer;
 mod literal;
 mod place;
+mod skip;
 
 use std::borrow::Cow;
 
@@ -89,12 +91,25 @@ fn fault<T>(at: usize, message: impl Into<Cow<'static, str>>) -> Step<T> {
     Err(Box::new(Fault { at, message: message.into() }))
 }
 
+/// Parse `source`, passing over the inside of its blocks.
+///
+/// Every fault outside of them is found, and inside of them those of brackets, strings, comments and characters. A
+/// file with any is parsed again by the whole grammar, so that the fault named is the first that protoc prints.
+pub fn parse(source: &[u8]) -> Result<ProtoFile<'_>> {
+    grammar::parse(source, Inside::Skipped).or_else(|_| parse_strict(source))
+}
+
 /// Parse all of `source` by the whole grammar.
 pub fn parse_strict(source: &[u8]) -> Result<ProtoFile<'_>> {
-    grammar::parse(source).map_err(|fault| {
+    grammar::parse(source, Inside::Parsed).map_err(|fault| {
         let Position { line, column } = place::position(source, fault.at);
         Error::new(Kind::ProtoSyntax, fault.message).at(Place::Text { line, column })
     })
 }
 
-pub use parse_strict as parse;
+/// What becomes of the inside of blocks.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Inside {
+    Parsed,
+    Skipped,
+}

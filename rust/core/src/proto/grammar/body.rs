@@ -5,13 +5,15 @@ use super::*;
 
 impl Parser<'_> {
     pub(super) fn message_definition(&mut self) -> Step {
-        if self.message_depth + 1 >= MESSAGE_DEPTH_MAX {
+        self.counts_depth |= self.blocks.is_empty();
+        if self.counts_depth && self.message_depth + 1 >= MESSAGE_DEPTH_MAX {
             return self.fault("Reached maximum recursion limit for nested messages.");
         }
         self.lexer.advance()?;
         self.identifier("Expected message name.")?;
+        self.open(Block::Message { map_entry: None, is_group: false })?;
         self.message_depth += 1;
-        self.open(Block::Message { map_entry: None, is_group: false })
+        Ok(())
     }
 
     pub(super) fn message_statement(&mut self) -> Step {

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use super::lexer::{Lexer, TokenKind};
 use super::place::Lines;
-use super::{Import, ProtoFile, Step, Syntax, fault, literal};
+use super::{Import, Inside, ProtoFile, Step, Syntax, fault, literal, skip};
 
 /// protoc's bound on message definitions inside one another; groups are not counted.
 const MESSAGE_DEPTH_MAX: usize = 32;
@@ -59,12 +59,15 @@ struct Parser<'a> {
     has_option_import: bool,
     edition: Edition,
     lines: Lines,
+    inside: Inside,
     blocks: Vec<Block>,
     message_depth: usize,
+    /// Whether a message stood outside all blocks: only then does protoc begin to count their depth.
+    counts_depth: bool,
 }
 
-/// Parse a whole file.
-pub fn parse(source: &[u8]) -> Step<ProtoFile<'_>> {
+/// Parse a file.
+pub fn parse(source: &[u8], inside: Inside) -> Step<ProtoFile<'_>> {
     let file = ProtoFile { package: Cow::Borrowed(""), syntax: Syntax::Proto2, edition: None, imports: Vec::new() };
     let mut parser = Parser {
         lexer: Lexer::new(source)?,
@@ -73,8 +76,10 @@ pub fn parse(source: &[u8]) -> Step<ProtoFile<'_>> {
         has_option_import: false,
         edition: Edition::default(),
         lines: Lines::default(),
+        inside,
         blocks: Vec::new(),
         message_depth: 0,
+        counts_depth: false,
     };
     parser.syntax()?;
     while parser.statement()? {}
@@ -123,11 +128,19 @@ impl<'a> Parser<'a> {
         self.fault(format!("Reached end of input in {what} (missing '}}')."))
     }
 
-    /// Consume `{` and open the block.
+    /// Consume `{` and open the block, or consume all of it.
     fn open(&mut self, block: Block) -> Step {
-        self.consume("{")?;
-        self.blocks.push(block);
-        Ok(())
+        if self.inside == Inside::Parsed {
+            self.blocks.push(block);
+            return self.consume("{");
+        }
+        if !self.at("{") {
+            return self.consume("{");
+        }
+        match skip::block_end(self.lexer.source(), self.lexer.token.end) {
+            Some(end) => self.lexer.jump(end),
+            None => self.fault("this block has a fault"),
+        }
     }
 
     /// Consume `}`, and check what only the whole block can tell.
