@@ -1,0 +1,77 @@
+"""Cursors: where a page ended, in a text that only the same query takes back.
+
+A cursor is base64url of a JSON array `[format, query, position]`: `query` is the first half of the SHA-256 of the query's canonical
+JSON, so that a cursor of another query is refused instead of answering a page of neither.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import orjson
+
+from tierstore.errors import InvalidKeyError, ValidationError
+
+T_co = TypeVar("T_co", covariant=True)
+
+FORMAT = 1
+MAX_LIMIT = 1_000
+MAX_CURSOR_CHARACTERS = 8_192
+
+
+class Page(NamedTuple, Generic[T_co]):
+    """Some items of an answer, in order. `next` is the cursor of the page after it; None when this is the last."""
+
+    items: tuple[T_co, ...]
+    next: str | None
+
+
+def check_limit(limit: object) -> int:
+    """`limit` if a page may have that many items: 1 to MAX_LIMIT."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
+        raise ValidationError(f"limit is {limit!r}; it must be a whole number from 1 to {MAX_LIMIT}", place="limit")
+    return limit
+
+
+def write_cursor(query: object, position: list[Any]) -> str:
+    """The cursor behind `position`, bound to `query` (any JSON value)."""
+    return base64.urlsafe_b64encode(orjson.dumps([FORMAT, _bound(query), position])).decode().rstrip("=")
+
+
+def read_cursor(query: object, cursor: str | None) -> list[Any] | None:
+    """The position a cursor names; None for None.
+
+    InvalidKeyError if it is no cursor of this format, ValidationError if it belongs to another query.
+    """
+    if cursor is None:
+        return None
+    version, bound, position = _parts(cursor)
+    if version != FORMAT:
+        raise InvalidKeyError(
+            f"the cursor has format {version!r}, this code reads {FORMAT}; begin again without after="
+        )
+    if bound != _bound(query):
+        raise ValidationError(
+            "the cursor belongs to another query; use it with the arguments it came from", place="after"
+        )
+    return position
+
+
+def _parts(cursor: object) -> tuple[Any, Any, list[Any]]:
+    malformed = InvalidKeyError("after= is no cursor; pass `next` of the page before", place="after")
+    if not isinstance(cursor, str) or len(cursor) > MAX_CURSOR_CHARACTERS:
+        raise malformed
+    try:
+        parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise malformed from error
+    if not isinstance(parts, list) or len(parts) != 3 or not isinstance(parts[2], list):
+        raise malformed
+    return parts[0], parts[1], parts[2]
+
+
+def _bound(query: object) -> str:
+    return hashlib.sha256(orjson.dumps(query, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

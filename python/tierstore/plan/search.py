@@ -1,0 +1,167 @@
+"""What a search asks of the two engines, so that both answer the same page.
+
+Both engines give candidates, a superset of the hits; the core's score alone says which of them are hits, and how good. Candidates come
+in tiers, each read in one order, newest version first within a subject (`Key`):
+
+    subject     every word of three letters or more stands in the subject
+    anywhere    every such word stands in subject, description or search text
+    similar     the rest: some word is only similar to what is there
+
+The hits in this order are cut into blocks of BLOCK_HITS; a page lists a block by descending score before it goes on to the next. So a
+search with up to BLOCK_HITS hits is ranked as a whole, and one with more never reads them all: the first block holds those that match in
+the subject, which the score prefers anyway.
+
+SQLite's trigram index knows no word boundaries. A word with n trigrams is similar only if 0.6 n of them are found; those with a blank
+(at most three a run of letters) may be found where the index cannot see it, so it is asked for the remaining number of the others,
+and for at least one: no extent that is similar has none of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from tierstore import _native
+from tierstore.errors import ValidationError
+from tierstore.plan.schemas import MAX_TEXT_CHARACTERS, check_text
+
+BLOCK_HITS = 256
+MAX_WORDS = 16
+SHORTEST_SOUGHT = 3
+SIMILAR_SHARE = 0.6
+TIERS = ("subject", "anywhere", "similar")
+
+
+class Key(NamedTuple):
+    """Where a schema stands in the order of all: by subject, its newest version first."""
+
+    subject: str
+    major: int
+    minor: int
+    patch: int
+    prerelease_key: bytes
+
+    def rank(self) -> tuple[str, int, int, int, bytes]:
+        """Ascending where the order is: versions and the bytes of the pre-release are turned round."""
+        turned = bytes(255 - byte for byte in self.prerelease_key) + b"\xff"
+        return self.subject, -self.major, -self.minor, -self.patch, turned
+
+
+FIRST: Final = Key("", 2**31 - 1, 2**31 - 1, 2**31 - 1, b"\xff\xff")
+"""Before every schema: no subject is empty."""
+
+
+class Words(NamedTuple):
+    """A search text: as the score takes it, its words of three letters and more, and the shorter ones. In lower case but `text`."""
+
+    text: str
+    long: tuple[str, ...]
+    short: tuple[str, ...]
+
+    def tiers(self) -> tuple[str, ...]:
+        """The tiers that can hold hits."""
+        return TIERS if self.long else TIERS[:1]
+
+    def tier(self, subject: str, description: str, search_text: str) -> str:
+        """The tier a hit belongs to: the first whose condition it meets."""
+        if all(word in subject.lower() for word in self.long):
+            return "subject"
+        fields = (subject.lower(), description.lower(), search_text)
+        return "anywhere" if all(any(word in field for field in fields) for word in self.long) else "similar"
+
+
+def words_of(text: object) -> Words | None:
+    """None for None and for blanks. ValidationError for a text that is too long."""
+    if text is None:
+        return None
+    unique = {word.lower(): word for word in check_text(text, "text", MAX_TEXT_CHARACTERS).split()}
+    if len(unique) > MAX_WORDS:
+        raise ValidationError(f"the text has {len(unique)} words; at most {MAX_WORDS} are taken", place="text")
+    if not unique:
+        return None
+    long = tuple(word for word in unique if len(word) >= SHORTEST_SOUGHT)
+    short = tuple(word for word in unique if len(word) < SHORTEST_SOUGHT)
+    return Words(" ".join(unique.values()), long, short)
+
+
+def terms(words: Words) -> dict[str, Any]:
+    """The parameters of a search that come from its words. The longest word leads: it finds the fewest."""
+    lead = max(words.long, key=len, default="")
+    return {
+        "lead": lead,
+        "pattern": f"%{_like(lead)}%",
+        "patterns": [f"%{_like(word)}%" for word in words.long],
+        "prefixes": [f"{_like(word)}%" for word in words.short],
+    }
+
+
+def _like(word: str) -> str:
+    """A LIKE pattern for the word. Beyond ASCII the engines fold case differently, so such a letter stands for anything."""
+    return "".join("\\" + c if c in "\\%_" else c if c.isascii() else "%" for c in word)
+
+
+def fts_contains(words: Sequence[str]) -> str | None:
+    """FTS5: rows with all trigrams of the words. None where there is no trigram to ask for."""
+    found = {word[at : at + 3] for word in words for at in range(len(word) - 2)}
+    asked = sorted(trigram for trigram in found if trigram.isascii())
+    return " AND ".join(map(_quoted, asked)) or None
+
+
+def fts_similar(word: str) -> str | None:
+    """FTS5: a superset of the rows in which the word stands or is similar. None where the index cannot tell."""
+    trigrams = _native.trigrams(word)
+    inner = sorted(trigram for trigram in trigrams if len(trigram) == 3 and trigram.isascii() and trigram.isalnum())
+    runs = "".join(c if c.isalnum() else " " for c in word).split()
+    if not inner or any(len(run) < SHORTEST_SOUGHT for run in runs) or not word.isascii():
+        return None
+    needed = math.ceil(len(trigrams) * SIMILAR_SHARE - 1e-6) - (len(trigrams) - len(inner))
+    return _at_least(inner, max(1, needed))
+
+
+def _at_least(trigrams: list[str], needed: int) -> str:
+    """Rows with `needed` of the trigrams, or a few more rows.
+
+    With k of n present at most n - k are missing, so any n - k + 1 of them have one that is there: asked of each n - k + 1
+    neighbours in a ring.
+    """
+    count = len(trigrams)
+    width = count - needed + 1
+    ring = trigrams + trigrams
+    if width >= count:
+        return " OR ".join(map(_quoted, trigrams))
+    return " AND ".join(f"({' OR '.join(map(_quoted, ring[at : at + width]))})" for at in range(count))
+
+
+def _quoted(trigram: str) -> str:
+    return '"' + trigram.replace('"', '""') + '"'
+
+
+def contains(stored: Any, wanted: Any) -> bool:
+    """JSON containment as PostgreSQL's `@>` defines it, for the engine that has none.
+
+    Objects contain objects with some of their names; arrays contain arrays each of whose elements they contain one of, in any order
+    and number; at the top an array contains a scalar that is among its elements.
+    """
+    if isinstance(stored, list) and not isinstance(wanted, (list, dict)):
+        return any(_same(element, wanted) for element in stored)
+    return _contains(stored, wanted)
+
+
+def _contains(stored: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        if not isinstance(stored, Mapping):
+            return False
+        return all(name in stored and _contains(stored[name], value) for name, value in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(stored, list):
+            return False
+        return all(any(_contains(element, value) for element in stored) for value in wanted)
+    return _same(stored, wanted)
+
+
+def _same(stored: Any, wanted: Any) -> bool:
+    """Equal scalars; true and 1 are not."""
+    if isinstance(stored, (Mapping, list)) or isinstance(stored, bool) != isinstance(wanted, bool):
+        return False
+    return bool(stored == wanted)

@@ -1,0 +1,251 @@
+"""The calls that the schema store and an open transaction share: they differ in where they read, and in who commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
+from uuid import UUID
+
+from tierstore import _native
+from tierstore.errors import ValidationError
+from tierstore.plan import lifecycle
+from tierstore.plan.paging import Page
+from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_text
+from tierstore.runtime import Deadline
+from tierstore.stores.schemas import reads, writes
+from tierstore.stores.schemas.kinds import Kinds, Writing
+from tierstore.stores.schemas.model import Schema, SchemaInfo, SearchHit
+from tierstore.stores.schemas.operation import Operation
+from tierstore.stores.schemas.registration import check_items
+from tierstore.stores.schemas.search import query_of, search
+
+Id = str | UUID
+Read = str
+"""How fresh an answer must be: "session" (your own writes, and nothing older than what you saw), "latest", "any", "bounded:2s"."""
+
+
+class SchemaCalls:
+    """Registering, changing, listing, searching."""
+
+    _kinds: Kinds
+    _dialect: Literal["sqlite", "postgres"]
+
+    # What the two do in their own way
+
+    def _operation(self, name: str, key: object, timeout: float | None, budget: str) -> Operation:
+        raise NotImplementedError
+
+    def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
+        raise NotImplementedError
+
+    def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Writing]:
+        raise NotImplementedError
+
+    async def _register(
+        self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
+    ) -> list[Schema]:
+        raise NotImplementedError
+
+    async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
+        raise NotImplementedError
+
+    # Writing
+
+    async def register(
+        self,
+        subject: str,
+        version: str,
+        content: bytes,
+        *,
+        schema_type: str = "json",
+        metadata: Mapping[str, Any] | None = None,
+        description: str = "",
+        tags: Sequence[str] = (),
+        state: str = "active",
+        id: Id | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> Schema:
+        """Store one version of a subject, and answer it as stored.
+
+        The same content again answers the record that is there, restored if it was deleted. ConflictError if the version holds other
+        content. ValidationError (with its place) for content that is not what its type says, InvalidKeyError for a bad subject or id.
+        """
+        item = {
+            "subject": subject,
+            "version": version,
+            "content": content,
+            "schema_type": schema_type,
+            "metadata": metadata,
+            "description": description,
+            "tags": tags,
+            "state": state,
+            "id": id,
+        }
+        with self._operation("register", subject, timeout, "write") as operation:
+            registered = await self._register([item], operation.deadline, idempotency_key, batch=False)
+            return registered[0]
+
+    async def register_many(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> list[Schema]:
+        """Store all of them in one commit, or none. Each item is a mapping with the arguments of `register`.
+
+        An error names the first failing item: "items[3]: …".
+        """
+        with self._operation("register_many", None, timeout, "bulk") as operation:
+            checked = check_items(items)
+            if not checked:
+                return []
+            return await self._register(checked, operation.deadline, idempotency_key, batch=True)
+
+    async def set_state(
+        self,
+        id: Id,
+        state: str,
+        *,
+        reason: str | None = None,
+        expected_version: int | None = None,
+        timeout: float | None = None,
+    ) -> Schema:
+        """Move a schema to another state; the reason is kept in its metadata as `state_reason`.
+
+        ConflictError for a move that the lifecycle does not have, or if its row_version is not the expected one; NotFoundError if there
+        is no such schema.
+        """
+        with self._operation("set_state", id, timeout, "write") as operation:
+            identifier, wanted = _native.canonical_uuid(id), lifecycle.check_state(state)
+            why = None if reason is None else check_text(reason, "reason", MAX_DESCRIPTION_CHARACTERS)
+            expected = _expected(expected_version)
+            async with self._write(operation.deadline) as write:
+                changed = await writes.set_state(write, self._kinds, identifier, wanted, why, expected)
+            return await self._filled(changed, operation.deadline)
+
+    async def delete(self, id: Id, *, expected_version: int | None = None, timeout: float | None = None) -> bool:
+        """Delete softly: no read finds it any more, `restore` brings it back. False if there is no such schema.
+
+        ConflictError if its row_version is not the expected one.
+        """
+        with self._operation("delete", id, timeout, "write") as operation:
+            identifier, expected = _native.canonical_uuid(id), _expected(expected_version)
+            async with self._write(operation.deadline) as write:
+                return await writes.delete(write, self._kinds, identifier, expected)
+
+    async def restore(self, id: Id, *, timeout: float | None = None) -> Schema:
+        """Undo a deletion; a schema that is not deleted is answered as it is. NotFoundError if it is unknown or was purged."""
+        with self._operation("restore", id, timeout, "write") as operation:
+            identifier = _native.canonical_uuid(id)
+            async with self._write(operation.deadline) as write:
+                restored = await writes.restore(write, self._kinds, identifier)
+                if restored is None:
+                    found = await reads.by_ids(inside(write), [identifier])
+                    restored = found[0].schema
+            if restored is None:
+                raise writes.nothing_to_restore(identifier)
+            return await self._filled(restored, operation.deadline)
+
+    async def purge(self, id: Id, *, timeout: float | None = None) -> bool:
+        """Remove the content for good and free the version; the id stays taken. False if there is no such schema."""
+        with self._operation("purge", id, timeout, "write") as operation:
+            identifier = _native.canonical_uuid(id)
+            async with self._write(operation.deadline) as write:
+                return await writes.purge(write, self._kinds, identifier)
+
+    # Listing and searching
+
+    async def list(
+        self,
+        subject: str,
+        *,
+        states: Collection[str] | None = None,
+        schema_type: str | None = None,
+        deleted: bool = False,
+        limit: int = 100,
+        after: str | None = None,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> Page[SchemaInfo]:
+        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
+        with self._operation("list", subject, timeout, "read") as operation:
+            return await reads.list_versions(
+                self._fetch(operation.deadline, read, not_before),
+                subject,
+                states=lifecycle.check_states(states),
+                schema_type=schema_type,
+                deleted=deleted,
+                limit=limit,
+                after=after,
+            )
+
+    async def subjects(
+        self,
+        prefix: str = "",
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> Page[str]:
+        """Subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
+        with self._operation("subjects", prefix, timeout, "read") as operation:
+            fetch = self._fetch(operation.deadline, read, not_before)
+            return await reads.list_subjects(fetch, prefix, limit=limit, after=after)
+
+    async def search(
+        self,
+        text: str | None = None,
+        *,
+        subject: str | None = None,
+        tags: Sequence[str] = (),
+        states: Collection[str] | None = None,
+        schema_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int = 50,
+        after: str | None = None,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> Page[SearchHit]:
+        """Schemas in which every word of the text is found: as a part of, or similar to, subject, description or identifiers.
+
+        Words under three letters match how the subject begins. `tags`: all of them; `metadata`: contained in the schema's. The best
+        score comes first, ties by subject, then the newest version; without a text all score 0. docs/schemas.md says what a search
+        with very many hits does.
+        """
+        with self._operation("search", text, timeout, "search") as operation:
+            query = query_of(
+                self._dialect,
+                text,
+                subject=subject,
+                tags=tags,
+                states=states,
+                schema_type=schema_type,
+                metadata=metadata,
+            )
+            fetch = self._fetch(operation.deadline, read, not_before)
+            return await search(fetch, query, limit=limit, after=after)
+
+
+def inside(write: Writing) -> reads.Fetch:
+    """Reads inside a transaction: the columns of the fence are cut off, and so is a row that holds nothing else."""
+
+    async def fetch(query: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        rows = await write.unit.fetch(query, params)
+        if query not in reads.FENCED:
+            return rows
+        return [row[2:] for row in rows if any(value is not None for value in row[2:])]
+
+    return fetch
+
+
+def _expected(expected_version: object) -> int | None:
+    if expected_version is None or (isinstance(expected_version, int) and not isinstance(expected_version, bool)):
+        return expected_version
+    raise ValidationError("expected_version is a row_version, a whole number", place="expected_version")

@@ -1,0 +1,130 @@
+"""The cached kinds of the schema store: by id, by subject and version, and the latest of a subject, with and without pre-releases.
+
+A key is what the caller passes (an id, a pair, a subject), so that a hit formats nothing. Every write names the keys that it may have
+changed: the id at the row's row_version, and those derived from the subject at the subject's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from tierstore import _native
+from tierstore.backends import Params, Row, Unit
+from tierstore.plan.lifecycle import LATEST_STATES
+from tierstore.records import attach
+from tierstore.stores.schemas import reads
+from tierstore.stores.schemas.model import Derived, Schema
+from tierstore.tiers.kind import Found, Kind, Loaded, Source
+
+ENTRY_BYTES = 600
+"""What a record weighs in L1 beside its content and metadata."""
+
+
+class Writing(Protocol):
+    """An open write of the engine."""
+
+    dialect: Literal["sqlite", "postgres"]
+    unit: Unit
+
+    def changed(self, kind: Any, key: Any, version: int) -> None: ...
+
+
+class Kinds:
+    """The four kinds over one engine."""
+
+    def __init__(self, engine: Any) -> None:
+        self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema))
+        self.by_version = engine.kind(
+            Kind("schema_version", Derived, _load_versions, _pair_text, _pair_of, _owner, weigh=_weigh_derived)
+        )
+        self.latest = engine.kind(Kind("schema_latest", Derived, _load_latest, version=_owner, weigh=_weigh_derived))
+        self.latest_any = engine.kind(
+            Kind("schema_latest_any", Derived, _load_latest_any, version=_owner, weigh=_weigh_derived)
+        )
+
+    def changed(self, write: Writing, identifier: str, subject: str, version: str, *, row: int, owner: int) -> None:
+        """Every key that a change of this schema may have changed."""
+        write.changed(self.by_id, identifier, row)
+        write.changed(self.by_version, (subject, version), owner)
+        write.changed(self.latest, subject, owner)
+        write.changed(self.latest_any, subject, owner)
+
+
+def schema_in(derived: Derived | None) -> Schema | None:
+    """The schema, with what the tier says of this reading."""
+    if derived is None:
+        return None
+    schema = derived.schema
+    attach(schema, derived.meta)
+    return schema
+
+
+def _pair_text(pair: tuple[str, str]) -> str:
+    """No version contains a colon."""
+    return f"{pair[1]}:{pair[0]}"
+
+
+def _pair_of(text: str) -> tuple[str, str]:
+    version, _, subject = text.partition(":")
+    return subject, version
+
+
+def _owner(derived: Derived) -> int:
+    return int(derived.owner_version)
+
+
+def _weigh_schema(schema: Schema) -> int:
+    return ENTRY_BYTES + len(schema.content) + len(schema.metadata_json)
+
+
+def _weigh_derived(derived: Derived) -> int:
+    return _weigh_schema(derived.schema)
+
+
+class _Fenced:
+    """Fetches for `reads`, and remembers what the reading saw."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._as_of = self._ceiling = 0
+
+    async def fetch(self, query: str, params: Params) -> list[Row]:
+        rows, self._as_of, self._ceiling = await self._source.fetch(query, params)
+        return rows
+
+    def loaded(self, values: Mapping[Any, Found]) -> Loaded:
+        return Loaded(values, self._as_of, self._ceiling)
+
+
+async def _load_ids(keys: list[str], source: Source) -> Loaded:
+    fenced = _Fenced(source)
+    found = await reads.by_ids(fenced.fetch, keys)
+    return fenced.loaded({key: Found(each.schema, each.version) for key, each in zip(keys, found, strict=True)})
+
+
+async def _load_versions(keys: list[tuple[str, str]], source: Source) -> Loaded:
+    fenced = _Fenced(source)
+    found = await reads.by_versions(fenced.fetch, [(subject, _native.Version(text)) for subject, text in keys])
+    return fenced.loaded(_derived(keys, found))
+
+
+async def _load_latest(keys: list[str], source: Source) -> Loaded:
+    return await _latest(keys, source, prerelease=False)
+
+
+async def _load_latest_any(keys: list[str], source: Source) -> Loaded:
+    return await _latest(keys, source, prerelease=True)
+
+
+async def _latest(keys: list[str], source: Source, *, prerelease: bool) -> Loaded:
+    fenced = _Fenced(source)
+    found = await reads.latest(fenced.fetch, keys, prerelease=prerelease, states=LATEST_STATES)
+    return fenced.loaded(_derived(keys, found))
+
+
+def _derived(keys: Sequence[Any], found: Sequence[reads.Found]) -> dict[Any, Found]:
+    return {
+        key: Found(None if each.schema is None else Derived(each.version, each.schema), each.version)
+        for key, each in zip(keys, found, strict=True)
+    }

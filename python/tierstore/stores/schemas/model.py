@@ -1,0 +1,113 @@
+"""What the schema store answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from tierstore.layout import u64
+from tierstore.records import Record
+
+
+class _Described:
+    """What is kept inside the metadata. Each call builds anew, so that no caller can change what another one reads."""
+
+    __slots__ = ()
+    metadata_json: str
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The mapping it was registered with; `tags` and `description` are in it where there are any."""
+        metadata: dict[str, Any] = orjson.loads(self.metadata_json)
+        return metadata
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """In the order given, each once."""
+        return tuple(self.metadata.get("tags", ()))
+
+    @property
+    def description(self) -> str:
+        """Empty where there is none."""
+        return str(self.metadata.get("description", ""))
+
+
+class Schema(_Described, Record, kind=1, revision=1):
+    """One version of a subject, with its content.
+
+    `content_tier` says where the bytes lie: "inline" in the row, "row" in chunks beside it, "object" in the object store. `row_version`
+    rises with every change, over all schemas; pass it as `expected_version`. Times are aware, in UTC, by the database's clock.
+    """
+
+    id: str
+    subject: str
+    version: str
+    schema_type: str
+    state: str
+    metadata_json: str
+    content_digest: str
+    content_size: u64
+    content_tier: str
+    row_version: u64
+    created_at: datetime
+    updated_at: datetime
+    content: bytes
+
+
+class SchemaInfo(_Described, Record, kind=2, revision=1):
+    """A Schema without its content. `deleted_at` is None unless it was deleted and not restored."""
+
+    id: str
+    subject: str
+    version: str
+    schema_type: str
+    state: str
+    metadata_json: str
+    content_digest: str
+    content_size: u64
+    content_tier: str
+    row_version: u64
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
+class SearchHit(NamedTuple):
+    """`score` lies between 0 and 1: the mean over the words of how well each was found; 0 without a text."""
+
+    schema: SchemaInfo
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatistics:
+    """Schemas that are not deleted. `hit_rates` by tier ("l1", "l2") and "total", from 0 to 1, since the store was opened."""
+
+    total_schemas: int
+    active_schemas: int
+    subjects: int
+    by_state: Mapping[str, int]
+    by_type: Mapping[str, int]
+    content_bytes: int
+    hit_rates: Mapping[str, float]
+
+
+class Popular(NamedTuple):
+    """A schema's id and how often it was read."""
+
+    id: str
+    access_count: int
+
+
+class Derived(Record, kind=3, revision=1):
+    """What a key that is derived from a subject answers (a version's alias, the latest), ordered by the subject's row_version.
+
+    The schema's own would not do: when the latest is deleted, the one before it has a lower row_version.
+    """
+
+    owner_version: u64
+    schema: Schema

@@ -1,0 +1,54 @@
+"""What surrounds every public call: its deadline, its span, its duration, and the names that its errors carry."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from tierstore.errors import StorageError, ValidationError
+from tierstore.runtime import Deadline, Runtime
+from tierstore.telemetry import Telemetry
+
+MAX_TIMEOUT_S = 86_400.0
+
+
+class Operation:
+    """`with Operation(...) as operation: … operation.deadline`. One per call; made after an L1 hit was not found."""
+
+    __slots__ = ("_key", "_name", "_runtime", "_span", "_started", "_telemetry", "deadline")
+
+    def __init__(self, name: str, key: object, seconds: float, runtime: Runtime, telemetry: Telemetry) -> None:
+        self._name = name
+        self._key = key
+        self._runtime = runtime
+        self._telemetry = telemetry
+        self._span: AbstractContextManager[object] | None = None
+        self._started = 0.0
+        self.deadline: Deadline = runtime.deadline(seconds)
+
+    def __enter__(self) -> Operation:
+        if self._telemetry.on:
+            self._span = self._telemetry.span(f"schemas.{self._name}")
+            self._span.__enter__()
+            self._started = self._runtime.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, StorageError):
+            key = None if self._key is None else str(self._key)
+            error.about(store="schemas", operation=self._name, key=key)
+        if self._span is not None:
+            duration = self._runtime.monotonic() - self._started
+            self._telemetry.observe("schema_registry.query.duration_seconds", duration)
+            self._span.__exit__(kind, error, trace)
+
+
+def seconds_of(timeout: object, default: float) -> float:
+    """`timeout` in seconds, or the policy's default. ValidationError unless it is a positive number."""
+    if timeout is None:
+        return default
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= MAX_TIMEOUT_S:
+        raise ValidationError(f"timeout is {timeout!r}; it is a number of seconds above 0", place="timeout")
+    return float(timeout)

@@ -1,0 +1,146 @@
+"""The reads, over whatever fetches: the tiers' loader, a transaction, or the database asked directly."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+from tierstore import _native
+from tierstore.backends import Params, Row
+from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
+from tierstore.plan.schemas import check_prefix, check_subject
+from tierstore.plan.search import FIRST
+from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaStatistics
+from tierstore.stores.schemas.rows import INFO_COLUMNS, info_of, is_deleted, schema_of
+from tierstore.stores.schemas.validation import check_type
+
+Fetch = Callable[[str, Params], Awaitable[list[Row]]]
+"""Query and parameters to rows; the columns of the fence are cut off."""
+
+FENCED = frozenset({"schemas.get_many", "schemas.get_versions", "schemas.get_latest"})
+"""Queries whose rows begin with what the reading saw."""
+
+LAST_CHARACTER = "\U0010ffff"
+
+
+class Found(NamedTuple):
+    """What stands under a key: a schema or None, and the row_version that orders the key's values."""
+
+    schema: Schema | None
+    version: int
+
+
+async def by_ids(fetch: Fetch, ids: Sequence[str]) -> list[Found]:
+    """In argument order. A deleted one is absent, at the version of its deletion."""
+    rows = {row[0]: row for row in await fetch("schemas.get_many", {"ids": list(dict.fromkeys(ids))})}
+    return [_found(rows.get(identifier)) for identifier in ids]
+
+
+def _found(row: Row | None) -> Found:
+    if row is None:
+        return Found(None, 0)
+    return Found(None if is_deleted(row) else schema_of(row), row[13])
+
+
+async def by_versions(fetch: Fetch, keys: Sequence[tuple[str, _native.Version]]) -> list[Found]:
+    """In argument order, each with the row_version of its subject."""
+    params = {
+        "subjects": [subject for subject, _ in keys],
+        "majors": [version.major for _, version in keys],
+        "minors": [version.minor for _, version in keys],
+        "patches": [version.patch for _, version in keys],
+        "prereleases": [version.prerelease for _, version in keys],
+    }
+    return _numbered(await fetch("schemas.get_versions", params), len(keys))
+
+
+async def latest(fetch: Fetch, subjects: Sequence[str], *, prerelease: bool, states: Sequence[str]) -> list[Found]:
+    """In argument order, each with the row_version of its subject."""
+    params = {"subjects": list(subjects), "prerelease": prerelease, "states": list(states)}
+    return _numbered(await fetch("schemas.get_latest", params), len(subjects))
+
+
+def _numbered(rows: Sequence[Row], count: int) -> list[Found]:
+    found = [Found(None, 0)] * count
+    for number, owner, *row in rows:
+        found[number - 1] = Found(None if row[0] is None else schema_of(tuple(row)), owner or 0)
+    return found
+
+
+async def infos(fetch: Fetch, ids: Sequence[str]) -> dict[str, SchemaInfo]:
+    """Those that are there, by id."""
+    if not ids:
+        return {}
+    return {row[0]: info_of(row) for row in await fetch("schemas.infos", {"ids": list(ids)})}
+
+
+async def list_versions(
+    fetch: Fetch,
+    subject: str,
+    *,
+    states: tuple[str, ...] | None,
+    schema_type: str | None,
+    deleted: bool,
+    limit: int,
+    after: str | None,
+) -> Page[SchemaInfo]:
+    """The versions of a subject, the highest first."""
+    check_subject(subject)
+    check_limit(limit)
+    kind = None if schema_type is None else check_type(schema_type)
+    query = ["list", subject, states, kind, deleted]
+    at = read_cursor(query, after)
+    major, minor, patch, key = FIRST[1:] if at is None else (at[0], at[1], at[2], bytes.fromhex(at[3]))
+    rows = await fetch(
+        "schemas.list_deleted" if deleted else "schemas.list",
+        {
+            "subject": subject,
+            "states": None if states is None else list(states),
+            "schema_type": kind,
+            "major": major,
+            "minor": minor,
+            "patch": patch,
+            "prerelease_key": key,
+            "limit": limit + 1,
+        },
+    )
+    return page_of(rows, limit, query, lambda row: [*row[2:5], bytes(row[INFO_COLUMNS]).hex()], info_of)
+
+
+async def list_subjects(fetch: Fetch, prefix: str, *, limit: int, after: str | None) -> Page[str]:
+    """Subjects that have a schema that is not deleted, by their bytes."""
+    check_limit(limit)
+    query = ["subjects", check_prefix(prefix)]
+    at = read_cursor(query, after)
+    params = {"prefix": prefix, "end": prefix + LAST_CHARACTER, "after": at[0] if at else "", "limit": limit + 1}
+    rows = await fetch("schemas.subjects", params)
+    return page_of(rows, limit, query, lambda row: [row[0]], lambda row: str(row[0]))
+
+
+def page_of(
+    rows: Sequence[Row], limit: int, query: object, position: Callable[[Row], list[Any]], item: Callable[[Row], Any]
+) -> Page[Any]:
+    """A page from one row more than it holds."""
+    more = len(rows) > limit
+    kept = rows[:limit]
+    return Page(tuple(item(row) for row in kept), write_cursor(query, position(kept[-1])) if more else None)
+
+
+async def statistics(fetch: Fetch, hit_rates: dict[str, float]) -> SchemaStatistics:
+    """Counts of what is not deleted."""
+    rows = await fetch("schemas.counts", {})
+    subjects = (await fetch("schemas.count_subjects", {}))[0][0]
+    by_state: dict[str, int] = {}
+    by_type: dict[str, int] = {}
+    for state, schema_type, count, _ in rows:
+        by_state[state] = by_state.get(state, 0) + count
+        by_type[schema_type] = by_type.get(schema_type, 0) + count
+    return SchemaStatistics(
+        total_schemas=sum(row[2] for row in rows),
+        active_schemas=by_state.get("active", 0),
+        subjects=subjects,
+        by_state=by_state,
+        by_type=by_type,
+        content_bytes=int(sum(row[3] for row in rows)),
+        hit_rates=hit_rates,
+    )

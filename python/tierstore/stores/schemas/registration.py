@@ -1,0 +1,179 @@
+"""From what a caller wants registered to what the database is given: checked, hashed, routed, projected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tierstore import _native
+from tierstore.errors import StorageError, ValidationError
+from tierstore.plan import lifecycle
+from tierstore.plan.schemas import check_subject, describe, projection
+from tierstore.stores.schemas.validation import check_content, check_size, check_type
+
+SEARCH_TEXT_BYTES = 4_096
+MAX_ITEMS = 10_000
+ITEM_FIELDS = frozenset(
+    {"subject", "version", "content", "schema_type", "metadata", "description", "tags", "state", "id"}
+)
+
+
+@dataclass(slots=True)
+class Registration:
+    """One schema on its way in. `params` are those of `schemas_write.register`, the body among them where it goes into the row."""
+
+    index: int | None
+    subject: str
+    version: _native.Version
+    schema_type: str
+    content: bytes
+    placement: _native.Placement
+    params: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The id it will have, unless the version is registered already."""
+        return str(self.params["id"])
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Subject and version without build metadata: what is registered once."""
+        return self.subject, version_identity(self.version)
+
+
+def version_identity(version: _native.Version) -> str:
+    """The version's text without its build metadata."""
+    return str(version).split("+", 1)[0]
+
+
+def as_version(version: object) -> _native.Version:
+    """A version given as text or as `Version`. ValidationError for anything that semver does not take."""
+    if isinstance(version, _native.Version):
+        return version
+    if not isinstance(version, str):
+        raise ValidationError(f"a version is text, not {type(version).__name__}", place="version")
+    return _native.Version(version)
+
+
+def as_bytes(content: object) -> bytes:
+    """The content as bytes. ValidationError for text: its encoding is the caller's choice."""
+    if isinstance(content, bytes):
+        return content
+    if not isinstance(content, (bytearray, memoryview)):
+        raise ValidationError(f"content is bytes, not {type(content).__name__}", place="content")
+    return bytes(content)
+
+
+def check_items(items: object) -> list[dict[str, Any]]:
+    """The items of a batch as mappings with known fields only."""
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Sequence):
+        raise ValidationError("items is a list of mappings with the arguments of register", place="items")
+    if len(items) > MAX_ITEMS:
+        raise ValidationError(f"there are {len(items)} items; at most {MAX_ITEMS} are taken at once", place="items")
+    for index, item in enumerate(items):
+        if not isinstance(item, Mapping):
+            raise ValidationError("an item is a mapping with the arguments of register", place=f"items[{index}]")
+        unknown = set(item) - ITEM_FIELDS
+        missing = {"subject", "version", "content"} - set(item)
+        if unknown or missing:
+            text = f"unknown: {sorted(map(str, unknown))}, missing: {sorted(missing)}"
+            raise ValidationError(f"the item's fields are wrong ({text})", place=f"items[{index}]")
+    return [dict(item) for item in items]
+
+
+def at_index(error: StorageError, index: int | None) -> StorageError:
+    """Name the item of the batch in the error."""
+    if index is not None:
+        error.message = f"items[{index}]: {error.message}"
+        if isinstance(error, ValidationError) and error.place is not None:
+            error.place = f"items[{index}].{error.place}"
+    return error
+
+
+def bytes_in(items: Sequence[Mapping[str, Any]]) -> int:
+    """How much content there is to check."""
+    return sum(len(item["content"]) for item in items if isinstance(item["content"], (bytes, bytearray, memoryview)))
+
+
+def prepare_many(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter, *, batch: bool) -> list[Registration]:
+    """All items checked. The error of the first wrong one names its index, where it is a batch. CPU only; O(bytes)."""
+    prepared = []
+    for number, item in enumerate(items):
+        index = number if batch else None
+        try:
+            prepared.append(prepare(router, index=index, **item))
+        except StorageError as error:
+            raise at_index(error, index) from None
+    return prepared
+
+
+def prepare(
+    router: _native.SizeRouter,
+    *,
+    subject: object,
+    version: object,
+    content: object,
+    schema_type: object = "json",
+    metadata: object = None,
+    description: object = "",
+    tags: object = (),
+    state: object = "active",
+    id: object = None,
+    index: int | None = None,
+) -> Registration:
+    """One item checked, cheap checks first. ValidationError or InvalidKeyError, with the place."""
+    subject, parsed = check_subject(subject), as_version(version)
+    kind, state = check_type(schema_type), lifecycle.check_state(state)
+    described = describe(metadata, description, tags)
+    identifier = _native.uuid7() if id is None else _native.canonical_uuid(id)  # type: ignore[arg-type]  # it checks
+    body = as_bytes(content)
+    check_size(body)
+    check_content(kind, body)
+    placement = router.route(body)
+    params = {
+        "id": identifier,
+        "subject": subject,
+        "major": parsed.major,
+        "minor": parsed.minor,
+        "patch": parsed.patch,
+        "prerelease": parsed.prerelease,
+        "build": parsed.build,
+        "prerelease_key": parsed.key,
+        "schema_type": kind,
+        "state": state,
+        "content": projection(kind, body),
+        "metadata": described.metadata,
+        "search_text": _native.search_text(kind, body, SEARCH_TEXT_BYTES),
+        "body": body if placement.tier == "inline" else None,
+        "digest": placement.digest,
+        "size": placement.size,
+        "tier": placement.tier,
+    }
+    return Registration(index, subject, parsed, kind, body, placement, params)
+
+
+def columns(registrations: Sequence[Registration]) -> dict[str, list[Any]]:
+    """The parameters of `schemas_write.register_many`: a list a column."""
+    return {plural: [registration.params[name] for registration in registrations] for name, plural in _PLURALS.items()}
+
+
+_PLURALS = {
+    "id": "ids",
+    "subject": "subjects",
+    "major": "majors",
+    "minor": "minors",
+    "patch": "patches",
+    "prerelease": "prereleases",
+    "build": "builds",
+    "prerelease_key": "prerelease_keys",
+    "schema_type": "schema_types",
+    "state": "states",
+    "content": "contents",
+    "metadata": "metadatas",
+    "search_text": "search_texts",
+    "body": "bodies",
+    "digest": "digests",
+    "size": "sizes",
+    "tier": "tiers",
+}

@@ -1,0 +1,54 @@
+"""Rows of the database as records. The order is that of the column lists in `sql/*/queries/schemas*.sql`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tierstore.backends import Row
+from tierstore.stores.schemas.model import Schema, SchemaInfo
+
+INFO_COLUMNS = 17
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def info_of(row: Row) -> SchemaInfo:
+    """The first INFO_COLUMNS columns."""
+    deleted_us = row[16]
+    return SchemaInfo(*_common(row), None if deleted_us is None else time_of(deleted_us))
+
+
+def schema_of(row: Row) -> Schema:
+    """As `info_of`, and the body behind them; empty where the bytes are not in the row."""
+    body = row[INFO_COLUMNS]
+    return Schema(*_common(row), b"" if body is None else bytes(body))
+
+
+def is_deleted(row: Row) -> bool:
+    return row[16] is not None
+
+
+def time_of(microseconds: int) -> datetime:
+    """Microseconds since the epoch as an aware time."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def version_text(major: int, minor: int, patch: int, prerelease: str, build: str = "") -> str:
+    """The parts as semver writes them."""
+    return f"{major}.{minor}.{patch}{'-' + prerelease if prerelease else ''}{'+' + build if build else ''}"
+
+
+def _common(row: Row) -> tuple[str, str, str, str, str, str, str, int, str, int, datetime, datetime]:
+    return (
+        row[0],
+        row[1],
+        version_text(row[2], row[3], row[4], row[5] or "", row[6]),
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+        row[12],
+        row[13],
+        time_of(row[14]),
+        time_of(row[15]),
+    )

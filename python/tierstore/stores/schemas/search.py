@@ -1,0 +1,200 @@
+"""Search: candidates from the database, hits and their order from the core. `plan/search.py` says why both engines answer the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from tierstore import _native
+from tierstore.backends import Row
+from tierstore.errors import InvalidKeyError
+from tierstore.plan.lifecycle import check_states
+from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
+from tierstore.plan.schemas import check_metadata, check_subject, check_tags, metadata_text
+from tierstore.plan.search import BLOCK_HITS, FIRST, Key, Words, contains, fts_contains, fts_similar, terms, words_of
+from tierstore.stores.schemas.model import SearchHit
+from tierstore.stores.schemas.reads import Fetch, infos
+from tierstore.stores.schemas.validation import check_type
+
+SPARE_CANDIDATES = 64
+"""Read beyond what a block lacks, so that a few candidates that are no hits cost no second query."""
+
+
+class Start(NamedTuple):
+    """Where a block begins: in which tier, behind which key."""
+
+    tier: int
+    after: Key
+
+
+class Hit(NamedTuple):
+    id: str
+    key: Key
+    score: float
+
+    def rank(self) -> tuple[float, tuple[str, int, int, int, bytes], str]:
+        """Ascending where the page is: the best score first, then the order of all, then the id."""
+        return -self.score, self.key.rank(), self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for; `params` are those of every query of `schemas_search`."""
+
+    words: Words | None
+    params: dict[str, Any]
+    metadata: Mapping[str, Any] | None
+    dialect: Literal["sqlite", "postgres"]
+
+    def binding(self) -> list[Any]:
+        """What a cursor of this search is bound to."""
+        names = ("subject", "states", "schema_type", "tags", "metadata")
+        return ["search", self.words, *(self.params[name] for name in names)]
+
+    def tiers(self) -> tuple[str, ...]:
+        return ("all",) if self.words is None else self.words.tiers()
+
+    def source(self, tier: str) -> tuple[str, dict[str, Any]]:
+        """The query that finds a tier's candidates, and its parameters."""
+        if self.words is None:
+            return "schemas_search.all", self.params
+        params = self.params | terms(self.words)
+        if self.dialect == "postgres":
+            if self.words.long:
+                return f"schemas_search.{tier}", params
+            return "schemas_search.prefix", params
+        fts = fts_similar(params["lead"]) if tier == "similar" else fts_contains(self.words.long)
+        return f"schemas_search.{tier}" + ("_scan" if fts is None else ""), params | {"fts": fts}
+
+
+def query_of(
+    dialect: Literal["sqlite", "postgres"],
+    text: object,
+    *,
+    subject: str | None,
+    tags: Sequence[str],
+    states: Collection[str] | None,
+    schema_type: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> Query:
+    """The arguments of a search, checked."""
+    wanted = None if metadata is None else check_metadata(metadata)
+    checked_states = check_states(states)
+    params: dict[str, Any] = {
+        "subject": None if subject is None else check_subject(subject),
+        "states": None if checked_states is None else list(checked_states),
+        "schema_type": None if schema_type is None else check_type(schema_type),
+        "tags": check_tags(tags) or None,
+        "metadata": metadata_text(wanted) if wanted else None,
+    }
+    return Query(words_of(text), params, wanted or None, dialect)
+
+
+async def search(fetch: Fetch, query: Query, *, limit: int, after: str | None) -> Page[SearchHit]:
+    """One page. ValidationError for another query's cursor."""
+    check_limit(limit)
+    start, behind = _position(query, after)
+    hits: list[Hit] = []
+    following: Start | None = start
+    more = False
+    while following is not None and not more:
+        start = following
+        block, following = await _block(fetch, query, start)
+        ranked = [hit for hit in sorted(block, key=Hit.rank) if behind is None or hit.rank() > behind]
+        behind = None
+        more = len(hits) + len(ranked) > limit
+        hits += ranked[: limit - len(hits)]
+        if len(hits) == limit and following is not None and not more:
+            return await _page(fetch, query, hits, _cursor(query, following, None))
+    return await _page(fetch, query, hits, _cursor(query, start, hits[-1]) if more else None)
+
+
+async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], Start | None]:
+    """Up to BLOCK_HITS hits from `start` on, in no order that matters, and where the next block begins (None: nowhere)."""
+    hits: list[Hit] = []
+    tier, after = start
+    tiers = query.tiers()
+    while tier < len(tiers):
+        wanted = BLOCK_HITS - len(hits)
+        if wanted == 0:
+            return hits, Start(tier, after)
+        limit = wanted + SPARE_CANDIDATES
+        name, params = query.source(tiers[tier])
+        rows = await fetch(name, params | _behind(after) | {"limit": limit})
+        found, after = _hits(query, tiers[tier], rows, wanted, after)
+        hits += found
+        if len(rows) < limit and (not rows or after == _key(rows[-1])):
+            tier, after = tier + 1, FIRST
+    return hits, None
+
+
+def _hits(query: Query, tier: str, rows: Sequence[Row], wanted: int, after: Key) -> tuple[list[Hit], Key]:
+    """The candidates that are hits of this tier, at most `wanted`, and the key of the last candidate that was looked at."""
+    hits: list[Hit] = []
+    for row, score in zip(rows, _scores(query, rows), strict=True):
+        if len(hits) == wanted:
+            break
+        after = _key(row)
+        if score is not None and _belongs(query, tier, row):
+            hits.append(Hit(row[0], after, score))
+    return hits, after
+
+
+def _key(row: Row) -> Key:
+    return Key(row[1], row[2], row[3], row[4], bytes(row[5]))
+
+
+def _scores(query: Query, rows: Sequence[Row]) -> Sequence[float | None]:
+    if query.words is None:
+        return [0.0] * len(rows)
+    return _native.score_many(query.words.text, [(row[1], row[6], row[7]) for row in rows])
+
+
+def _belongs(query: Query, tier: str, row: Row) -> bool:
+    """In this tier, and with the metadata that SQLite leaves to its caller."""
+    if row[8] is not None and query.metadata is not None and not contains(orjson.loads(row[8]), query.metadata):
+        return False
+    return query.words is None or query.words.tier(row[1], row[6], row[7]) == tier
+
+
+def _behind(key: Key) -> dict[str, Any]:
+    names = ("after", "major", "minor", "patch", "prerelease_key")
+    return dict(zip(names, key, strict=True))
+
+
+def _cursor(query: Query, start: Start, last: Hit | None) -> str:
+    position: list[Any] = [start.tier, *_written(start.after)]
+    if last is not None:
+        position += [last.score, last.id, *_written(last.key)]
+    return write_cursor(query.binding(), position)
+
+
+def _position(query: Query, cursor: str | None) -> tuple[Start, tuple[Any, ...] | None]:
+    position = read_cursor(query.binding(), cursor)
+    if position is None:
+        return Start(0, FIRST), None
+    try:
+        start = Start(position[0], _read(position[1:6]))
+        if len(position) == 6:
+            return start, None
+        return start, Hit(position[7], _read(position[8:13]), position[6]).rank()
+    except (IndexError, TypeError, ValueError) as error:
+        raise InvalidKeyError("after= is no cursor; pass `next` of the page before", place="after") from error
+
+
+def _written(key: Key) -> list[Any]:
+    return [*key[:4], key.prerelease_key.hex()]
+
+
+def _read(parts: Sequence[Any]) -> Key:
+    return Key(parts[0], parts[1], parts[2], parts[3], bytes.fromhex(parts[4]))
+
+
+async def _page(fetch: Fetch, query: Query, hits: Sequence[Hit], cursor: str | None) -> Page[SearchHit]:
+    """The hits with their schemas; one that was deleted meanwhile is left out."""
+    found = await infos(fetch, [hit.id for hit in hits])
+    items = tuple(SearchHit(found[hit.id], hit.score) for hit in hits if hit.id in found)
+    return Page(items, cursor)

@@ -1,0 +1,111 @@
+"""The schema store inside a database transaction: reads see the database and fill nothing, writes are invalidated after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from tierstore import _native
+from tierstore.plan import lifecycle
+from tierstore.plan.schemas import check_subject
+from tierstore.runtime import Deadline
+from tierstore.stores.schemas import reads, writes
+from tierstore.stores.schemas.calls import Id, Read, SchemaCalls, inside
+from tierstore.stores.schemas.kinds import Writing
+from tierstore.stores.schemas.model import Schema
+from tierstore.stores.schemas.operation import Operation
+from tierstore.stores.schemas.registration import as_version
+
+if TYPE_CHECKING:
+    from tierstore.stores.schemas.store import SchemaStore
+
+
+class SchemaTransaction(SchemaCalls):
+    """The calls of the store, in one commit. Committed when its block ends, rolled back when the block raises."""
+
+    def __init__(self, store: SchemaStore, write: Any) -> None:
+        self._store = store
+        self._engine_write = write
+        self._kinds = store._kinds  # noqa: SLF001  (the transaction is the store's other half)
+        self._dialect = store._dialect  # noqa: SLF001
+
+    async def commit(self) -> None:
+        """Commit now; the block may end afterwards, but nothing more can be written in it."""
+        await self._engine_write.commit()
+
+    async def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+        await self._engine_write.rollback()
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Undo only the block's own changes when it raises."""
+        savepoint: AbstractAsyncContextManager[None] = self._engine_write.savepoint()
+        return savepoint
+
+    async def get(self, id: Id, *, timeout: float | None = None) -> Schema | None:
+        """The schema as this transaction sees it; None if there is none."""
+        return (await self.get_many([id], timeout=timeout))[0]
+
+    async def get_many(self, ids: Sequence[Id], *, timeout: float | None = None) -> list[Schema | None]:
+        """In argument order, None for the absent."""
+        with self._operation("get_many", None, timeout, "read") as operation:
+            identifiers = [_native.canonical_uuid(id) for id in ids]
+            return await self._all(await reads.by_ids(self._rows(), identifiers), operation.deadline)
+
+    async def get_version(self, subject: str, version: str, *, timeout: float | None = None) -> Schema | None:
+        """That version of the subject; None if there is none."""
+        with self._operation("get_version", subject, timeout, "read") as operation:
+            keys = [(check_subject(subject), as_version(version))]
+            return (await self._all(await reads.by_versions(self._rows(), keys), operation.deadline))[0]
+
+    async def get_latest(
+        self,
+        subject: str,
+        *,
+        prerelease: bool = False,
+        states: Collection[str] = lifecycle.LATEST_STATES,
+        timeout: float | None = None,
+    ) -> Schema | None:
+        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release."""
+        with self._operation("get_latest", subject, timeout, "read") as operation:
+            wanted = lifecycle.check_states(states) or ()
+            found = await reads.latest(self._rows(), [check_subject(subject)], prerelease=prerelease, states=wanted)
+            return (await self._all(found, operation.deadline))[0]
+
+    async def get_latest_many(self, subjects: Sequence[str], *, timeout: float | None = None) -> list[Schema | None]:
+        """`get_latest` for each, in argument order."""
+        with self._operation("get_latest_many", None, timeout, "read") as operation:
+            checked = [check_subject(subject) for subject in subjects]
+            found = await reads.latest(self._rows(), checked, prerelease=False, states=lifecycle.LATEST_STATES)
+            return await self._all(found, operation.deadline)
+
+    # What the calls ask for
+
+    def _rows(self) -> reads.Fetch:
+        return inside(self._engine_write)
+
+    async def _all(self, found: Sequence[reads.Found], deadline: Deadline) -> list[Schema | None]:
+        return [None if each.schema is None else await self._filled(each.schema, deadline) for each in found]
+
+    def _operation(self, name: str, key: object, timeout: float | None, budget: str) -> Operation:
+        return self._store._operation(f"transaction.{name}", key, timeout, budget)  # noqa: SLF001
+
+    def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
+        return self._rows()
+
+    @asynccontextmanager
+    async def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Writing]:
+        async with self.savepoint():
+            yield self._engine_write
+
+    async def _register(
+        self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
+    ) -> list[Schema]:
+        prepared, staged = await self._store._prepared(items, deadline, batch=batch)  # noqa: SLF001
+        async with self._write(deadline) as write:
+            await self._store._make_live(write, staged)  # noqa: SLF001
+            return await writes.register_many(write, self._kinds, prepared)
+
+    async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
+        return await self._store._filled(schema, deadline)  # noqa: SLF001

@@ -1,0 +1,105 @@
+"""Is this content what its type says? Each check names the place: line and column, or a JSON pointer. Nothing is ever fetched.
+
+json          one strict parser (the core's): UTF-8, depth 512, no NaN, no duplicate spelling of a number
+jsonschema    the same, then the meta-schema of the dialect that `$schema` names (2020-12 if none), by jsonschema-rs
+avro          the same, then the shape of each type by pointer, then names and defaults by fastavro
+protobuf      its imports, by the core's parser
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from tierstore import _native
+from tierstore.errors import ValidationError
+from tierstore.plan.pointer import pointer
+
+SCHEMA_TYPES = ("json", "jsonschema", "avro", "protobuf")
+MAX_CONTENT_BYTES = 256 * 1024 * 1024
+PARALLEL_BYTES = 64 * 1024
+"""From this size on a check takes milliseconds, and runs beside the event loop."""
+
+DIALECTS = {
+    "json-schema.org/draft-04/schema": "http://json-schema.org/draft-04/schema#",
+    "json-schema.org/draft-06/schema": "http://json-schema.org/draft-06/schema#",
+    "json-schema.org/draft-07/schema": "http://json-schema.org/draft-07/schema#",
+    "json-schema.org/draft/2019-09/schema": "https://json-schema.org/draft/2019-09/schema",
+    "json-schema.org/draft/2020-12/schema": "https://json-schema.org/draft/2020-12/schema",
+    "json-schema.org/schema": "https://json-schema.org/draft/2020-12/schema",
+}
+
+
+def check_content(schema_type: str, content: bytes) -> None:
+    """ValidationError, with its place, unless `content` is a sound schema of its type. O(n) in the content."""
+    _CHECKS[schema_type](content)
+
+
+def check_size(content: bytes) -> None:
+    """ValidationError if the content is larger than any store takes."""
+    if len(content) > MAX_CONTENT_BYTES:
+        text = f"the content has {len(content):,} bytes; at most {MAX_CONTENT_BYTES:,} are taken"
+        raise ValidationError(text, place="content")
+
+
+def check_type(schema_type: object) -> str:
+    """`schema_type` if it is one of SCHEMA_TYPES."""
+    if schema_type not in SCHEMA_TYPES:
+        known = ", ".join(SCHEMA_TYPES)
+        raise ValidationError(f"{schema_type!r} is no schema type; the types are {known}", place="schema_type")
+    return str(schema_type)
+
+
+def _json(content: bytes) -> None:
+    _native.check_json(content)
+
+
+def _parsed(content: bytes) -> Any:
+    _native.check_json(content)
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:  # a lone surrogate escape, which RFC 8259 leaves to the parser
+        raise ValidationError(error.msg, place=f"line {error.lineno}, column {error.colno}") from error
+
+
+def _jsonschema(content: bytes) -> None:
+    import jsonschema_rs
+
+    schema = _parsed(content)
+    if isinstance(schema, dict) and "$schema" in schema:
+        schema = schema | {"$schema": _dialect(schema["$schema"])}
+    try:
+        jsonschema_rs.meta.validate(schema)
+    except jsonschema_rs.ValidationError as error:
+        raise ValidationError(f"no JSON Schema: {error.message}", place=pointer(error.instance_path)) from None
+
+
+def _dialect(named: object) -> str:
+    """The canonical address of the dialect, so that jsonschema-rs never asks the network for its meta-schema."""
+    bare = str(named).split("://", 1)[-1].rstrip("#")
+    if not isinstance(named, str) or bare not in DIALECTS:
+        known = ", ".join(DIALECTS.values())
+        raise ValidationError(
+            f"{named!r} is no known dialect, and none is fetched; known are {known}", place="/$schema"
+        )
+    return DIALECTS[bare]
+
+
+def _avro(content: bytes) -> None:
+    from tierstore.stores.schemas.avro import check_avro
+
+    check_avro(_parsed(content))
+
+
+def _protobuf(content: bytes) -> None:
+    _native.parse_imports(content)
+
+
+_CHECKS: dict[str, Callable[[bytes], None]] = {
+    "json": _json,
+    "jsonschema": _jsonschema,
+    "avro": _avro,
+    "protobuf": _protobuf,
+}
