@@ -9,6 +9,8 @@ PY := $(BIN)/python
 
 # Rust: the one on the path, else the one that rustup put into the home folder, else our own in the cache folder.
 export PATH := $(PATH):$(HOME)/.cargo/bin
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CARGO := $(shell command -v cargo)
 ifeq ($(CARGO),)
 export RUSTUP_HOME := $(CACHE)/rust/rustup
@@ -62,7 +64,7 @@ wheels: $(DEPENDENCIES) $(CARGO) ## Build all wheels and the sdist into dist/ (W
 	$(PY) -m tests.house.wheels $(WHEEL)
 
 docs: build ## Write the reference of the public API into build/docs.
-	$(PY) -m pip install --quiet 'pdoc>=15'
+	$(PY) -m pip install 'pdoc>=15'
 	$(PY) -m pdoc --output-directory build/docs tierstore
 
 corpus: $(DEPENDENCIES) ## Fetch 8,052 real .proto files into the cache folder.
@@ -75,16 +77,16 @@ $(DEPENDENCIES): pyproject.toml tests/house/dependencies.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed"; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PYTHON) -m tests.house.dependencies dev > .venv/requirements.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --requirement .venv/requirements.txt
+	$(PY) -m pip install --requirement .venv/requirements.txt
 	@touch $@
 
 .venv/.rivals: pyproject.toml $(DEPENDENCIES)
 	$(PYTHON) -m tests.house.dependencies bench > .venv/bench.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --requirement .venv/bench.txt
+	$(PY) -m pip install --requirement .venv/bench.txt
 	@touch $@
 
 $(CACHE)/rust/cargo/bin/cargo: | $(DEPENDENCIES)
-	$(PY) -m pip install --quiet puccinialin
+	$(PY) -m pip install puccinialin
 	$(PY) -m puccinialin --location $(CACHE)/rust --info-json .venv/rust.json
 
 # The module counts as built while it is older than the stamp: one that another profile left is built over.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import platform
 import shutil
 import subprocess
@@ -87,11 +88,12 @@ def try_out(wheel: Wheel, path: Path) -> None:
 
 
 def find_interpreter(wheel: Wheel) -> str | None:
-    """That Python, if it is on the path and runs on this processor and C library."""
+    """That Python, on the path or among pyenv's, if it runs on this processor and C library."""
     here = "manylinux" if platform.libc_ver()[0] == "glibc" else "musllinux"
     if (wheel.processor, wheel.library) != (platform.machine(), here):
         return None
-    for name in (sys.executable, wheel.interpreter):
+    others = Path.home().glob(f".pyenv/versions/*/bin/{wheel.interpreter}")
+    for name in (sys.executable, wheel.interpreter, *map(str, others)):
         asked = [name, "-c", "import sys, sysconfig; print(sysconfig.get_config_var('SOABI'))"]
         answer = subprocess.run(asked, capture_output=True, text=True, check=False) if shutil.which(name) else None
         if answer and answer.stdout.startswith(f"cpython-{wheel.python.removeprefix('cp')}-"):
@@ -100,11 +102,13 @@ def find_interpreter(wheel: Wheel) -> str | None:
 
 
 def maturin(*arguments: str) -> None:
-    run(str(Path(sys.executable).parent / "maturin"), *arguments, "--quiet")
+    run("maturin", *arguments, "--quiet")
 
 
 def run(*command: str, cwd: str | Path = ROOT) -> None:
-    subprocess.run(command, cwd=cwd, check=True)
+    """With the venv's programs first: maturin asks `python3` for zig."""
+    scripts = Path(sys.executable).parent
+    subprocess.run(command, cwd=cwd, env=os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}"}, check=True)
 
 
 def main(names: list[str]) -> None:
