@@ -25,7 +25,6 @@ Values are checked when they are encoded (ValidationError names the field), not 
 
 from __future__ import annotations
 
-import sys
 import typing
 from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
 
@@ -150,8 +149,7 @@ def attach(record: Record, meta: Any) -> None:
 
 def _declared(cls: type[Record]) -> list[Field]:
     fields: dict[str, Field] = {f.name: f for f in cls.__record_fields__}
-    names = dict(vars(sys.modules[cls.__module__])) if cls.__module__ in sys.modules else {}
-    hints = typing.get_type_hints(cls, names, {cls.__name__: cls}, include_extras=True)
+    hints = typing.get_type_hints(cls, None, {cls.__name__: cls}, include_extras=True)
     for name in cls.__dict__.get("__annotations__", {}):
         given = cls.__dict__.get(name, MISSING)
         if typing.get_origin(hints[name]) is ClassVar or hints[name] is ClassVar:
