@@ -3,11 +3,13 @@
 A poll reads the rows of all transactions that had not ended at the last poll (xid from its snapshot's xmin on), but for those it has
 seen: ids are not given in commit order, so reading above the highest id would lose a row that commits late. A poll that succeeds is
 the echo: its snapshot saw everything that was committed before it was sent. Trimming writes down what it removed; a poller that was
-away so long that it may have missed a removed row says Gap.
+away so long that it may have missed a removed row says Gap. So does one that finds another server with another identity there: a
+replica that was promoted may lack what the old primary had.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tierstore.backends import Change, Echo, Event, Gap, Invalidated, Params, Row
@@ -37,16 +39,16 @@ class OutboxChannel:
         self._since = 0
         self._seen: dict[int, int] = {}
         self._identity: str | None = None
-        self._broken = False
+        self._server: str | None = None
         self._next_poll = 0.0
 
     async def open(self, deadline: Deadline) -> None:
         self._identity = await self._records.identity(deadline)
         rows = await self._records.watch("outbox.poll", {"since": NO_ROW, "seen": []}, deadline)
-        self._since = rows[0][0]
+        self._since, _, self._server = rows[0][:3]
         # Rows of transactions that are still running then, or ended between: the next poll brings them.
 
-    async def publish(self, changes: object, *, deadline: Deadline) -> None:
+    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
         """Nothing to do: the write's own transaction put its row there."""
 
     async def receive(self, *, wait_s: float) -> list[Event]:
@@ -59,37 +61,31 @@ class OutboxChannel:
             await self._runtime.sleep(due)
         sent_at = self._runtime.monotonic()
         self._next_poll = sent_at + POLL_S
-        broken, self._broken = self._broken, True
-        events = await self._poll(self._runtime.deadline(POLL_BUDGET_S), check_identity=broken)
-        self._broken = False
+        events = await self._poll(self._runtime.deadline(POLL_BUDGET_S))
         return [*events, Echo(sent_at)]
 
-    async def _poll(self, deadline: Deadline, *, check_identity: bool) -> list[Event]:
-        """A connection that broke may have come back to another server: one that was promoted lacks what the old one had."""
-        gap = await self._other_database(deadline) if check_identity else None
+    async def _poll(self, deadline: Deadline) -> list[Event]:
         rows = await self._records.watch("outbox.poll", {"since": self._since, "seen": list(self._seen)}, deadline)
-        xmin, trimmed = rows[0][:2]
-        if gap is None and trimmed >= self._since:
-            gap = Gap(
-                f"outbox rows up to transaction {trimmed} were removed, this process had read up to {self._since}"
+        xmin, trimmed, server = rows[0][:3]
+        if server != self._server:
+            identity = await self._records.identity(deadline)
+            was, self._identity, self._server = self._identity, identity, server
+            if identity != was:
+                self._since, self._seen = 0, {}
+                return [Gap(f"the database is another one: {identity}, before {was}"), *await self._poll(deadline)]
+        events: list[Event] = []
+        if trimmed >= self._since > 0:
+            events.append(
+                Gap(f"outbox rows up to transaction {trimmed} were removed, read were those up to {self._since}")
             )
-        changes = []
-        for _, _, number, xid, keys, versions in rows:
+        changes: list[Change] = []
+        for _, _, _, number, xid, keys, versions in rows:
             if number is not None:
                 self._seen[number] = xid
                 changes += map(Change, keys, versions)
         self._since = xmin
         self._seen = {number: xid for number, xid in self._seen.items() if xid >= xmin}
-        found: list[Event] = [] if gap is None else [gap]
-        return [*found, Invalidated(tuple(changes))] if changes else found
-
-    async def _other_database(self, deadline: Deadline) -> Gap | None:
-        identity = await self._records.identity(deadline)
-        if identity == self._identity:
-            return None
-        was, self._identity = self._identity, identity
-        self._since, self._seen = 0, {}
-        return Gap(f"the database is another one: {identity}, before {was}")
+        return [*events, Invalidated(tuple(changes))] if changes else events
 
     async def ping(self, deadline: Deadline) -> str:
         return await self._records.ping(deadline)

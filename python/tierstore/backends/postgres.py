@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
@@ -47,7 +47,10 @@ class Replica:
 
 
 class PostgresRecords:
-    """Sizes in connections, times in seconds; as `PostgresConfig` has them."""
+    """Sizes in connections, times in seconds; as `PostgresConfig` has them.
+
+    `queries`: those of `sql/postgres`, unless others are given.
+    """
 
     dialect: Literal["sqlite", "postgres"] = "postgres"
 
@@ -64,9 +67,10 @@ class PostgresRecords:
         idle_timeout: float = 600,
         max_lifetime: float = 1800,
         statement_timeout: float = 3,
+        queries: Mapping[str, str] | None = None,
     ) -> None:
         self._runtime = runtime
-        self._queries = load_queries("postgres")
+        self._queries = load_queries("postgres") if queries is None else queries
         self._schema = schema
         self._arguments = arguments(url, writes=True)
         self._policy = PoolPolicy(

@@ -7,7 +7,7 @@ counter when it begins, so that its statements take their version from there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
 from pathlib import Path
@@ -27,14 +27,17 @@ NOTHING: Params = {}
 
 
 class SqliteRecords:
-    """The file `path` and, beside it, `staging.db`; the folder is made when it is missing."""
+    """The file `path` and, beside it, `staging.db`; the folder is made when it is missing.
+
+    `queries`: those of `sql/sqlite`, unless others are given.
+    """
 
     dialect: Literal["sqlite", "postgres"] = "sqlite"
 
-    def __init__(self, runtime: Runtime, path: Path | str) -> None:
+    def __init__(self, runtime: Runtime, path: Path | str, *, queries: Mapping[str, str] | None = None) -> None:
         self._runtime = runtime
         self._path = Path(path).absolute()
-        self._queries = load_queries("sqlite")
+        self._queries = load_queries("sqlite") if queries is None else queries
         self._slow = {name for name, text in self._queries.items() if is_slow(text)}
         self._closed = False
         self._start()
@@ -227,7 +230,7 @@ def _read_on(connection: Connection, sql: str, params: Params, deadline: Deadlin
 class SqliteUnit:
     """One write transaction on the writer."""
 
-    def __init__(self, writer: Writer, queries: dict[str, str], deadline: Deadline) -> None:
+    def __init__(self, writer: Writer, queries: Mapping[str, str], deadline: Deadline) -> None:
         self._writer = writer
         self._queries = queries
         self._deadline = deadline

@@ -6,6 +6,7 @@ committed between the two is seen twice, never missed. ids are given in commit o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import orjson
@@ -42,7 +43,7 @@ class SqliteChannel:
         rows = await self._records.fetch("outbox.poll", {"since": 2**62}, deadline=deadline)
         self._last_id = rows[0][0]
 
-    async def publish(self, changes: object, *, deadline: Deadline) -> None:
+    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
         """Nothing to do: the write's own transaction put its row there."""
 
     async def receive(self, *, wait_s: float) -> list[Event]:

@@ -1,16 +1,17 @@
 -- The outbox: one row per write, in its transaction. ids are not given in commit order: readers go by xid.
 
 -- name: append
-INSERT INTO outbox (keys, versions) VALUES (%(keys)s::text[], %(versions)s::bigint[]) RETURNING id;
+INSERT INTO outbox (keys, versions) VALUES (%(keys)s::text[], %(versions)s::bigint[]) RETURNING id, xid::text::bigint;
 
 -- name: claim_relay
 -- One relay at a time; the lock ends with the transaction.
 SELECT 1 WHERE pg_try_advisory_xact_lock(hashtext('tierstore relay'), hashtext(current_schema()));
 
 -- name: undelivered
--- Only below the oldest running transaction: a row that commits late must not be skipped.
+-- Everything that is committed, above the oldest running transaction too: an echo says that all of it was delivered. A row that commits
+-- late is not skipped: it shows up later, still without its mark.
 SELECT id, keys, versions, xid::text::bigint FROM outbox
-WHERE delivered_at IS NULL AND xid < pg_snapshot_xmin(pg_current_snapshot())
+WHERE delivered_at IS NULL
 ORDER BY id
 LIMIT %(limit)s::bigint;
 
@@ -42,6 +43,7 @@ WHERE delivered_at IS NULL;
 SELECT
     pg_snapshot_xmin(s.now)::text::bigint AS xmin,
     (SELECT m.value::bigint FROM tierstore_meta AS m WHERE m.key = 'outbox_trimmed') AS trimmed,
+    extract(EPOCH FROM pg_postmaster_start_time())::text AS server,
     o.id,
     o.xid::text::bigint,
     o.keys,

@@ -1,0 +1,125 @@
+"""The two engines of `Records`, so that one suite runs on both."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.conftest import Face
+from tierstore.backends import Records
+from tierstore.backends.postgres import PostgresRecords
+from tierstore.backends.sqlite import SqliteRecords
+from tierstore.runtime import Runtime
+from tierstore.sql import load_queries
+from tierstore.tiers.migrate import Migrator
+
+# What the suite itself asks, in PostgreSQL's form: `%(name)s` becomes `:name`, and casts go.
+QUERIES = {
+    "suite.add_subject": "INSERT INTO subjects (subject, row_version) VALUES (%(subject)s, %(version)s)",
+    "suite.touch_subject": "UPDATE subjects SET row_version = row_version + 1 WHERE subject = %(subject)s",
+    "suite.subjects": "SELECT subject FROM subjects ORDER BY subject",
+    "suite.find": "SELECT subject, row_version FROM subjects WHERE subject = %(subject)s",
+    "suite.wrong": "SELECT nothing_of_that_name FROM subjects",
+    "suite.start_upload": "INSERT INTO blob_uploads (upload_id, digest, size, created_at)"
+    " VALUES (%(id)s::uuid, %(digest)s, %(size)s, {now})",
+    "suite.uploads": "SELECT upload_id, digest, size FROM blob_uploads",
+    "suite.put_blob": "INSERT INTO blobs (digest, size, tier, created_at, updated_at)"
+    " VALUES (%(digest)s, %(size)s, 'row', {now}, {now})",
+    "suite.put_chunk": "INSERT INTO blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s)",
+    "suite.chunks": "SELECT seq, bytes FROM blob_chunks WHERE digest = %(digest)s ORDER BY seq",
+    "suite.metadata": "SELECT metadata FROM schemas WHERE id = %(id)s::uuid",
+}
+ONLY: dict[str, dict[str, str]] = {
+    "sqlite": {
+        "suite.fenced": "SELECT v.value + 1, v.value + 1, s.subject, s.row_version FROM row_version AS v"
+        " LEFT JOIN subjects AS s ON s.subject IN (SELECT value FROM json_each(:subjects))",
+        "suite.slow": "-- slow\nWITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)"
+        " SELECT count(*) FROM n",
+    },
+    "postgres": {
+        "suite.fenced": "SELECT pg_snapshot_xmin(n.now)::text::bigint, pg_snapshot_xmax(n.now)::text::bigint,"
+        " s.subject, s.row_version FROM (SELECT pg_current_snapshot() AS now) AS n"
+        " LEFT JOIN subjects AS s ON s.subject = ANY(%(subjects)s::text[])",
+        "suite.slow": "SELECT count(*) FROM (SELECT pg_sleep(60)) AS s",
+        "suite.running": "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%pg_sleep(60)%%'"
+        " AND pid <> pg_backend_pid()",
+        "suite.end_others": "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        "suite.backend": "SELECT pg_backend_pid()",
+        "suite.recovering": "SELECT pg_is_in_recovery()",
+        "suite.isolate": "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "suite.count": "SELECT count(*) FROM subjects",
+    },
+}
+
+
+def queries_of(dialect: Literal["sqlite", "postgres"]) -> dict[str, str]:
+    now = "now()" if dialect == "postgres" else "0"
+    shared = {name: text.replace("{now}", now) for name, text in QUERIES.items()}
+    if dialect == "sqlite":
+        shared = {name: re.sub(r"%\((\w+)\)s(::\w+)?", r":\1", text) for name, text in shared.items()}
+    return {**load_queries(dialect), **shared, **ONLY[dialect]}
+
+
+class Engine:
+    """A database of the test's own, not yet migrated."""
+
+    name: Literal["sqlite", "postgres"]
+
+    def __init__(self, face: Face) -> None:
+        self.face = face
+        self.runtime = face.runtime()
+        self._made: list[Records] = []
+
+    def make(self, runtime: Runtime, **options: Any) -> Records:
+        raise NotImplementedError
+
+    def records(self, **options: Any) -> Records:
+        """Opened, and closed after the test."""
+        made = self.face.run(self._open, options)
+        self._made.append(made)
+        return made
+
+    async def _open(self, options: dict[str, Any]) -> Records:
+        records = self.make(self.runtime, **options)
+        await records.open(self.runtime.deadline(10))
+        return records
+
+    def migrated(self, **options: Any) -> Records:
+        records = self.records(**options)
+        self.face.run(self.migrator(records).up)
+        return records
+
+    def migrator(self, records: Records, **options: Any) -> Migrator:
+        return Migrator(records, budget=lambda: self.runtime.deadline(30), **options)
+
+    def close(self) -> None:
+        for records in self._made:
+            self.face.run(records.close, self.runtime.deadline(5))
+        self.face.run(self.runtime.close)
+
+
+class SqliteEngine(Engine):
+    name = "sqlite"
+
+    def __init__(self, face: Face, folder: Path) -> None:
+        super().__init__(face)
+        self.path = folder / "data" / "tierstore.db"
+
+    def make(self, runtime: Runtime, **options: Any) -> SqliteRecords:
+        options.pop("max_connections", None)
+        options.pop("acquire_timeout", None)
+        return SqliteRecords(runtime, self.path, queries=queries_of("sqlite"), **options)
+
+
+class PostgresEngine(Engine):
+    name = "postgres"
+
+    def __init__(self, face: Face, url: str) -> None:
+        super().__init__(face)
+        self.url = url
+
+    def make(self, runtime: Runtime, **options: Any) -> PostgresRecords:
+        options = {"max_connections": 10, "min_connections": 1, **options}
+        return PostgresRecords(runtime, options.pop("url", self.url), queries=queries_of("postgres"), **options)

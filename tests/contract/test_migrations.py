@@ -1,0 +1,280 @@
+"""Migrations on both engines: up, down, status, a changed file, two at once, old code beside a newer database."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+
+import psycopg
+import pytest
+
+from tests.contract.engines import Engine, PostgresEngine, SqliteEngine, queries_of
+from tierstore import errors
+from tierstore.plan.migrations import Applied, Migration, check, parse, statements
+from tierstore.runtime import ThreadsRuntime, drive
+from tierstore.sql import MigrationFile, load_migrations, load_queries
+from tierstore.tiers.migrate import Migrator
+
+TABLES = ["idempotency", "outbox", "schema_access_log", "schemas", "subjects"]
+
+
+def pair(number: int, name: str, up: str, down: str) -> tuple[MigrationFile, MigrationFile]:
+    return MigrationFile(number, name, "up", up), MigrationFile(number, name, "down", down)
+
+
+def own(*pairs: tuple[MigrationFile, MigrationFile]) -> tuple[Migration, ...]:
+    return parse([file for files in pairs for file in files])
+
+
+FIRST = pair(1, "first", "CREATE TABLE one (a INTEGER);", "DROP TABLE one;")
+SECOND = pair(2, "second", "CREATE TABLE two (a INTEGER);\nINSERT INTO two VALUES (1);", "DROP TABLE two;")
+
+
+def newer(oldest_code: int) -> tuple[MigrationFile, MigrationFile]:
+    return pair(3, "third", f"-- oldest_code: {oldest_code}\nCREATE TABLE three (a INTEGER);", "DROP TABLE three;")
+
+
+@pytest.mark.requirement("S1-13", "S1-56", "S1-57", "S4-03")
+def test_up_and_down_and_up_again(engine: Engine) -> None:
+    records = engine.records()
+    migrator = engine.migrator(records)
+    names = ["001_initial_schema", "002_indexes_optimization"]
+
+    async def run() -> None:
+        assert [(line.name, line.state) for line in await migrator.status()] == [(name, "pending") for name in names]
+        assert await migrator.up(1) == names[:1]
+        assert await migrator.up() == names[1:]
+        assert await migrator.up() == []
+        found = await migrator.status()
+        assert all(line.applied for line in found)
+        assert all(isinstance(line.applied_at, int) for line in found)
+        assert await migrator.down() == names[1:]
+        assert [line.state for line in await migrator.status()] == ["applied", "pending"]
+        assert await migrator.down(5) == names[:1]
+        assert await migrator.down() == []
+        assert await migrator.up() == names
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S1-17", "S1-36", "S1-37", "S1-41")
+def test_the_tables_and_views_have_the_names_of_the_document(engine: Engine) -> None:
+    engine.migrated()
+    if isinstance(engine, SqliteEngine):
+        import sqlite3
+
+        connection = sqlite3.connect(engine.path)
+        found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+        connection.close()
+    else:
+        assert isinstance(engine, PostgresEngine)
+        with psycopg.connect(engine.url) as pg:
+            found = {row[0] for row in pg.execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'v', 'm')")}
+            constraint = pg.execute(
+                "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'unique_subject_version'"
+            ).fetchone()
+        assert constraint == ("UNIQUE (subject, version_major, version_minor, version_patch, prerelease)",)
+    assert {*TABLES, "subject_versions", "popular_schemas"} <= found
+
+
+def test_a_changed_migration_is_refused_by_name(engine: Engine) -> None:
+    records = engine.records()
+    changed = pair(1, "first", "CREATE TABLE one (a INTEGER, b INTEGER);", "DROP TABLE one;")
+
+    async def run() -> None:
+        await engine.migrator(records, migrations=own(FIRST)).up()
+        altered = engine.migrator(records, migrations=own(changed, SECOND))
+        assert [line.state for line in await altered.status()] == ["changed", "pending"]
+        for call in (altered.up, altered.down):
+            with pytest.raises(errors.ConflictError, match="001_first was changed"):
+                await call()
+
+    engine.face.run(run)
+
+
+def test_a_migration_that_fails_leaves_nothing(engine: Engine) -> None:
+    records = engine.records()
+    broken = pair(2, "broken", "CREATE TABLE two (a INTEGER); INSERT INTO nowhere VALUES (1);", "DROP TABLE two;")
+
+    async def run() -> None:
+        with pytest.raises(errors.QueryError):
+            await engine.migrator(records, migrations=own(FIRST, broken)).up()
+        repaired = engine.migrator(records, migrations=own(FIRST, SECOND))
+        assert [line.state for line in await repaired.status()] == ["applied", "pending"]
+        assert await repaired.up() == ["002_second"]
+
+    engine.face.run(run)
+
+
+def test_without_transaction_each_statement_stands_alone(engine: Engine) -> None:
+    records = engine.records()
+    index = (
+        "DROP INDEX CONCURRENTLY IF EXISTS by_a; CREATE INDEX CONCURRENTLY by_a ON one (a);"
+        if engine.name == "postgres"
+        else "DROP INDEX IF EXISTS by_a; CREATE INDEX by_a ON one (a);"
+    )
+    alone = pair(2, "index", f"-- no transaction\n{index}", "-- no transaction\nDROP INDEX by_a;")
+
+    async def run() -> None:
+        migrator = engine.migrator(records, migrations=own(FIRST, alone))
+        assert await migrator.up() == ["001_first", "002_index"]
+        assert await migrator.down() == ["002_index"]
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S1-13")
+def test_old_code_goes_on_beside_a_newer_database_while_it_may(engine: Engine) -> None:
+    records = engine.records()
+    old = engine.migrator(records, migrations=own(FIRST, SECOND))
+
+    async def run() -> None:
+        await engine.migrator(records, migrations=own(FIRST, SECOND, newer(2))).up()
+        assert await old.up() == []
+        await old.ensure("check")
+        assert [line.state for line in await old.status()] == ["applied", "applied", "newer"]
+        with pytest.raises(errors.ConflictError, match="newer code"):
+            await old.down()
+
+    engine.face.run(run)
+
+
+def test_old_code_is_refused_by_a_database_that_is_too_new(engine: Engine) -> None:
+    records = engine.records()
+    old = engine.migrator(records, migrations=own(FIRST, SECOND))
+
+    async def run() -> None:
+        await engine.migrator(records, migrations=own(FIRST, SECOND, newer(3))).up()
+        for mode in ("auto", "check"):
+            with pytest.raises(errors.ConflictError, match="install a newer tierstore"):
+                await old.ensure(mode)  # type: ignore[arg-type]
+        await old.ensure("never")
+
+    engine.face.run(run)
+
+
+def test_check_refuses_a_database_that_lacks_one(engine: Engine) -> None:
+    records = engine.records()
+
+    async def run() -> None:
+        with pytest.raises(errors.ConflictError, match="migrate up"):
+            await engine.migrator(records).ensure("check")
+        await engine.migrator(records).ensure("auto")
+        await engine.migrator(records).ensure("check")
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S1-56")
+def test_two_at_once_apply_each_once(engine: Engine) -> None:
+    applied: list[str] = []
+
+    def apply() -> None:
+        runtime = ThreadsRuntime()
+        records = engine.make(runtime)
+
+        async def run() -> None:
+            await records.open(runtime.deadline(20))
+            applied.extend(await Migrator(records, budget=lambda: runtime.deadline(20)).up())
+            await records.close(runtime.deadline(5))
+
+        drive(run())
+
+    threads = [threading.Thread(target=apply) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied) == ["001_initial_schema", "002_indexes_optimization"]
+
+
+@pytest.mark.requirement("S1-11")
+def test_every_named_query_can_be_prepared(engine: Engine) -> None:
+    """Migrated first: the server checks every name and type in it."""
+    engine.migrated()
+    queries = load_queries(engine.name)
+    if isinstance(engine, SqliteEngine):
+        import sqlite3
+
+        connection = sqlite3.connect(engine.path)
+        connection.text_factory = bytes  # EXPLAIN prints operands that are no text
+        for name, text in queries.items():
+            parameters = dict.fromkeys(re.findall(r"(?<!:):(\w+)", text))
+            try:
+                connection.execute(f"EXPLAIN {_code(text)}", parameters).fetchall()
+            except sqlite3.Error as error:
+                pytest.fail(f"{name}: {error}")
+        connection.close()
+        return
+    assert isinstance(engine, PostgresEngine)
+    with psycopg.connect(engine.url, autocommit=True) as pg:
+        for number, (name, text) in enumerate(queries.items()):
+            try:
+                pg.execute(f"PREPARE q{number} AS {_numbered(text)}".encode())
+            except psycopg.Error as error:
+                if not _code(text).startswith(("CREATE", "REFRESH")):  # PREPARE takes none of these
+                    pytest.fail(f"{name}: {error}")
+
+
+def _code(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+
+
+def _numbered(text: str) -> str:
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    return re.sub(r"%\((\w+)\)[sbt]", number, _code(text)).replace("%%", "%")
+
+
+def test_both_dialects_have_the_same_queries_and_migrations() -> None:
+    shared = re.compile(r"migrations\.|outbox\.")
+    lite, pg = ({name for name in load_queries(it) if shared.match(name)} for it in ("sqlite", "postgres"))
+    assert lite == pg
+    for dialect in ("sqlite", "postgres"):
+        parse(load_migrations(dialect))
+    assert [file[:3] for file in load_migrations("sqlite")] == [file[:3] for file in load_migrations("postgres")]
+    assert queries_of("sqlite")
+
+
+def test_statements_end_at_semicolons_outside_quotes() -> None:
+    text = """
+    -- a remark; here
+    CREATE FUNCTION f() AS $body$ BEGIN; RETURN ';'; END $body$;
+    INSERT INTO t VALUES ('a;b', "c;d", 'it''s;'); /* one; two */ SELECT 1 - 2 / 3
+    ;
+    -- the end;
+    """
+    found = statements(text)
+    assert len(found) == 3
+    assert found[0].endswith("$body$")
+    assert found[1] == "INSERT INTO t VALUES ('a;b', \"c;d\", 'it''s;')"
+    assert found[2].endswith("SELECT 1 - 2 / 3")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (FIRST[:1], "needs an up file and a down file"),
+        ((*FIRST, *pair(1, "other", "", "")), "two migrations have the number 001"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(files: tuple[MigrationFile, ...], message: str) -> None:
+    with pytest.raises(errors.ValidationError, match=message):
+        parse(files)
+
+
+def test_an_applied_migration_without_its_file_is_refused() -> None:
+    with pytest.raises(errors.ConflictError, match="001_gone was applied, but its file is missing"):
+        check(own(SECOND), [Applied(1, "gone", "", 1, 0)])
+
+
+def test_loading_the_sql_needs_no_driver() -> None:
+    code = "import sys, tierstore.sql as s; s.load_queries('postgres'); sys.exit('psycopg' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,310 @@
+"""What every engine of `Records` promises, in both faces."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+
+import pytest
+
+from tests.contract.engines import Engine
+from tierstore import errors
+from tierstore.backends import Records
+from tierstore.runtime import Deadline, drive
+
+
+def soon(engine: Engine, seconds: float = 10.0) -> Deadline:
+    return engine.runtime.deadline(seconds)
+
+
+async def add(records: Records, subject: str, deadline: Deadline) -> None:
+    async with records.unit(deadline=deadline) as unit:
+        await unit.execute("suite.add_subject", {"subject": subject, "version": 1})
+
+
+async def subjects(records: Records, deadline: Deadline) -> list[str]:
+    return [row[0] for row in await records.fetch("suite.subjects", deadline=deadline, primary=True)]
+
+
+def test_a_unit_commits_at_its_end_and_rolls_back_when_it_raises(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> list[str]:
+        await add(records, "kept", soon(engine))
+        with pytest.raises(RuntimeError, match="mine"):
+            async with records.unit(deadline=soon(engine)) as unit:
+                assert await unit.execute("suite.add_subject", {"subject": "dropped", "version": 1}) == 1
+                assert await unit.fetch("suite.subjects") == [("dropped",), ("kept",)]
+                raise RuntimeError("mine")
+        with pytest.raises(errors.ClosedError):
+            await unit.fetch("suite.subjects")
+        return await subjects(records, soon(engine))
+
+    assert engine.face.run(run) == ["kept"]
+
+
+def test_a_savepoint_undoes_its_own_block_only(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> list[str]:
+        async with records.unit(deadline=soon(engine)) as unit:
+            await unit.execute("suite.add_subject", {"subject": "a", "version": 1})
+            with pytest.raises(errors.ConflictError):
+                async with unit.savepoint():
+                    await unit.execute("suite.add_subject", {"subject": "b", "version": 1})
+                    await unit.execute("suite.add_subject", {"subject": "a", "version": 1})
+            async with unit.savepoint():
+                await unit.execute("suite.add_subject", {"subject": "c", "version": 1})
+        return await subjects(records, soon(engine))
+
+    assert engine.face.run(run) == ["a", "c"]
+
+
+def test_values_come_back_as_the_protocol_says(engine: Engine) -> None:
+    records = engine.migrated()
+    upload, chunks = str(uuid.uuid4()), [{"digest": "d", "seq": n, "bytes": bytes([n, 0, 255])} for n in range(3)]
+
+    async def run() -> None:
+        async with records.unit(deadline=soon(engine)) as unit:
+            await unit.execute("suite.put_blob", {"digest": "d", "size": 2**40})
+            await unit.execute_many("suite.put_chunk", chunks)
+            number = (await unit.fetch("outbox.append", {"keys": ["k1", 'k"2'], "versions": [1, 2**62]}))[0][0]
+            assert isinstance(number, int)
+        async with records.aside(deadline=soon(engine)) as unit:
+            await unit.execute("suite.start_upload", {"id": upload, "digest": "d", "size": 7})
+            assert await unit.fetch("suite.uploads") == [(upload, "d", 7)]
+        rows = await records.fetch("suite.chunks", {"digest": "d"}, deadline=soon(engine))
+        assert rows == [(n, bytes([n, 0, 255])) for n in range(3)]
+
+    engine.face.run(run)
+
+
+def test_aside_is_a_transaction_apart(engine: Engine) -> None:
+    records = engine.migrated(max_connections=4)
+
+    async def run() -> list[str]:
+        with pytest.raises(RuntimeError):
+            async with records.unit(deadline=soon(engine)) as unit:
+                await unit.execute("suite.add_subject", {"subject": "dropped", "version": 1})
+                async with records.aside(deadline=soon(engine, 1)) as apart:
+                    await apart.execute("suite.start_upload", {"id": str(uuid.uuid4()), "digest": "d", "size": 7})
+                raise RuntimeError
+        async with records.aside(deadline=soon(engine)) as apart:
+            assert len(await apart.fetch("suite.uploads")) == 1
+        return await subjects(records, soon(engine))
+
+    assert engine.face.run(run) == []
+
+
+def test_a_fenced_read_is_below_the_fence_of_a_later_write(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        await add(records, "a", soon(engine))
+        params = {"subjects": ["a", "b"]}
+        before = await records.fetch_fenced("suite.fenced", params, deadline=soon(engine))
+        async with records.unit(deadline=soon(engine)) as unit:
+            await unit.execute("suite.touch_subject", {"subject": "a"})
+            floor = await unit.fence()
+            during = await records.fetch_fenced("suite.fenced", params, deadline=soon(engine))
+        after = await records.fetch_fenced("suite.fenced", params, deadline=soon(engine))
+        assert before.rows == during.rows == [("a", 1)]
+        assert after.rows == [("a", 2)]
+        assert before.as_of <= floor
+        assert during.as_of <= floor < after.as_of <= after.ceiling
+        nothing = await records.fetch_fenced("suite.fenced", {"subjects": []}, deadline=soon(engine))
+        assert nothing.rows == []
+        assert nothing.as_of == after.as_of
+
+    engine.face.run(run)
+
+
+def test_refusals_are_typed_and_say_what_was_asked(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        await add(records, "a", soon(engine))
+        with pytest.raises(errors.ConflictError, match=r"suite\.add_subject") as taken:
+            await add(records, "a", soon(engine))
+        assert taken.value.tier == "database"
+        assert not taken.value.transient
+        with pytest.raises(errors.QueryError, match=r"suite\.wrong"):
+            await records.fetch("suite.wrong", deadline=soon(engine))
+        assert await subjects(records, soon(engine)) == ["a"]
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S1-15")
+def test_a_slow_read_ends_at_the_deadline_and_harms_no_other(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        started = time.monotonic()
+        with pytest.raises(errors.TimeoutError):
+            await records.fetch("suite.slow", deadline=soon(engine, 0.3))
+        assert 0.25 < time.monotonic() - started < 0.5
+        assert await subjects(records, soon(engine, 1)) == []
+
+    engine.face.run(run)
+
+
+def test_a_slow_write_ends_at_the_deadline_and_frees_its_place(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        started = time.monotonic()
+        with pytest.raises(errors.TimeoutError):
+            async with records.unit(deadline=soon(engine, 0.3)) as unit:
+                await unit.execute("suite.add_subject", {"subject": "dropped", "version": 1})
+                await unit.fetch("suite.slow")
+        assert 0.25 < time.monotonic() - started < 0.6
+        await add(records, "next", soon(engine, 2))
+        assert await subjects(records, soon(engine)) == ["next"]
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S0-01", "S0-04", "S0-39")
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+def test_a_cancelled_caller_leaves_nothing_behind(engine: Engine) -> None:
+    records = engine.migrated(max_connections=4)
+
+    async def write() -> None:
+        async with records.unit(deadline=soon(engine, 30)) as unit:
+            await unit.execute("suite.add_subject", {"subject": "dropped", "version": 1})
+            await unit.fetch("suite.slow")
+
+    async def run() -> None:
+        for work in (records.fetch("suite.slow", deadline=soon(engine, 30)), write()):
+            task = asyncio.create_task(work)
+            await asyncio.sleep(0.2)
+            task.cancel()
+            started = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - started < 0.1
+        await add(records, "next", soon(engine, 2))
+        assert await subjects(records, soon(engine)) == ["next"]
+        until = time.monotonic() + 2
+        while records.pool().in_use and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        assert records.pool().in_use == 0
+        if engine.name == "postgres":
+            assert await records.fetch("suite.running", deadline=soon(engine)) == [(0,)]
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S1-14", "S1-44", "S0-08", "S0-47")
+def test_who_finds_no_place_is_told_in_time(engine: Engine) -> None:
+    """The pool's places on PostgreSQL, the one writer on SQLite."""
+    records = engine.migrated(max_connections=1, acquire_timeout=0.3)
+
+    async def run() -> None:
+        async with records.unit(deadline=soon(engine)) as unit:
+            started = time.monotonic()
+            with pytest.raises(errors.TimeoutError) as late:
+                await add(records, "b", soon(engine, 0.5))
+            assert time.monotonic() - started < 0.7
+            if engine.name == "postgres":
+                assert isinstance(late.value, errors.PoolTimeoutError)
+            await unit.execute("suite.add_subject", {"subject": "a", "version": 1})
+        await add(records, "c", soon(engine))
+        assert await subjects(records, soon(engine)) == ["a", "c"]
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S1-11")
+def test_writers_at_once_lose_nothing(engine: Engine) -> None:
+    records = engine.migrated(max_connections=4)
+    names = [f"s{n:02}" for n in range(24)]
+
+    async def run() -> list[str]:
+        await asyncio.gather(*(add(records, name, soon(engine)) for name in names))
+        return await subjects(records, soon(engine))
+
+    if engine.face.name == "async":
+        assert engine.face.run(run) == names
+        return
+    threads = [threading.Thread(target=lambda n=name: drive(add(records, n, soon(engine)))) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert engine.face.run(subjects, records, soon(engine)) == names
+
+
+def test_reads_and_writes_go_on_while_a_unit_is_open(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        async with records.unit(deadline=soon(engine)) as unit:
+            await unit.execute("suite.add_subject", {"subject": "a", "version": 1})
+            assert await subjects(records, soon(engine, 1)) == []
+
+    engine.face.run(run)
+
+
+def test_position_and_identity(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        first = await records.position(soon(engine))
+        identity = await records.identity(soon(engine))
+        await add(records, "a", soon(engine))
+        assert await records.position(soon(engine)) != first
+        assert await records.identity(soon(engine)) == identity
+        assert await subjects(records, soon(engine)) == ["a"]
+        assert engine.name in (await records.ping(soon(engine))).lower()
+
+    engine.face.run(run)
+
+
+@pytest.mark.requirement("S0-04")
+def test_after_close_every_call_says_so(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        await records.close(soon(engine))
+        await records.close(soon(engine))
+        with pytest.raises(errors.ClosedError):
+            await subjects(records, soon(engine))
+        with pytest.raises(errors.ClosedError):
+            await add(records, "a", soon(engine))
+
+    engine.face.run(run)
+
+
+def test_one_process_at_a_time_holds_the_exclusive_lock(engine: Engine) -> None:
+    first, second = engine.migrated(), engine.records()
+
+    async def run() -> None:
+        async with first.exclusive(deadline=soon(engine)):
+            with pytest.raises(errors.TimeoutError):
+                async with second.exclusive(deadline=soon(engine, 0.2)):
+                    pytest.fail("both hold it")
+        async with second.exclusive(deadline=soon(engine, 1)):
+            pass
+
+    engine.face.run(run)
+
+
+def test_a_script_stands_or_falls_whole(engine: Engine) -> None:
+    records = engine.migrated()
+    good = "INSERT INTO subjects VALUES ('x', 1); -- a remark; with a semicolon\nINSERT INTO subjects VALUES ('y;', 1);"
+    bad = "INSERT INTO subjects VALUES ('z', 1); INSERT INTO subjects VALUES ('x', 1);"
+
+    async def run() -> list[str]:
+        await records.script(good, transaction=True, deadline=soon(engine))
+        with pytest.raises(errors.ConflictError):
+            await records.script(bad, transaction=True, deadline=soon(engine))
+        await records.script(
+            good.replace("'x'", "'x2'").replace("'y;'", "'y2;'"), transaction=False, deadline=soon(engine)
+        )
+        return await subjects(records, soon(engine))
+
+    assert engine.face.run(run) == ["x", "x2", "y2;", "y;"]
