@@ -37,6 +37,11 @@ class Breaker:
     def is_open(self) -> bool:
         return self._retry_at is not None
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last call failed."""
+        return self._failures > 0
+
     def enter(self, *, probe: bool = False) -> None:
         """Pass, or ConnectionError at once. `probe`: a call that no user waits for; it is preferred as the trial."""
         if not self.is_open:

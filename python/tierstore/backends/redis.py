@@ -20,7 +20,7 @@ from tierstore.backends.redis_errors import typed
 from tierstore.backends.redis_link import EPOCH_BYTES
 from tierstore.backends.redis_route import Route, SentinelAddress, by_sentinel, by_url
 from tierstore.backends.redis_wire import ReplyError
-from tierstore.errors import ConfigError, StorageError
+from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.plan.keys import floor_key, lease_key
 from tierstore.runtime import Deadline, Runtime
 
@@ -29,6 +29,7 @@ HEADER_BYTES = EPOCH_BYTES + 10
 HELD, SEEDING = 1, 2
 PROBE_EVERY_S = 1.0
 PING = ("PING",)
+FAILED = "failed to create redis client: {}"
 
 
 def route(
@@ -45,7 +46,7 @@ def route(
         return by_sentinel(runtime, sentinel)
     if cluster:
         return Cluster(runtime, cluster)
-    raise ConfigError("failed to create redis client: no url, sentinel or cluster was given")
+    raise ConfigError(FAILED.format("no url, sentinel or cluster was given"))
 
 
 class RedisKeyValue:
@@ -66,8 +67,12 @@ class RedisKeyValue:
 
     async def open(self, deadline: Deadline) -> None:
         """Connect, with all of the deadline: a server that is not there is told at start."""
-        for node in await self._route.nodes(deadline):
-            await node.ask([Plain("", PING)], deadline, probe=True)
+        try:
+            for node in await self._route.nodes(deadline):
+                await node.ask([Plain("", PING)], deadline, probe=True)
+        except StorageError as error:
+            kind = ConfigError if isinstance(error, ConfigError) else ConnectionError
+            raise kind(FAILED.format(error), tier="l2") from None
 
     async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[bytes | None]:
         if not keys:
@@ -128,12 +133,12 @@ class RedisKeyValue:
         return await self._route.ask(calls, deadline) if calls else []
 
     async def identity(self, deadline: Deadline) -> str:
-        """The server's run id; of a cluster a hash of its primaries' run ids."""
-        runs = []
+        """Of the server's run as a primary; of a cluster a hash over all of its primaries."""
+        found = []
         for node in await self._route.nodes(deadline.within(self._hard_s)):
             link, _ = await node.ask([Plain("", PING)], deadline.within(self._hard_s), probe=True)
-            runs.append(link.run_id)
-        return runs[0] if len(runs) == 1 else hashlib.sha256(" ".join(sorted(runs)).encode()).hexdigest()[:40]
+            found.append(link.identity)
+        return found[0] if len(found) == 1 else hashlib.sha256(" ".join(sorted(found)).encode()).hexdigest()[:40]
 
     async def ping(self, deadline: Deadline) -> str:
         version = ""

@@ -24,6 +24,7 @@ from tierstore.runtime import Deadline, Runtime
 CLUSTER_SLOTS = 16_384
 ROUNDS = 4
 PAUSE_S = 0.005
+REREAD_S = 1.0
 Address = tuple[str, int]
 ASKING = Plain("", ("ASKING",))
 
@@ -56,6 +57,7 @@ class Cluster:
         self._nodes: dict[Address, Node] = {}
         self._owners: list[Address] = []
         self._stale = True
+        self._read_at = 0.0
 
     def _node(self, address: Address) -> Node:
         if (node := self._nodes.get(address)) is None:
@@ -92,9 +94,8 @@ class Cluster:
             groups: dict[Node, list[int]] = defaultdict(list)
             for at in todo:
                 groups[self._node(self._owner(commands[at].key))].append(at)
-            await self._runtime.gather(
-                [self._part(node, ats, commands, answers, deadline) for node, ats in groups.items()]
-            )
+            parts = sorted(groups.items(), key=_failing)  # one after the other in the blocking face: the healthy first
+            await self._runtime.gather([self._part(node, ats, commands, answers, deadline) for node, ats in parts])
             todo = [at for at in todo if await self._again(commands[at], answers, at, deadline)]
             if not todo or last or deadline.remaining() < PAUSE_S:
                 break
@@ -106,12 +107,16 @@ class Cluster:
         try:
             link, replies = await node.ask([commands[at] for at in ats], deadline)
         except StorageError as error:
-            self._stale = True  # its replica may have been promoted
+            self._suspect()
             for at in ats:
                 answers[at] = (b"", error)
             return
         for at, reply in zip(ats, replies, strict=True):
             answers[at] = (link.epoch, reply)
+
+    def _suspect(self) -> None:
+        """A node fails: its replica may have been promoted. The map is read again, but not for every call that fails."""
+        self._stale = self._stale or self._runtime.monotonic() - self._read_at >= REREAD_S
 
     async def _again(self, command: Command, answers: list[Any], at: int, deadline: Deadline) -> bool:
         """Whether a command must be sent again; one whose slot is half moved is asked of the other node here."""
@@ -138,6 +143,7 @@ class Cluster:
         if not self._stale:
             return
         causes = []
+        self._read_at = self._runtime.monotonic()
         known = [address for address in dict.fromkeys(self._owners) if not self._node(address).breaker.is_open]
         addresses = list(dict.fromkeys([*known, *self._seeds]))
         for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
@@ -147,7 +153,9 @@ class Cluster:
                 causes.append(f"{address[0]}:{address[1]}: {error}")
             else:
                 return
+        self._stale = False  # for a while: _suspect
         if not self._owners:
+            self._stale = True
             raise ConnectionError(f"no node tells the cluster's slots: {'; '.join(causes)}", tier="l2")
 
     async def _read_map(self, address: Address, deadline: Deadline) -> None:
@@ -178,6 +186,10 @@ class Cluster:
     def close(self) -> None:
         for node in self._nodes.values():
             node.close()
+
+
+def _failing(part: tuple[Node, list[int]]) -> bool:
+    return part[0].breaker.failing
 
 
 def _address(text: str, default_host: str) -> Address:

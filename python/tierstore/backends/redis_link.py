@@ -1,8 +1,9 @@
 """One connection to one server, from the handshake on.
 
-`epoch` is eight bytes of the server's run id. Everything that the fences keep in Redis begins with it, so that what another run of the
-server left behind (a restart from a snapshot, a replica that was promoted without the last writes) is a miss, a missing floor, an
-expired lease: coherence.md, rule 7.
+`epoch` is eight bytes of a hash of the server's run id and replication id. Everything that the fences keep in Redis begins with it, so
+that what another run or another primary left behind is a miss, a missing floor, an expired lease (rule 7 of the coherence protocol):
+a restart from a snapshot changes the run id; a promotion changes the replication id, also that of a server which was a primary
+before, in the same run, and comes back with what its successor had not been told to drop.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tierstore.errors import ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 
 CLIENT_NAME = "tierstore"
-EPOCH_BYTES = 8
+EPOCH_BYTES, IDENTITY_DIGITS = 8, 40
 
 
 class Account(NamedTuple):
@@ -38,9 +39,11 @@ class Link:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.epoch = b""
-        self.run_id = ""
+        self.identity = ""
         self.version = ""
         self.closed = False
+        self.until = float("inf")
+        """When its pool gives it up, on the runtime's clock."""
 
     async def greet(self, account: Account, deadline: Deadline) -> None:
         """Log in and learn which server this is, in one round trip. ConnectionError if it is a replica."""
@@ -60,8 +63,9 @@ class Link:
             raise ConnectionError("the Redis server does not tell its run id (INFO server), which the fences need")
         if replication.get("role") != "master":
             raise ConnectionError("this Redis server is a replica: give the address of its primary, or of Sentinel")
-        self.run_id = server["run_id"]
-        self.epoch = hashlib.sha256(self.run_id.encode()).digest()[:EPOCH_BYTES]
+        digest = hashlib.sha256(f"{server['run_id']} {replication.get('master_replid')}".encode())
+        self.epoch = digest.digest()[:EPOCH_BYTES]
+        self.identity = digest.hexdigest()[:IDENTITY_DIGITS]
         name = server.get("server_name", "redis")
         self.version = f"{name} {server.get(f'{name}_version', server.get('redis_version', '?'))}"
 

@@ -18,6 +18,8 @@ from tierstore.runtime import Deadline, Runtime, Waiter
 
 Open = Callable[[Deadline], Coroutine[Any, Any, Link]]
 LIMIT = 16
+LINK_LIFE_S = 300.0
+"""A primary whose last replica has long left changes its replication id; after this long all links agree on the epoch again."""
 _leaked: list[Link] = []
 """Links of a parent process: closing them here would end the parent's TLS session."""
 
@@ -63,6 +65,7 @@ class Node:
         self, commands: Sequence[Command], deadline: Deadline, *, probe: bool, whole: bool = False
     ) -> tuple[Link, list[Any]]:
         self.breaker.enter(probe=probe)
+        deadline.check(f"asking Redis at {self.name}")
         link, generation = await self._acquire(deadline)
         try:
             epoch = link.epoch
@@ -97,7 +100,7 @@ class Node:
         generation = self._generation  # before the link is taken: one that is forgotten meanwhile is not kept
         try:
             while (link := self._take()) is not None:
-                if link.idle():
+                if link.idle() and self._runtime.monotonic() < link.until:
                     return link, generation
                 link.close()
             return await self._connect(deadline), generation
@@ -111,10 +114,12 @@ class Node:
 
     async def _connect(self, deadline: Deadline) -> Link:
         try:
-            return await self._open(deadline)
+            link = await self._open(deadline)
         except StorageError as error:
             self.breaker.failed(error)
             raise
+        link.until = self._runtime.monotonic() + LINK_LIFE_S
+        return link
 
     async def open_own(self, deadline: Deadline) -> Link:
         """A link beside the pool, for a subscription. The caller closes it."""

@@ -75,7 +75,7 @@ def _opened(module: Any, settings: Mapping[str, Any], connected: Any, timeout_s:
     try:
         return kind(**(options | times), protocol=2, redis_connect_func=connected)
     except TypeError as error:
-        raise ConfigError(f"failed to create redis client: {error}") from None
+        raise ConfigError(f"the address of Redis has an option that redis-py does not know: {error}") from None
 
 
 def _reader() -> hiredis.Reader:

@@ -1,6 +1,7 @@
 -- A write: values and leases of one slot go, its floor rises. A missing floor stays missing: only a load may seed it.
 -- KEYS: floor, then value and lease of each key. ARGV: epoch, floor (20 digits).
 local epoch = ARGV[1]
+-- First, for a script that has written something may finish when the server is out of memory.
 for index = 2, #KEYS do
   redis.call('DEL', KEYS[index])
 end
@@ -13,9 +14,6 @@ local raised = string.sub(floor, 10, 29)
 if string.sub(floor, 1, 8) ~= epoch then
   redis.call('DEL', KEYS[1])
 elseif raised < ARGV[2] then
-  local set = redis.pcall('SET', KEYS[1], string.sub(floor, 1, 9) .. ARGV[2] .. string.sub(floor, 30))
-  if set['err'] then
-    redis.call('DEL', KEYS[1]) -- out of memory: without a floor nothing is filled until a load has seeded it
-  end
+  redis.call('SET', KEYS[1], string.sub(floor, 1, 9) .. ARGV[2] .. string.sub(floor, 30))
 end
 return 1
