@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.conftest import Face
 from tests.contract.engines import Engine, PostgresEngine, SqliteEngine
+from tests.contract.schema_stores import BACKENDS, FACES, Opened, backend_config, opened
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -37,3 +39,30 @@ def lite(face: Face, tmp_path: Path) -> Iterator[SqliteEngine]:
     made = SqliteEngine(face, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def store_backend(request: pytest.FixtureRequest) -> str:
+    """ "sqlite": embedded; "postgres": with Redis and the object store."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=FACES)
+def store_face(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def _schema_store(
+    request: pytest.FixtureRequest, store_backend: str, store_face: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Opened]:
+    config = backend_config(request, store_backend, tmp_path_factory.mktemp("store"))
+    with opened(store_backend, store_face, config) as store:
+        yield store
+
+
+@pytest.fixture
+def schemas(_schema_store: Opened) -> Opened:
+    """An open store, shared by the tests of a module; each has subjects of its own."""
+    _schema_store.prefix = uuid.uuid4().hex[:12]
+    return _schema_store

@@ -40,6 +40,12 @@ def check_states(states: Collection[str] | None) -> tuple[str, ...] | None:
     return tuple(state for state in SCHEMA_STATES if state in wanted)
 
 
+def wanted_states(states: Collection[str] | None) -> tuple[str, ...]:
+    """As `check_states`, with every state for None."""
+    checked = check_states(states)
+    return SCHEMA_STATES if checked is None else checked
+
+
 def check_move(current: str, wanted: str, *, key: str | None = None) -> None:
     """ConflictError unless the lifecycle has the move `current` → `wanted`."""
     if wanted not in SCHEMA_MOVES[current]:

@@ -24,9 +24,8 @@ ENTRY_BYTES = 600
 class Writing(Protocol):
     """An open write of the engine."""
 
-    dialect: Literal["sqlite", "postgres"]
-    unit: Unit
-
+    @property
+    def unit(self) -> Unit: ...
     def changed(self, kind: Any, key: Any, version: int) -> None: ...
 
 
@@ -34,6 +33,7 @@ class Kinds:
     """The four kinds over one engine."""
 
     def __init__(self, engine: Any) -> None:
+        self.dialect: Literal["sqlite", "postgres"] = engine.records.dialect
         self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema))
         self.by_version = engine.kind(
             Kind("schema_version", Derived, _load_versions, _pair_text, _pair_of, _owner, weigh=_weigh_derived)

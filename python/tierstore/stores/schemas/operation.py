@@ -1,9 +1,10 @@
-"""What surrounds every public call: its deadline, its span, its duration, and the names that its errors carry."""
+"""What surrounds every public call: its deadline, its span, and the names that its errors carry."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Self
 
 from tierstore.errors import StorageError, ValidationError
 from tierstore.runtime import Deadline, Runtime
@@ -15,22 +16,19 @@ MAX_TIMEOUT_S = 86_400.0
 class Operation:
     """`with Operation(...) as operation: … operation.deadline`. One per call; made after an L1 hit was not found."""
 
-    __slots__ = ("_key", "_name", "_runtime", "_span", "_started", "_telemetry", "deadline")
+    __slots__ = ("_key", "_name", "_span", "_telemetry", "deadline")
 
     def __init__(self, name: str, key: object, seconds: float, runtime: Runtime, telemetry: Telemetry) -> None:
         self._name = name
         self._key = key
-        self._runtime = runtime
         self._telemetry = telemetry
         self._span: AbstractContextManager[object] | None = None
-        self._started = 0.0
         self.deadline: Deadline = runtime.deadline(seconds)
 
-    def __enter__(self) -> Operation:
+    def __enter__(self) -> Self:
         if self._telemetry.on:
             self._span = self._telemetry.span(f"schemas.{self._name}")
             self._span.__enter__()
-            self._started = self._runtime.monotonic()
         return self
 
     def __exit__(
@@ -40,8 +38,6 @@ class Operation:
             key = None if self._key is None else str(self._key)
             error.about(store="schemas", operation=self._name, key=key)
         if self._span is not None:
-            duration = self._runtime.monotonic() - self._started
-            self._telemetry.observe("schema_registry.query.duration_seconds", duration)
             self._span.__exit__(kind, error, trace)
 
 

@@ -10,7 +10,7 @@ from tierstore import _native
 from tierstore.plan import lifecycle
 from tierstore.plan.schemas import check_subject
 from tierstore.runtime import Deadline
-from tierstore.stores.schemas import reads, writes
+from tierstore.stores.schemas import once, reads
 from tierstore.stores.schemas.calls import Id, Read, SchemaCalls, inside
 from tierstore.stores.schemas.kinds import Writing
 from tierstore.stores.schemas.model import Schema
@@ -27,8 +27,8 @@ class SchemaTransaction(SchemaCalls):
     def __init__(self, store: SchemaStore, write: Any) -> None:
         self._store = store
         self._engine_write = write
-        self._kinds = store._kinds  # noqa: SLF001  (the transaction is the store's other half)
-        self._dialect = store._dialect  # noqa: SLF001
+        self._kinds = store._kinds
+        self._dialect = store._dialect
 
     async def commit(self) -> None:
         """Commit now; the block may end afterwards, but nothing more can be written in it."""
@@ -64,12 +64,12 @@ class SchemaTransaction(SchemaCalls):
         subject: str,
         *,
         prerelease: bool = False,
-        states: Collection[str] = lifecycle.LATEST_STATES,
+        states: Collection[str] | None = lifecycle.LATEST_STATES,
         timeout: float | None = None,
     ) -> Schema | None:
         """The highest version in one of `states`; a pre-release only if asked for, or if there is no release."""
         with self._operation("get_latest", subject, timeout, "read") as operation:
-            wanted = lifecycle.check_states(states) or ()
+            wanted = lifecycle.wanted_states(states)
             found = await reads.latest(self._rows(), [check_subject(subject)], prerelease=prerelease, states=wanted)
             return (await self._all(found, operation.deadline))[0]
 
@@ -89,23 +89,23 @@ class SchemaTransaction(SchemaCalls):
         return [None if each.schema is None else await self._filled(each.schema, deadline) for each in found]
 
     def _operation(self, name: str, key: object, timeout: float | None, budget: str) -> Operation:
-        return self._store._operation(f"transaction.{name}", key, timeout, budget)  # noqa: SLF001
+        return self._store._operation(f"transaction.{name}", key, timeout, budget)
 
     def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
         return self._rows()
 
     @asynccontextmanager
     async def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Writing]:
-        async with self.savepoint():
-            yield self._engine_write
+        yield self._engine_write
 
     async def _register(
         self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
     ) -> list[Schema]:
-        prepared, staged = await self._store._prepared(items, deadline, batch=batch)  # noqa: SLF001
-        async with self._write(deadline) as write:
-            await self._store._make_live(write, staged)  # noqa: SLF001
-            return await writes.register_many(write, self._kinds, prepared)
+        once.check_key(key)
+        prepared, staged = await self._store._prepared(items, deadline, batch=batch)
+        async with self.savepoint():
+            schemas = await self._store._apply(self._engine_write, prepared, staged, key)
+        return [await self._filled(schema, deadline) for schema in schemas]
 
     async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
-        return await self._store._filled(schema, deadline)  # noqa: SLF001
+        return await self._store._filled(schema, deadline)

@@ -27,7 +27,7 @@ async def register_many(write: Writing, kinds: Kinds, registrations: Sequence[Re
     """Register all, in order. ConflictError names the item whose version holds other content."""
     inserted: dict[str, Row] = {}
     for start in range(0, len(registrations), LARGEST_STATEMENT):
-        inserted |= await _insert(write, registrations[start : start + LARGEST_STATEMENT])
+        inserted |= await _insert(write, kinds, registrations[start : start + LARGEST_STATEMENT])
     answers: list[Schema | None] = []
     for registration in registrations:
         row = inserted.pop(registration.id, None)  # an id that the batch names twice belongs to the first
@@ -42,10 +42,10 @@ async def register_many(write: Writing, kinds: Kinds, registrations: Sequence[Re
     return [answer for answer in answers if answer is not None]
 
 
-async def _insert(write: Writing, registrations: Sequence[Registration]) -> dict[str, Row]:
+async def _insert(write: Writing, kinds: Kinds, registrations: Sequence[Registration]) -> dict[str, Row]:
     """By id: id, row_version, created_at, the owner's row_version. What is there already is missing."""
     owners = sorted({registration.subject for registration in registrations})
-    if write.dialect == "sqlite":
+    if kinds.dialect == "sqlite":
         await write.unit.execute("schemas_write.touch_subjects", {"owners": owners})
     elif len(registrations) > 1:
         many = columns(registrations) | {"owners": owners}
@@ -114,7 +114,7 @@ async def change(
 
     `named`: the row as it was, where the change takes its version away.
     """
-    if write.dialect == "sqlite":
+    if kinds.dialect == "sqlite":
         await write.unit.execute("schemas_write.touch_owner", {"id": identifier})
     rows = await write.unit.fetch(f"schemas_write.{query}", {"id": identifier, **params})
     if not rows:
