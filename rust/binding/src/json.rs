@@ -8,7 +8,7 @@ use crate::errors::to_py;
 /// column in code points. Refused beyond the grammar: a byte order mark, a lone surrogate in an escape, nesting deeper
 /// than `max_depth`.
 #[pyfunction]
-#[pyo3(signature = (source, /, *, max_depth = json::MAX_DEPTH))]
+#[pyo3(signature = (source, /, *, max_depth = 512))]
 fn check_json(source: &Bound<'_, PyAny>, max_depth: usize) -> PyResult<()> {
     let bytes = contiguous(source)?;
     source.py().detach(|| json::check(&bytes, max_depth)).map_err(|error| to_py(&error))

@@ -99,8 +99,8 @@ impl ProtoFile {
 
 /// The imports, package and syntax of a protobuf source; ProtoSyntaxError as protoc's parser would print it.
 ///
-/// The outside of all braces is read by the grammar. What is inside them is read for brackets, strings and comments
-/// only, unless `strict`: then all that protoc's parser refuses is refused.
+/// Any file that protoc's parser accepts is read as protoc reads it. With `strict`, any that it refuses is refused; without,
+/// a fault of grammar inside a long block may pass, since such blocks are read for brackets, strings and comments only.
 #[pyfunction]
 #[pyo3(signature = (source, /, *, strict = false))]
 fn parse_imports(source: &Bound<'_, PyAny>, strict: bool) -> PyResult<ProtoFile> {

@@ -56,7 +56,7 @@ struct SizeRouter(route::SizeRouter);
 #[pymethods]
 impl SizeRouter {
     #[new]
-    #[pyo3(signature = (inline_max = route::INLINE_MAX_BYTES, object_min = route::OBJECT_MIN_BYTES))]
+    #[pyo3(signature = (inline_max = 65536, object_min = 1048576))]
     fn new(inline_max: u64, object_min: u64) -> PyResult<Self> {
         route::SizeRouter::new(inline_max, object_min).map(Self).map_err(|error| to_py(&error))
     }

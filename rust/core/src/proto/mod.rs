@@ -91,12 +91,12 @@ fn fault<T>(at: usize, message: impl Into<Cow<'static, str>>) -> Step<T> {
     Err(Box::new(Fault { at, message: message.into() }))
 }
 
-/// Parse `source`, passing over the inside of its blocks.
+/// Parse `source`, passing over the inside of its long blocks.
 ///
 /// Every fault outside of them is found, and inside of them those of brackets, strings, comments and characters. A
 /// file with any is parsed again by the whole grammar, so that the fault named is the first that protoc prints.
 pub fn parse(source: &[u8]) -> Result<ProtoFile<'_>> {
-    grammar::parse(source, Inside::Skipped).or_else(|_| parse_strict(source))
+    grammar::parse(source, Inside::LongSkipped).or_else(|_| parse_strict(source))
 }
 
 /// Parse all of `source` by the whole grammar.
@@ -111,5 +111,8 @@ pub fn parse_strict(source: &[u8]) -> Result<ProtoFile<'_>> {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Inside {
     Parsed,
-    Skipped,
+    LongSkipped,
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,7 @@ impl Parser<'_> {
         }
         self.lexer.advance()?;
         self.identifier("Expected message name.")?;
-        self.open(Block::Message { map_entry: None, is_group: false })?;
-        self.message_depth += 1;
-        Ok(())
+        self.open(Block::Message { map_entry: None, is_group: false })
     }
 
     pub(super) fn message_statement(&mut self) -> Step {

@@ -17,6 +17,9 @@ use super::{Import, Inside, ProtoFile, Step, Syntax, fault, literal, skip};
 /// protoc's bound on message definitions inside one another; groups are not counted.
 const MESSAGE_DEPTH_MAX: usize = 32;
 
+/// A block up to this long is parsed even where long ones are skipped.
+const SHORT_BLOCK_BYTES: usize = 512;
+
 /// Editions in their order, under the numbers of descriptor.proto.
 #[derive(Clone, Copy, Default, Eq, Ord, PartialEq, PartialOrd)]
 struct Edition(u32);
@@ -128,19 +131,23 @@ impl<'a> Parser<'a> {
         self.fault(format!("Reached end of input in {what} (missing '}}')."))
     }
 
-    /// Consume `{` and open the block, or consume all of it.
+    /// Consume `{` and open the block, or consume all of a long one that need not be parsed.
     fn open(&mut self, block: Block) -> Step {
-        if self.inside == Inside::Parsed {
-            self.blocks.push(block);
-            return self.consume("{");
+        let (start, source) = (self.lexer.token.end, self.lexer.source());
+        if self.inside == Inside::LongSkipped && self.blocks.is_empty() && self.at("{") {
+            let Some(end) = skip::block_end(source, start) else {
+                return self.fault("a fault inside of this block");
+            };
+            if end - start > SHORT_BLOCK_BYTES {
+                return self.lexer.jump(end);
+            }
         }
-        if !self.at("{") {
-            return self.consume("{");
+        self.consume("{")?;
+        if let Block::Message { is_group: false, .. } = block {
+            self.message_depth += 1;
         }
-        match skip::block_end(self.lexer.source(), self.lexer.token.end) {
-            Some(end) => self.lexer.jump(end),
-            None => self.fault("this block has a fault"),
-        }
+        self.blocks.push(block);
+        Ok(())
     }
 
     /// Consume `}`, and check what only the whole block can tell.
