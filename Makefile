@@ -45,6 +45,7 @@ test: build ## Run every test on real servers (TESTS=tests/contract ARGS="-k get
 	$(PY) -m pytest $(TESTS) $(if $(TESTS),,--requirements=check) $(ARGS)
 
 lint: build ## ruff, mypy, stubtest, rustfmt, clippy, cargo-deny where it is installed.
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -198,6 +198,7 @@ class AsyncioRuntime(_Clocked):
         return _values(results)
 
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
+        deadline.check("calling a blocking function")
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.THREADS, "tierstore")
         future = self.loop.run_in_executor(self._threads, function, *arguments)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any
+import secrets
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import boto3
@@ -26,10 +26,6 @@ class _Buckets:
     secret_key = SECRET_KEY
     region = REGION
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._numbers = itertools.count(1)
-
     def client(self) -> S3Client:
         """A plain client, to look at what the code under test left."""
         return boto3.client(
@@ -45,7 +41,7 @@ class _Buckets:
 
     def create_bucket(self) -> str:
         """The name of a new, empty bucket."""
-        name = f"tierstore-test-{next(self._numbers)}"
+        name = f"tierstore-test-{secrets.token_hex(8)}"
         client = self.client()
         try:
             client.create_bucket(Bucket=name)
