@@ -94,9 +94,12 @@ class Engine:
     def migrator(self, records: Records, **options: Any) -> Migrator:
         return Migrator(records, budget=lambda: self.runtime.deadline(30), **options)
 
+    def close_records(self) -> None:
+        while self._made:
+            self.face.run(self._made.pop().close, self.runtime.deadline(5))
+
     def close(self) -> None:
-        for records in self._made:
-            self.face.run(records.close, self.runtime.deadline(5))
+        self.close_records()
         self.face.run(self.runtime.close)
 
 
