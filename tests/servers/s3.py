@@ -84,5 +84,6 @@ class GivenS3(_Buckets, Given):
     def __init__(self, url: str) -> None:
         super().__init__("TIERSTORE_TEST_S3_URL")
         parts = urlsplit(url)
+        self.port = parts.port
         self.endpoint_url = f"{parts.scheme}://{parts.hostname}:{parts.port}"
         self.access_key, self.secret_key = parts.username or ACCESS_KEY, parts.password or SECRET_KEY

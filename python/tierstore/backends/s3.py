@@ -208,6 +208,7 @@ class S3:
         if not 1 <= expires_s <= LONGEST_PRESIGN_S:
             raise ValidationError(f"expires = {expires_s}: expected 1 to {LONGEST_PRESIGN_S} seconds", place="expires")
         where = {"Bucket": self._config.bucket, "Key": self.place(digest)}
+        self._leave_the_parents()
         return self._connected().generate_presigned_url(f"{verb}_object", Params=where, ExpiresIn=expires_s)
 
     def place(self, digest: str) -> str:
@@ -236,9 +237,7 @@ class S3:
     def _submit(self, step: Step[T], deadline: Deadline) -> Future[T]:
         if self._closed:
             raise ClosedError("the object store was closed", tier="objects")
-        if self._pid != os.getpid():  # a forked child: the parent's sockets are leaked, never closed
-            self._leaked += [self._client, self._threads]
-            self._start()
+        self._leave_the_parents()
         deadline.check("calling the object store")
         return self._threads.submit(self._tries, step, deadline)
 
@@ -256,6 +255,12 @@ class S3:
         raise TimeoutError(
             "the deadline passed while waiting for the object store; give the call a longer timeout=", tier="objects"
         )
+
+    def _leave_the_parents(self) -> None:
+        """In a forked child: client, threads and lock are the parent's; they are leaked, never closed."""
+        if self._pid != os.getpid():
+            self._leaked += [self._client, self._threads]
+            self._start()
 
     def _tries(self, step: Step[T], deadline: Deadline) -> T:
         pause = FIRST_PAUSE_S
