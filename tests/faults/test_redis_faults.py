@@ -8,6 +8,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tierstore.backends import Fill
 from tierstore.backends.breaker import FAILURES
 from tierstore.backends.redis import HARD_TIMEOUT_S, SOFT_TIMEOUT_S
 from tierstore.backends.redis_cluster import cluster_slot
+from tierstore.backends.redis_node import LIMIT
 from tierstore.errors import ConfigError, ConnectionError, PoolTimeoutError, QueryError, StorageError, TimeoutError
 from tierstore.runtime import AsyncioRuntime
 
@@ -402,6 +404,21 @@ def test_connections_are_reused_and_bounded(link, client):
     for name in range(30):
         own.get(name)
     assert link.connections == 1
+
+
+def test_more_threads_than_connections_share_them(link):
+    """Each sees its own replies only."""
+    own = Client(BlockingFace(), url=link.url, patient=True)
+    for name in range(40):
+        own.load(name, b"%d" % name)
+
+    def read(name: int) -> bool:
+        return all(own.get(name, 39 - name) == [b"%d" % name, b"%d" % (39 - name)] for _ in range(50))
+
+    with ThreadPoolExecutor(40) as threads:
+        assert all(threads.map(read, range(40)))
+    assert link.connections <= LIMIT
+    own.close()
 
 
 def test_who_waits_for_a_connection_gives_up_in_time(redis_server):

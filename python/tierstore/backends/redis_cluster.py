@@ -61,7 +61,8 @@ class Cluster:
 
     def _node(self, address: Address) -> Node:
         if (node := self._nodes.get(address)) is None:
-            node = self._nodes[address] = Node(self._runtime, f"{address[0]}:{address[1]}", self._opener(address))
+            made = Node(self._runtime, f"{address[0]}:{address[1]}", self._opener(address))
+            node = self._nodes.setdefault(address, made)  # another thread may have been first
         return node
 
     def _opener(self, address: Address) -> Callable[[Deadline], Coroutine[Any, Any, Link]]:
@@ -89,7 +90,9 @@ class Cluster:
     async def ask(self, commands: Sequence[Command], deadline: Deadline) -> list[tuple[bytes, Any]]:
         answers: list[Any] = [None] * len(commands)
         todo = list(range(len(commands)))
-        for last in (False,) * (ROUNDS - 1) + (True,):
+        for round in range(ROUNDS):
+            if round > 1:
+                await self._runtime.sleep(PAUSE_S)  # a slot is on its way
             await self._refresh(deadline)
             groups: dict[Node, list[int]] = defaultdict(list)
             for at in todo:
@@ -97,7 +100,7 @@ class Cluster:
             parts = sorted(groups.items(), key=_failing)  # one after the other in the blocking face: the healthy first
             await self._runtime.gather([self._part(node, ats, commands, answers, deadline) for node, ats in parts])
             todo = [at for at in todo if await self._again(commands[at], answers, at, deadline)]
-            if not todo or last or deadline.remaining() < PAUSE_S:
+            if not todo or deadline.remaining() < PAUSE_S:
                 break
         return [(epoch, typed(reply) if isinstance(reply, ReplyError) else reply) for epoch, reply in answers]
 
@@ -129,14 +132,16 @@ class Cluster:
             self._stale = True
             return True
         if reply.code == "ASK":
-            node = self._node(_address(str(reply).split()[2], ""))
-            link, (_, answer) = await node.ask([ASKING, command], deadline)
-            answers[at] = (link.epoch, answer)
-            return isinstance(answer, ReplyError) and answer.code == "TRYAGAIN"
-        if reply.code == "TRYAGAIN":
-            await self._runtime.sleep(PAUSE_S)
-            return True
-        return False
+            answers[at] = await self._asking(_address(str(reply).split()[2], ""), command, deadline)
+            reply = answers[at][1]
+        return isinstance(reply, ReplyError) and reply.code == "TRYAGAIN"
+
+    async def _asking(self, address: Address, command: Command, deadline: Deadline) -> tuple[bytes, Any]:
+        try:
+            link, (_, reply) = await self._node(address).ask([ASKING, command], deadline)
+        except StorageError as error:
+            return b"", error
+        return link.epoch, reply
 
     async def _refresh(self, deadline: Deadline) -> None:
         """Read the map of slots, if it is out of date, from the first node that tells it."""

@@ -37,8 +37,8 @@ class Node:
 
     def __init__(self, runtime: Runtime, name: str, open: Open, limit: int = LIMIT) -> None:
         self.name = name
-        self.breaker = Breaker(f"Redis at {name}", runtime.monotonic)
         self._runtime = runtime
+        self.breaker = self._new_breaker()
         self._open = open
         self._limit = limit
         self._lock = threading.Lock()
@@ -48,6 +48,9 @@ class Node:
         self._generation = 0
         self._pid = os.getpid()
         self._closed = False
+
+    def _new_breaker(self) -> Breaker:
+        return Breaker(f"Redis at {self.name}", self._runtime.monotonic)
 
     async def ask(
         self, commands: Sequence[Command], deadline: Deadline, *, probe: bool = False
@@ -64,6 +67,8 @@ class Node:
     async def _exchange(
         self, commands: Sequence[Command], deadline: Deadline, *, probe: bool, whole: bool = False
     ) -> tuple[Link, list[Any]]:
+        if self._pid != os.getpid():
+            self._start_anew()
         self.breaker.enter(probe=probe)
         deadline.check(f"asking Redis at {self.name}")
         link, generation = await self._acquire(deadline)
@@ -84,8 +89,6 @@ class Node:
         return link, replies
 
     async def _acquire(self, deadline: Deadline) -> tuple[Link, int]:
-        if self._pid != os.getpid():
-            self._start_anew()
         turn = None
         with self._lock:
             if self._closed:
@@ -172,9 +175,10 @@ class Node:
             link.close()
 
     def _start_anew(self) -> None:
-        """In a forked child."""
+        """In a forked child, where a thread that is not there any more may have held a lock."""
         _leaked.extend(self._idle)
         self._lock = threading.Lock()
+        self.breaker = self._new_breaker()
         self._idle, self._turns, self._used = [], deque(), 0
         self._pid = os.getpid()
 

@@ -16,13 +16,6 @@ from tierstore.runtime import Deadline, Runtime
 Settings = dict[str, Any]
 
 
-class Answer(Protocol):
-    """What a command was answered, and the epoch of the server that did."""
-
-    epoch: bytes
-    reply: Any
-
-
 class Route(Protocol):
     single: bool
     """One server has every key: MGET takes them all at once."""
@@ -129,8 +122,7 @@ class Sentinels:
             except StorageError as error:
                 causes.append(f"{host}:{port}: {error}")
                 continue
-            self._hosts.remove((host, port))
-            self._hosts.insert(0, (host, port))  # the next link asks first who answered last
+            self._hosts.sort(key=lambda one: one != (host, port))  # the next link asks first who answered last
             return found
         raise ConnectionError(f"no sentinel names a primary for {self._service!r}: {'; '.join(causes)}", tier="l2")
 

@@ -23,7 +23,7 @@ from tierstore.errors import ConfigError, ConnectionError, TimeoutError
 from tierstore.runtime import Deadline
 
 pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub says one word
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 17
 _NOT_YET = object()
 _builtin_timeout = asyncio.TimeoutError
 LOST = "the Redis connection broke: {}"
@@ -111,6 +111,10 @@ async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
         raise TimeoutError(SLOW) from None
     except (RedisError, OSError) as error:
         raise ConnectionError(LOST.format(error)) from None
+    except BaseException:  # cancelled when the connection was there already
+        if connection._writer is not None:
+            connection._writer.transport.abort()
+        raise
     finally:
         connection._reader = connection._writer = None  # its own destructor must not close what is ours now
 
