@@ -50,6 +50,9 @@ class SchemaCalls:
     async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
         raise NotImplementedError
 
+    def _count(self, *, registered: int = 0, deleted: int = 0) -> None:
+        raise NotImplementedError
+
     # Writing
 
     async def register(
@@ -134,7 +137,9 @@ class SchemaCalls:
         with self._operation("delete", id, timeout, "write") as operation:
             identifier, expected = _native.canonical_uuid(id), _expected(expected_version)
             async with self._write(operation.deadline) as write:
-                return await writes.delete(write, self._kinds, identifier, expected)
+                deleted = await writes.delete(write, self._kinds, identifier, expected)
+            self._count(deleted=deleted)
+            return deleted
 
     async def restore(self, id: Id, *, timeout: float | None = None) -> Schema:
         """Undo a deletion; a schema that is not deleted is answered as it is. NotFoundError if it is unknown or was purged."""
@@ -234,15 +239,8 @@ class SchemaCalls:
 
 
 def inside(write: Writing) -> reads.Fetch:
-    """Reads inside a transaction: the columns of the fence are cut off, and so is a row that holds nothing else."""
-
-    async def fetch(query: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        rows = await write.unit.fetch(query, params)
-        if query not in reads.FENCED:
-            return rows
-        return [row[2:] for row in rows if any(value is not None for value in row[2:])]
-
-    return fetch
+    """Reads inside a transaction."""
+    return reads.past_fence(write.unit.fetch)
 
 
 def _expected(expected_version: object) -> int | None:

@@ -6,7 +6,7 @@ changed: the id at the row's row_version, and those derived from the subject at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from tierstore import _native
@@ -15,7 +15,7 @@ from tierstore.plan.lifecycle import LATEST_STATES
 from tierstore.records import attach
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.model import Derived, Schema
-from tierstore.tiers.kind import Found, Kind, Loaded, Source
+from tierstore.tiers.kind import Found, Kind, Load, Loaded, Source
 
 ENTRY_BYTES = 600
 """What a record weighs in L1 beside its content and metadata."""
@@ -35,13 +35,10 @@ class Kinds:
     def __init__(self, engine: Any) -> None:
         self.dialect: Literal["sqlite", "postgres"] = engine.records.dialect
         self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema))
-        self.by_version = engine.kind(
-            Kind("schema_version", Derived, _load_versions, _pair_text, _pair_of, _owner, weigh=_weigh_derived)
-        )
-        self.latest = engine.kind(Kind("schema_latest", Derived, _load_latest, version=_owner, weigh=_weigh_derived))
-        self.latest_any = engine.kind(
-            Kind("schema_latest_any", Derived, _load_latest_any, version=_owner, weigh=_weigh_derived)
-        )
+        self.by_version = engine.kind(_derived_kind("schema_version", _load_versions, _pair_text, _pair_of))
+        self.latest = engine.kind(_derived_kind("schema_latest", _load_latest))
+        self.latest_any = engine.kind(_derived_kind("schema_latest_any", _load_latest_any))
+        self.all = (self.by_id, self.by_version, self.latest, self.latest_any)
 
     def changed(self, write: Writing, identifier: str, subject: str, version: str, *, row: int, owner: int) -> None:
         """Every key that a change of this schema may have changed."""
@@ -49,6 +46,12 @@ class Kinds:
         write.changed(self.by_version, (subject, version), owner)
         write.changed(self.latest, subject, owner)
         write.changed(self.latest_any, subject, owner)
+
+
+def _derived_kind(
+    name: str, load: Load[Any], l2_key: Callable[[Any], str] = str, parse: Callable[[str], Any] = str
+) -> Kind[Any, Derived]:
+    return Kind(name, Derived, load, l2_key, parse, version=_owner, weigh=_weigh_derived)
 
 
 def schema_in(derived: Derived | None) -> Schema | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tierstore import _native
@@ -28,6 +29,18 @@ class Found(NamedTuple):
 
     schema: Schema | None
     version: int
+
+
+def past_fence(fetch: Fetch) -> Fetch:
+    """Where nothing is cached, what the reading saw does not matter: those columns are cut off, and a row that holds nothing else."""
+
+    async def fetch_rows(query: str, params: Params) -> list[Row]:
+        rows = await fetch(query, params)
+        if query not in FENCED:
+            return rows
+        return [row[2:] for row in rows if any(value is not None for value in row[2:])]
+
+    return fetch_rows
 
 
 async def by_ids(fetch: Fetch, ids: Sequence[str]) -> list[Found]:
@@ -126,8 +139,8 @@ def page_of(
     return Page(tuple(item(row) for row in kept), write_cursor(query, position(kept[-1])) if more else None)
 
 
-async def statistics(fetch: Fetch, hit_rates: dict[str, float]) -> SchemaStatistics:
-    """Counts of what is not deleted."""
+async def statistics(fetch: Fetch, hit_rates: Mapping[str, float]) -> SchemaStatistics:
+    """Counts of what is not deleted. `hit_rates` by tier, each of the reads that the tier before it did not answer."""
     rows = await fetch("schemas.counts", {})
     subjects = (await fetch("schemas.count_subjects", {}))[0][0]
     by_state: dict[str, int] = {}
@@ -142,5 +155,5 @@ async def statistics(fetch: Fetch, hit_rates: dict[str, float]) -> SchemaStatist
         by_state=by_state,
         by_type=by_type,
         content_bytes=int(sum(row[3] for row in rows)),
-        hit_rates=hit_rates,
+        hit_rates={**hit_rates, "total": 1.0 - math.prod(1.0 - rate for rate in hit_rates.values())},
     )

@@ -82,6 +82,9 @@ class SchemaTransaction(SchemaCalls):
 
     # What the calls ask for
 
+    def _count(self, *, registered: int = 0, deleted: int = 0) -> None:
+        self._store._count(registered=registered, deleted=deleted)
+
     def _rows(self) -> reads.Fetch:
         return inside(self._engine_write)
 
@@ -105,6 +108,7 @@ class SchemaTransaction(SchemaCalls):
         prepared, staged = await self._store._prepared(items, deadline, batch=batch)
         async with self.savepoint():
             schemas = await self._store._apply(self._engine_write, prepared, staged, key)
+        self._count(registered=len(schemas))
         return [await self._filled(schema, deadline) for schema in schemas]
 
     async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:

@@ -1,0 +1,1 @@
+"""The stores. Each receives tiers, never drivers."""

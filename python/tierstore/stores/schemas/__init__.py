@@ -1,0 +1,29 @@
+"""Schemas by subject and semantic version: `store.schemas`.
+
+Built by `SchemaStore(engine, blobs, runtime, telemetry, settings)`:
+
+    engine      tiers.engine.Engine: cached kinds, writes, transactions
+    blobs       tiers.blobs.BlobTier: content that does not go into the row
+    settings    config.Deadlines, or anything with its `read`, `write`, `search` and `bulk` in seconds
+
+Whoever owns the store starts `flush_access` as a job of the runtime's supervisor, calls it once more before the tiers close, and gives
+`totals` to telemetry. `hit_get`, `hit_get_version` and `hit_get_latest` answer from L1 without a coroutine, for the blocking face.
+"""
+
+from __future__ import annotations
+
+from tierstore.plan.paging import Page
+from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SearchHit
+from tierstore.stores.schemas.store import SchemaStore
+from tierstore.stores.schemas.transaction import SchemaTransaction
+
+__all__ = [
+    "Page",
+    "Popular",
+    "Schema",
+    "SchemaInfo",
+    "SchemaStatistics",
+    "SchemaStore",
+    "SchemaTransaction",
+    "SearchHit",
+]

@@ -1,0 +1,408 @@
+"""The schema store: read-through on every tier, written once in one transaction, the same in both faces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+from tierstore import _native
+from tierstore.errors import NotFoundError, StorageError, ValidationError
+from tierstore.plan import lifecycle
+from tierstore.plan.paging import check_limit
+from tierstore.plan.schemas import check_subject
+from tierstore.records import attach
+from tierstore.runtime import Deadline, Runtime
+from tierstore.stores.schemas import once, reads, writes
+from tierstore.stores.schemas.access import FLUSH_S, KEPT_DAYS, Access
+from tierstore.stores.schemas.calls import Id, Read, SchemaCalls, inside
+from tierstore.stores.schemas.kinds import Kinds, Writing, schema_in
+from tierstore.stores.schemas.model import Popular, Schema, SchemaStatistics
+from tierstore.stores.schemas.operation import Operation, seconds_of
+from tierstore.stores.schemas.registration import (
+    Registration,
+    as_version,
+    at_index,
+    bytes_in,
+    prepare_many,
+    version_identity,
+)
+from tierstore.stores.schemas.rows import schema_of
+from tierstore.stores.schemas.transaction import SchemaTransaction
+from tierstore.stores.schemas.transfer import BATCH_ITEMS, Exporting, read_batches
+from tierstore.stores.schemas.validation import PARALLEL_BYTES
+from tierstore.telemetry import Telemetry, Total
+from tierstore.tiers.kind import ABSENT
+
+MAX_EXPIRES_S = 7 * 86_400
+"""What S3's signatures allow at most."""
+INLINE = "inline"
+
+
+class Settings(Protocol):
+    """What a call gets when its caller gives no `timeout=`, in seconds (`config.Deadlines` is one)."""
+
+    @property
+    def read(self) -> float: ...
+    @property
+    def write(self) -> float: ...
+    @property
+    def search(self) -> float: ...
+    @property
+    def bulk(self) -> float: ...
+
+
+class SchemaStore(SchemaCalls):
+    """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example."""
+
+    def __init__(self, engine: Any, blobs: Any, runtime: Runtime, telemetry: Telemetry, settings: Settings) -> None:
+        self._engine = engine
+        self._blobs = blobs
+        self._runtime = runtime
+        self._telemetry = telemetry
+        self._settings = settings
+        self._kinds = Kinds(engine)
+        self._dialect = self._kinds.dialect
+        self._access = Access()
+        self._seen = self._access.seen
+        self._hit = self._kinds.by_id.hit
+        self._hit_version = self._kinds.by_version.hit
+        self._hit_latest = self._kinds.latest.hit
+        self._quiet = not telemetry.on
+        self._registered = self._deleted = 0
+
+    # Reading by key. The first lines of each are the whole of an L1 hit.
+
+    async def get(
+        self, id: Id, *, timeout: float | None = None, read: Read = "session", not_before: str | None = None
+    ) -> Schema | None:
+        """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
+        if read == "session" and not_before is None and self._quiet and type(id) is str:
+            schema = self._hit(id)
+            if schema is not None:
+                if schema is ABSENT:
+                    return None
+                if schema.content_tier == INLINE:
+                    self._seen(id)
+                    return schema  # type: ignore[no-any-return]
+        with self._operation("get", id, timeout, "read") as operation:
+            identifier = _native.canonical_uuid(id)
+            schema = await self._kinds.by_id.get(
+                identifier, deadline=operation.deadline, read=read, not_before=not_before
+            )
+            return await self._answer(schema, operation.deadline)
+
+    def hit_get(self, id: Id) -> Schema | None:
+        """The schema if L1 has it, fresh and with its content; no coroutine is made for it."""
+        schema = self._hit(id) if type(id) is str and self._quiet else None
+        if schema is None or schema is ABSENT or schema.content_tier != INLINE:
+            return None
+        self._seen(schema.id)
+        return schema  # type: ignore[no-any-return]
+
+    async def get_version(
+        self,
+        subject: str,
+        version: str,
+        *,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> Schema | None:
+        """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
+        if read == "session" and not_before is None and self._quiet and type(version) is str:
+            derived = self._hit_version((subject, version))
+            if derived is not None and derived is not ABSENT and derived.schema.content_tier == INLINE:
+                self._seen(derived.schema.id)
+                return schema_in(derived)
+        with self._operation("get_version", subject, timeout, "read") as operation:
+            key = (check_subject(subject), version_identity(as_version(version)))
+            deadline = operation.deadline
+            derived = await self._kinds.by_version.get(key, deadline=deadline, read=read, not_before=not_before)
+            return await self._answer(schema_in(derived), deadline)
+
+    def hit_get_version(self, subject: str, version: str) -> Schema | None:
+        """As `hit_get`."""
+        return self._derived_hit(self._hit_version((subject, version))) if self._quiet else None
+
+    async def get_latest(
+        self,
+        subject: str,
+        *,
+        prerelease: bool = False,
+        states: Collection[str] | None = lifecycle.LATEST_STATES,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> Schema | None:
+        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release.
+
+        The latest of other states than active and deprecated is not cached.
+        """
+        cached = states is lifecycle.LATEST_STATES
+        if cached and not prerelease and read == "session" and not_before is None and self._quiet:
+            derived = self._hit_latest(subject)
+            if derived is not None and derived is not ABSENT and derived.schema.content_tier == INLINE:
+                self._seen(derived.schema.id)
+                return schema_in(derived)
+        with self._operation("get_latest", subject, timeout, "read") as operation:
+            deadline, wanted = operation.deadline, lifecycle.wanted_states(states)
+            if wanted != lifecycle.LATEST_STATES:
+                fetch = self._fetch(deadline, read, not_before)
+                found = await reads.latest(fetch, [check_subject(subject)], prerelease=prerelease, states=wanted)
+                return await self._answer(found[0].schema, deadline)
+            kind = self._kinds.latest_any if prerelease else self._kinds.latest
+            derived = await kind.get(check_subject(subject), deadline=deadline, read=read, not_before=not_before)
+            return await self._answer(schema_in(derived), deadline)
+
+    def hit_get_latest(self, subject: str) -> Schema | None:
+        """As `hit_get`."""
+        return self._derived_hit(self._hit_latest(subject)) if self._quiet else None
+
+    def _derived_hit(self, derived: Any) -> Schema | None:
+        if derived is None or derived is ABSENT or derived.schema.content_tier != INLINE:
+            return None
+        self._seen(derived.schema.id)
+        return schema_in(derived)
+
+    async def get_many(
+        self,
+        ids: Sequence[Id],
+        *,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> list[Schema | None]:
+        """The schemas in argument order, None for the absent. One round trip to each tier."""
+        with self._operation("get_many", None, timeout, "read") as operation:
+            keys = [_native.canonical_uuid(id) for id in ids]
+            deadline = operation.deadline
+            schemas = await self._kinds.by_id.get_many(keys, deadline=deadline, read=read, not_before=not_before)
+            return await self._answers(schemas, deadline)
+
+    async def get_latest_many(
+        self,
+        subjects: Sequence[str],
+        *,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> list[Schema | None]:
+        """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
+        with self._operation("get_latest_many", None, timeout, "read") as operation:
+            keys = [check_subject(subject) for subject in subjects]
+            deadline = operation.deadline
+            derived = await self._kinds.latest.get_many(keys, deadline=deadline, read=read, not_before=not_before)
+            return await self._answers([schema_in(each) for each in derived], deadline)
+
+    # Transactions
+
+    def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[SchemaTransaction]:
+        """Several calls in one commit: `async with store.schemas.transaction() as tx: await tx.register(...)`."""
+        return self._transaction(timeout)
+
+    @asynccontextmanager
+    async def _transaction(self, timeout: float | None) -> AsyncIterator[SchemaTransaction]:
+        with self._operation("transaction", None, timeout, "write") as operation:
+            async with self._engine.transaction(deadline=operation.deadline) as write:
+                yield SchemaTransaction(self, write)
+
+    # What there is, and what is used
+
+    async def statistics(self, *, timeout: float | None = None) -> SchemaStatistics:
+        """Counts of what is not deleted, and the share of reads that each cache tier answered."""
+        with self._operation("statistics", None, timeout, "search") as operation:
+            fetch = self._fetch(operation.deadline, "session", None)
+            return await reads.statistics(fetch, self._engine.hit_rates())
+
+    async def popular(self, limit: int = 100, *, timeout: float | None = None) -> list[Popular]:
+        """The ids that were read most in the last KEPT_DAYS days, as far as the reads have been written down."""
+        with self._operation("popular", None, timeout, "read") as operation:
+            fetch = self._fetch(operation.deadline, "any", None)
+            return [Popular(*row) for row in await fetch("schemas.popular", {"limit": check_limit(limit)})]
+
+    async def warm(self, limit: int = 100, *, timeout: float | None = None) -> int:
+        """Load the most read schemas into the caches; answers how many."""
+        with self._operation("warm", None, timeout, "bulk") as operation:
+            ids = [each.id for each in await self.popular(limit, timeout=timeout)]
+            found = await self._kinds.by_id.get_many(ids, deadline=operation.deadline)
+            return sum(schema is not None for schema in found)
+
+    async def presign(self, id: Id, *, expires: int = 3600, timeout: float | None = None) -> str:
+        """An address that gives the content to whoever has it, for `expires` seconds.
+
+        Content that lies in the database is copied to the object store first. UnsupportedError without one: it names the file.
+        """
+        with self._operation("presign", id, timeout, "write") as operation:
+            _check_expires(expires)
+            schema = await self.get(id, timeout=operation.deadline.remaining())
+            if schema is None:
+                raise NotFoundError(f"there is no schema {id}", key=str(id))
+            url: str = await self._blobs.presign(
+                schema.content_digest, schema.content, expires_s=expires, deadline=operation.deadline
+            )
+            return url
+
+    # Export and import
+
+    async def export(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> int:
+        """Write every schema that is not deleted to one file of JSON lines; answers how many."""
+        with self._operation("export", path, timeout, "bulk") as operation:
+            deadline = operation.deadline
+            exporting = Exporting(path)
+            try:
+                count = await self._export(exporting, deadline)
+                await self._runtime.call(exporting.finish, deadline=deadline)
+            except BaseException as error:
+                exporting.abandon()
+                if isinstance(error, OSError) and not isinstance(error, StorageError):
+                    raise ValidationError(f"{path} cannot be written: {error.strerror}", place="path") from error
+                raise
+            return count
+
+    async def _export(self, exporting: Exporting, deadline: Deadline) -> int:
+        fetch = self._fetch(deadline, "session", None)
+        after, count = "00000000-0000-0000-0000-000000000000", 0
+        while True:
+            rows = await fetch("schemas.export", {"after": after, "limit": BATCH_ITEMS})
+            schemas = [await self._filled(schema_of(row), deadline) for row in rows]
+            await self._runtime.call(exporting.write, schemas, deadline=deadline)
+            count += len(rows)
+            if len(rows) < BATCH_ITEMS:
+                return count
+            after = rows[-1][0]
+
+    async def import_(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> int:
+        """Register every schema of a file that `export` wrote, with its id and state; answers how many.
+
+        What is there already is passed over. ConflictError if a version holds other content; what was imported before it stays.
+        """
+        with self._operation("import_", path, timeout, "bulk") as operation:
+            deadline, count = operation.deadline, 0
+            batches = read_batches(path)
+            while (batch := await self._runtime.call(next, batches, None, deadline=deadline)) is not None:
+                await self._register(batch, deadline, None, batch=True)
+                count += len(batch)
+            return count
+
+    # Background work: started, and flushed at the end, by whoever owns the store
+
+    async def flush_access(self) -> float:
+        """Write the access counts down and refresh `popular_schemas`; answers the seconds until the next time."""
+        counts = self._access.drain()
+        if not counts:
+            return FLUSH_S
+        deadline = self._runtime.deadline(self._settings.bulk)
+        ids = sorted(counts)
+        try:
+            async with self._engine.write(deadline=deadline) as write:
+                params = {"ids": ids, "counts": [counts[identifier] for identifier in ids]}
+                await write.unit.execute("schemas_write.log_access", params)
+                await write.unit.execute("schemas_write.trim_access_log", {"days": KEPT_DAYS})
+                if self._dialect == "postgres":
+                    await write.unit.execute("schemas_write.refresh_popular")
+        except StorageError:
+            self._access.give_back(counts)
+            raise
+        return FLUSH_S
+
+    def totals(self) -> dict[Total, int]:
+        """What this store counts for telemetry."""
+        fetched = sum(kind.hits() + kind.misses for kind in self._kinds.all)
+        return {
+            "schema_registry.schemas.registered": self._registered,
+            "schema_registry.schemas.fetched": fetched,
+            "schema_registry.schemas.deleted": self._deleted,
+        }
+
+    # What the calls ask for
+
+    def _count(self, *, registered: int = 0, deleted: int = 0) -> None:
+        self._registered += registered
+        self._deleted += deleted
+
+    def _operation(self, name: str, key: object, timeout: float | None, budget: str) -> Operation:
+        seconds = seconds_of(timeout, getattr(self._settings, budget))
+        return Operation(name, key, seconds, self._runtime, self._telemetry)
+
+    def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
+        return reads.past_fence(self._engine.reading(deadline, read=read, not_before=not_before))
+
+    def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Writing]:
+        write: AbstractAsyncContextManager[Writing] = self._engine.write(
+            deadline=deadline, idempotency_key=idempotency_key
+        )
+        return write
+
+    async def _register(
+        self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
+    ) -> list[Schema]:
+        once.check_key(key)
+        prepared, staged = await self._prepared(items, deadline, batch=batch)
+        async with self._write(deadline, key) as write:
+            schemas = await self._apply(write, prepared, staged, key)
+        self._count(registered=len(schemas))
+        return [await self._filled(schema, deadline) for schema in schemas]
+
+    async def _apply(
+        self, write: Writing, prepared: Sequence[Registration], staged: Sequence[Any], key: str | None
+    ) -> list[Schema]:
+        """Register, unless a write with this key has done so: then what it registered is answered, as it is now."""
+        request = "" if key is None else once.request_of(prepared)
+        ids = None if key is None else await once.recall(write, key, request)
+        if ids is not None:
+            return [each.schema for each in await reads.by_ids(inside(write), ids) if each.schema is not None]
+        await self._make_live(write, staged)
+        schemas = await writes.register_many(write, self._kinds, prepared)
+        if key is not None:
+            await once.remember(write, key, request, [schema.id for schema in schemas])
+        return schemas
+
+    async def _prepared(
+        self, items: Sequence[Mapping[str, Any]], deadline: Deadline, *, batch: bool
+    ) -> tuple[list[Registration], list[Any]]:
+        """The items checked and, where their content does not go into the row, stored; both before the transaction begins."""
+        router = self._blobs.router
+        if bytes_in(items) < PARALLEL_BYTES:
+            prepared = prepare_many(items, router, batch=batch)
+        else:
+            prepared = await self._runtime.call(_prepare, items, router, batch, deadline=deadline)
+        staged = []
+        for registration in prepared:
+            if registration.placement.tier != INLINE:
+                try:
+                    stage = await self._blobs.stage(registration.content, deadline=deadline)
+                except StorageError as error:
+                    raise at_index(error, registration.index) from None
+                registration.params["tier"] = stage.placement.tier
+                staged.append(stage)
+        return prepared, staged
+
+    async def _make_live(self, write: Writing, staged: Sequence[Any]) -> None:
+        for stage in staged:
+            await self._blobs.make_live(write.unit, stage)
+
+    async def _answers(self, schemas: Sequence[Schema | None], deadline: Deadline) -> list[Schema | None]:
+        return [await self._answer(schema, deadline) for schema in schemas]
+
+    async def _answer(self, schema: Schema | None, deadline: Deadline) -> Schema | None:
+        if schema is None:
+            return None
+        self._seen(schema.id)
+        return await self._filled(schema, deadline)
+
+    async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
+        """With its content, which the record of a large one does not carry."""
+        if schema.content_tier == INLINE or len(schema.content) == schema.content_size:
+            return schema
+        content = await self._blobs.read(
+            schema.content_digest, schema.content_tier, schema.content_size, deadline=deadline
+        )
+        filled = schema.replace(content=content)
+        attach(filled, schema.meta)
+        return filled
+
+
+def _prepare(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter, batch: bool) -> list[Registration]:
+    return prepare_many(items, router, batch=batch)
