@@ -26,7 +26,10 @@ class Reply(Protocol):
         ...
 
     @property
-    def waiting(self) -> bool: ...
+    def value(self) -> Any:
+        """What was handed over; None before, and for a caller that had left."""
+        ...
+
     def __await__(self) -> Generator[Any, None, Any]: ...
 
 
@@ -62,8 +65,10 @@ class LoopReply:
         self._alarm.add(self)
 
     @property
-    def waiting(self) -> bool:
-        return not self._future.done()
+    def value(self) -> Any:
+        future = self._future
+        handed_over = future.done() and not future.cancelled() and future.exception() is None
+        return future.result() if handed_over else None
 
     def resolve(self, value: Any) -> bool:
         self._alarm.discard(self)
@@ -96,8 +101,8 @@ class ThreadReply:
         self._value: Any = None
 
     @property
-    def waiting(self) -> bool:
-        return not self._settled
+    def value(self) -> Any:
+        return self._value
 
     def resolve(self, value: Any) -> bool:
         with self._state:

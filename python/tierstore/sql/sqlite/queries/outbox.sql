@@ -3,13 +3,18 @@
 -- name: append
 INSERT INTO outbox (keys, versions, created_at)
 VALUES (:keys, :versions, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER))
-RETURNING id;
+RETURNING id, (SELECT v.value FROM row_version AS v);
 
 -- name: claim_relay
 SELECT 1;
 
 -- name: undelivered
-SELECT id, keys, versions, 0 AS xid FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT :limit;
+-- The fence of an old row is unknown: the latest row_version is above it.
+SELECT id, keys, versions, (SELECT v.value FROM row_version AS v) AS fence
+FROM outbox
+WHERE delivered_at IS NULL
+ORDER BY id
+LIMIT :limit;
 
 -- name: mark_delivered
 UPDATE outbox SET delivered_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)

@@ -1,0 +1,57 @@
+"""What a write invalidates: from changed keys to the names in L2 and in the outbox, and back to the keys of L1."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
+
+from tierstore.backends import Change
+
+
+class Named(NamedTuple):
+    """The kind and the text of a key, as its name in L2 carries them."""
+
+    kind: str
+    text: str
+
+
+def parse(name: str) -> Named | None:
+    """The kind and the key's text of `ts1:{<namespace>:<slot>}:<kind>:<key>`; None for a name of another form."""
+    _, found, rest = name.partition("}:")
+    kind, colon, text = rest.partition(":")
+    return Named(kind, text) if found and colon else None
+
+
+class Changes:
+    """What one transaction has changed so far: kind and key with the highest version. A savepoint takes back what came after it."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, Hashable], int] = {}
+
+    def add(self, kind: str, key: Hashable, version: int) -> None:
+        at = (kind, key)
+        self._versions[at] = max(version, self._versions.get(at, version))
+
+    def mark(self) -> dict[tuple[str, Hashable], int]:
+        """For `rewind`."""
+        return dict(self._versions)
+
+    def rewind(self, mark: dict[tuple[str, Hashable], int]) -> None:
+        self._versions = mark
+
+    def __bool__(self) -> bool:
+        return bool(self._versions)
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def items(self) -> list[tuple[str, Hashable, int]]:
+        return [(kind, key, version) for (kind, key), version in self._versions.items()]
+
+
+def merged(changes: Iterable[Change]) -> list[Change]:
+    """One change a key, with its highest version, in the order of the first mention."""
+    versions: dict[str, int] = {}
+    for change in changes:
+        versions[change.key] = max(change.version, versions.get(change.key, change.version))
+    return [Change(key, version) for key, version in versions.items()]

@@ -1,0 +1,55 @@
+"""Where a read may be answered from, by what its caller asked for (api.md, "Reading with a bound")."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from tierstore.errors import ValidationError
+
+_BOUND = re.compile(r"^bounded:(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)$")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Route(NamedTuple):
+    """`bound_s`: how far behind a cached value may be (None: the horizon of the tiers; -1: not cached at all).
+
+    `primary`: the database's primary answers. `after`: the position that the answer must have seen. `stale`: a value marked stale may
+    stand in for a database that fails.
+    """
+
+    bound_s: float | None
+    primary: bool
+    after: str | None
+    stale: bool
+
+    @property
+    def plain(self) -> bool:
+        return self is SESSION
+
+
+UNCACHED: Final = -1.0
+SESSION: Final = Route(None, primary=False, after=None, stale=True)
+LATEST: Final = Route(UNCACHED, primary=True, after=None, stale=False)
+ANY: Final = Route(float("inf"), primary=False, after=None, stale=True)
+
+
+def route(read: str = "session", not_before: str | None = None) -> Route:
+    """The route of `read=` and `not_before=`. ValidationError names what is allowed.
+
+    A token asks for what another process wrote, which this process may not have heard of yet: no cache answers it.
+    """
+    if not_before is not None:
+        if not isinstance(not_before, str) or not not_before:
+            raise ValidationError("not_before is the text that store.token() gave", place="not_before")
+        return Route(UNCACHED, primary=read == "latest", after=not_before, stale=False)
+    if read == "session":
+        return SESSION
+    if read == "latest":
+        return LATEST
+    if read == "any":
+        return ANY
+    found = _BOUND.match(read) if isinstance(read, str) else None
+    if found is None:
+        raise ValidationError(f"read={read!r}: expected session, latest, any, or bounded:2s for one", place="read")
+    return Route(float(found[1]) * _SECONDS[found[2]], primary=False, after=None, stale=False)

@@ -1,0 +1,347 @@
+"""Cached reads of one kind: L1, then L2, then the database, filling on the way back (rules 3, 4, 5, 10).
+
+A miss is a `Flight`. It goes through two coalescers, one MGET and one load a batch; whoever finds a lane free runs the batch for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic
+
+from tierstore.backends import Change, Fill, Unit
+from tierstore.errors import ConnectionError, StorageError, TimeoutError
+from tierstore.plan.keys import l2_key
+from tierstore.plan.route import SESSION, Route, route
+from tierstore.records import Record, attach
+from tierstore.runtime import Deadline
+from tierstore.tiers.absent import Absent
+from tierstore.tiers.coalesce import After, Coalescer, settle
+from tierstore.tiers.flight import Flight, Lease, Outcome
+from tierstore.tiers.kind import ABSENT, Found, K, Kind, Loaded, Meta, R
+from tierstore.tiers.l1 import L1, twin
+from tierstore.tiers.shared import Shared
+from tierstore.tiers.source import InTransaction
+
+if TYPE_CHECKING:
+    from tierstore.tiers.engine import Engine
+
+LOAD_BUDGET_S = 5.0
+POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
+"""How a reader waits while another process loads the same key: 50 ms in all, the soft budget; then it asks the database itself."""
+NOWHERE = Found(None, 0)
+
+
+class CachedKind(Generic[K, R]):
+    """`hit` answers from L1 or None, and makes no coroutine; `get` does the rest. Made by `Engine.kind`."""
+
+    def __init__(self, engine: Engine, kind: Kind[K, R], l1: L1, shared: Shared | None) -> None:
+        self._engine = engine
+        self._runtime = engine.runtime
+        self._clock = engine.runtime.monotonic
+        self._counters = engine.counters
+        self.kind = kind
+        self.l1 = l1
+        self._shared = shared if kind.shared else None
+        self._flights: dict[Hashable, Flight] = {}
+        self.misses = 0
+        self._database = Coalescer(self._load)
+        self._l2 = Coalescer(self._ask_l2)
+        self._stages = (self._database,) if self._shared is None else (self._l2, self._database)
+        self._first = self._stages[0]
+        self.hit = l1.hit
+
+    # Reading
+
+    async def get(
+        self, key: K, *, deadline: Deadline, read: str = "session", not_before: str | None = None
+    ) -> R | None:
+        """The record of `key`, None if there is none. Raises what the database raises, if no cached value may stand in."""
+        way = SESSION if read == "session" and not_before is None else route(read, not_before)
+        value = self._cached(key, way)
+        if value is None:
+            value = await self._miss(key, deadline, way)
+        return None if value is ABSENT else value
+
+    async def get_many(
+        self, keys: Sequence[K], *, deadline: Deadline, read: str = "session", not_before: str | None = None
+    ) -> list[R | None]:
+        """One record or None for each key, in order; one round trip a tier."""
+        way = SESSION if read == "session" and not_before is None else route(read, not_before)
+        found = self.l1.hits(list(keys)) if way is SESSION else [self._cached(key, way) for key in keys]
+        missing = list(dict.fromkeys(key for key, value in zip(keys, found, strict=True) if value is None))
+        if missing:
+            loaded = await self._miss_many(missing, deadline, way)
+            found = [loaded[key] if value is None else value for key, value in zip(keys, found, strict=True)]
+        return [None if value is ABSENT else value for value in found]
+
+    async def get_in(self, unit: Unit, keys: Sequence[K], *, deadline: Deadline) -> list[R | None]:
+        """As `get_many`, as the open transaction sees it: no cache is asked and none is filled (rule 12)."""
+        loaded = await self.kind.load(list(dict.fromkeys(keys)), InTransaction(unit, deadline))
+        return [loaded.values.get(key, NOWHERE).record for key in keys]  # type: ignore[misc]
+
+    def _cached(self, key: K, way: Route) -> Any:
+        if way is SESSION:
+            return self.l1.hit(key)
+        if way.bound_s is None or not self._engine.freshness.within(way.bound_s):
+            return None
+        entry = self.l1.look(key)
+        return entry.value if entry is not None and self._clock() < entry.ends else None
+
+    async def _miss(self, key: K, deadline: Deadline, way: Route) -> Any:
+        if way.bound_s is not None and way.bound_s < 0:
+            return (await self._read_through([key], deadline, way))[key]
+        if (entry := self.l1.ripe(key)) is not None:
+            self._engine.refresh(self, key)
+            return entry.value
+        self.misses += 1
+        while True:
+            flight = await self._fly(key, deadline)
+            if not flight.abandoned:
+                return flight.result().value
+
+    async def _miss_many(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
+        if way.bound_s is not None and way.bound_s < 0:
+            return await self._read_through(keys, deadline, way)
+        self.misses += len(keys)
+        values: dict[K, Any] = {}
+        while keys:
+            flights = await self._fly_many(keys, deadline)
+            values |= {key: flight.result().value for key, flight in flights.items() if not flight.abandoned}
+            keys = [key for key in keys if key not in values]
+        return values
+
+    async def _read_through(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
+        """What the database says now, past every cache; nothing is kept."""
+        source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=way.primary, after=way.after)
+        self._counters.loads += 1
+        loaded = await self.kind.load(keys, source)
+        values: dict[K, Any] = {}
+        for key in keys:
+            record = loaded.values.get(key, NOWHERE).record
+            if record is not None:
+                attach(record, Meta("database", self._clock(), self._clock))
+            values[key] = ABSENT if record is None else record
+        return values
+
+    # Flights
+
+    def _flight(self, key: Hashable) -> tuple[Flight, bool]:
+        """The flight of the key, and whether it was made here. Its fences are taken before anybody can join it."""
+        flight = self._flights.get(key)
+        if flight is None:
+            made = Flight(key, self.l1.begin(key), self._engine.epoch)
+            flight = self._flights.setdefault(key, made)
+            if flight is made:
+                return flight, True
+        flight.join()
+        return flight, False
+
+    async def _fly(self, key: K, deadline: Deadline) -> Flight:
+        flight, mine = self._flight(key)
+        try:
+            if mine:
+                await self._first.take([flight], deadline)
+            if not flight.done:
+                await settle(self._runtime, flight, self._stages, deadline)
+        finally:
+            self._leave(flight)
+        return flight
+
+    async def _fly_many(self, keys: list[K], deadline: Deadline) -> dict[K, Flight]:
+        flights: dict[K, Flight] = {}
+        mine: list[Flight] = []
+        try:
+            for key in keys:
+                flights[key], made = self._flight(key)
+                if made:
+                    mine.append(flights[key])
+            for at in range(0, len(mine), self._first.most):
+                await self._first.take(mine[at : at + self._first.most], deadline)
+            for flight in flights.values():
+                if not flight.done:
+                    await settle(self._runtime, flight, self._stages, deadline)
+        finally:
+            for flight in flights.values():
+                self._leave(flight)
+        return flights
+
+    def _leave(self, flight: Flight) -> None:
+        if flight.leave() and self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+
+    # The L2 stage
+
+    async def _ask_l2(self, flights: list[Flight], deadline: Deadline) -> After | None:
+        assert self._shared is not None  # noqa: S101  (the first stage is this one only with an L2)
+        engine, kind = self._engine, self.kind
+        onward: list[Flight] = []
+        asked: list[Flight] = flights
+        if engine.l2_fresh():
+            for flight in flights:
+                if not flight.l2_key:
+                    flight.l2_key = l2_key(engine.namespace, kind.name, kind.l2_key(flight.key))  # type: ignore[arg-type]
+            if engine.unconfirmed:
+                onward = [flight for flight in flights if flight.l2_key in engine.unconfirmed]
+                asked = [flight for flight in flights if flight.l2_key not in engine.unconfirmed]
+        else:
+            onward, asked = flights, []
+        if asked:
+            onward += await self._read_l2(self._shared, asked, deadline)
+        return partial(self._database.take, onward) if onward else None
+
+    async def _read_l2(self, shared: Shared, flights: list[Flight], deadline: Deadline) -> list[Flight]:
+        """Land what L2 has; answer those that the database is to be asked for. Others wait for another process."""
+        buffers = await shared.get_many([flight.l2_key for flight in flights], deadline)
+        if buffers is None:
+            return flights
+        misses, corrupt = [], []
+        for flight, buffer in zip(flights, buffers, strict=True):
+            if buffer is None:
+                misses.append(flight)
+            elif not self._land_buffer(shared, flight, buffer):
+                misses.append(flight)
+                corrupt.append(flight.l2_key)
+        if not misses:
+            return misses
+        self._counters.l2_misses += len(misses)
+        if corrupt:
+            await shared.discard(corrupt, deadline)
+        return await self._lease(shared, misses, deadline)
+
+    def _land_buffer(self, shared: Shared, flight: Flight, buffer: bytes) -> bool:
+        record = shared.decode(flight.l2_key, buffer, self.kind.record)
+        if record is None:
+            return False
+        self._counters.l2_hits += 1
+        if isinstance(record, Absent):
+            self._land(flight, None, record.row_version, "l2")
+        else:
+            self._land(flight, record, self.kind.version(record), "l2")  # type: ignore[arg-type]
+        return True
+
+    async def _lease(self, shared: Shared, misses: list[Flight], deadline: Deadline) -> list[Flight]:
+        answer = await shared.lease_many([flight.l2_key for flight in misses], deadline)
+        if answer is None:
+            return misses
+        token, leases = answer
+        onward = []
+        for flight, lease in zip(misses, leases, strict=True):
+            if lease.value is not None and self._land_buffer(shared, flight, lease.value):
+                continue
+            if lease.held:
+                flight.lease = Lease(token, lease.seeding)
+                onward.append(flight)
+            elif lease.value is None and flight.polls < len(POLL_S):
+                flight.next_step(self._poll)
+            else:
+                onward.append(flight)
+        return onward
+
+    async def _poll(self, flight: Flight, deadline: Deadline) -> None:
+        """Another process loads this key: look again soon, together with all who are looking then."""
+        pause_s = POLL_S[flight.polls]
+        flight.polls += 1
+        await self._runtime.sleep(min(pause_s, deadline.remaining()))
+        await self._l2.take([flight], deadline)
+
+    # The database stage
+
+    async def _load(self, flights: list[Flight], deadline: Deadline) -> After | None:
+        leases = [(flight.l2_key, flight.lease) for flight in flights if flight.lease is not None]
+        seeding = any(lease.seeding for _, lease in leases)
+        self._counters.loads += 1
+        try:
+            loaded = await self._load_batch([flight.key for flight in flights], deadline, primary=seeding)
+        except StorageError as error:
+            self._counters.load_failures += 1
+            if isinstance(error, TimeoutError) and deadline.remaining() <= 0:
+                raise  # this caller's own time is over; the next one takes the batch, leases included
+            for flight in flights:
+                flight.land(stale) if (stale := self._stale(flight.key, error)) else flight.fail(error)
+                self._forget(flight)
+            return partial(self._shared.release, leases) if leases and self._shared else None
+        for flight in flights:
+            found = loaded.values.get(flight.key, NOWHERE)
+            self._land(flight, found.record, found.version, "database")
+        return partial(self._fill_l2, flights, loaded) if leases else None
+
+    async def _load_batch(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> Loaded:
+        primary, after = await self._engine.where(self.kind.name, keys, deadline, primary=primary)
+        source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=primary, after=after)
+        return await self.kind.load(keys, source)
+
+    def _stale(self, key: Hashable, error: StorageError) -> Outcome | None:
+        """Fail-safe: what L1 still has, marked stale, for a database that cannot be reached."""
+        if not isinstance(error, (ConnectionError, TimeoutError)):
+            return None
+        entry, now = self.l1.look(key), self._clock()
+        if entry is None or now - entry.loaded_at > self.kind.max_stale_s:
+            return None
+        self._counters.stale_served += 1
+        if entry.value is ABSENT:
+            return Outcome(ABSENT, entry.version)
+        return Outcome(twin(entry.value, Meta("l1", entry.loaded_at, self._clock, stale=True)), entry.version)
+
+    async def _fill_l2(self, flights: list[Flight], loaded: Loaded, deadline: Deadline) -> None:
+        assert self._shared is not None  # noqa: S101  (leases come from it)
+        ttl_s = self.kind.l2_ttl_s or self._shared.ttl_s
+        fills: list[Fill] = []
+        for flight in flights:
+            if flight.lease is not None:
+                found = loaded.values.get(flight.key, NOWHERE)
+                seen = (loaded.as_of, loaded.ceiling)
+                fills.append(self._shared.fill(flight.l2_key, flight.lease, found.record, found.version, seen, ttl_s))
+        await self._shared.fill_many(fills, deadline)
+
+    # Landing and changing
+
+    def _land(self, flight: Flight, record: Record | None, version: int, tier: Any) -> None:
+        now, clock = self._clock(), self._clock
+        if record is not None:
+            attach(record, Meta("l1", now, clock))
+        outcome = self.l1.fill(flight, record, version, accept=flight.epoch == self._engine.epoch)
+        if record is not None and outcome.value is record:
+            outcome = Outcome(twin(record, Meta(tier, now, clock)), version)
+        flight.land(outcome)
+        self._forget(flight)
+
+    def _forget(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+
+    def changed(self, key: Hashable, version: int) -> None:
+        """A write changed the key, here or elsewhere: who reads from now on starts a new flight. What knows that version stays."""
+        if key not in self._flights:
+            entry = self.l1.look(key)
+            if entry is not None and entry.version >= version:
+                return
+        self._flights.pop(key, None)
+        self.l1.drop(key)
+
+    def invalidate(self, key: K) -> None:
+        """Forget the key in L1, whatever its version."""
+        self._flights.pop(key, None)
+        self.l1.drop(key)
+
+    def flush(self) -> None:
+        self._flights.clear()
+        self.l1.clear()
+
+    async def refresh(self, keys: list[Any], deadline: Deadline) -> None:
+        """Load keys anew that are still served (eager refresh), fenced like any fill."""
+        await self._fly_many(keys, deadline)
+
+    def name(self, key: Any, version: int) -> Change:
+        """The change as L2 and the outbox name it."""
+        return Change(l2_key(self._engine.namespace, self.kind.name, self.kind.l2_key(key)), version)
+
+    # What there is to know
+
+    def lookups(self) -> int:
+        """Reads of this kind since the store was opened."""
+        return self.hits() + self.misses
+
+    def hits(self) -> int:
+        """Those that L1 answered."""
+        return max(0, self.l1.cache.stats().hits - self.l1.looks)

@@ -1,0 +1,166 @@
+"""Concurrent misses become batches: one or two in flight, and whoever came meanwhile goes with the next.
+
+There is no task and no thread behind it: a caller that finds a free lane runs the batch itself, in both faces. An idle coalescer has
+no queue to go through, so that a lone caller pays nothing. When a batch has ended, one of the callers that wait is woken to run the
+next. A runner that is cancelled, or whose own deadline comes first, hands what is left to the next one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from tierstore.errors import TimeoutError
+from tierstore.replies import Reply
+from tierstore.runtime import Deadline, Runtime
+from tierstore.tiers.flight import Flight
+
+LANES = 2
+MOST_KEYS = 512
+After = Callable[[Deadline], Awaitable[None]]
+Run = Callable[[list[Flight], Deadline], Awaitable[After | None]]
+
+
+class Coalescer:
+    """`run` lands the flights of a batch, 1 to MOST_KEYS of them, or gives them something to do next.
+
+    What it answers is called when the lane is free again: work that nobody should queue behind.
+    """
+
+    def __init__(self, run: Run, *, lanes: int = LANES, most: int = MOST_KEYS) -> None:
+        self._run = run
+        self.most = most
+        """Keys of a batch at most."""
+        self._queue: deque[Flight] = deque()
+        self._lanes: deque[None] = deque([None] * lanes)
+        self.batches = 0
+        self.keys = 0
+
+    async def take(self, flights: list[Flight], deadline: Deadline) -> None:
+        """Run the flights now if a lane is free, with what is queued; else queue them."""
+        if self._enter():
+            await self.ride(flights, deadline)
+        else:
+            self._queue.extend(flights)
+
+    def _enter(self) -> bool:
+        """Take a free lane. (pop is one step, in threads too.)"""
+        try:
+            self._lanes.pop()
+        except IndexError:
+            return False
+        return True
+
+    def poke(self) -> bool:
+        """Take a free lane if anything is queued. Whoever has a lane must `ride` or `leave`."""
+        return bool(self._queue) and self._enter()
+
+    async def ride(self, flights: list[Flight], deadline: Deadline) -> None:
+        """Run one batch, `flights` and what is queued, in the lane that the caller has; then give the lane to the next.
+
+        An error of the batch goes to its flights. Only what ends this caller itself is raised.
+        """
+        batch = self._board(flights)
+        after: After | None = None
+        try:
+            if batch:
+                self.batches += 1
+                self.keys += len(batch)
+                after = await self._run(batch, deadline)
+        except Exception as error:
+            if isinstance(error, TimeoutError) and deadline.remaining() <= 0:
+                self._hand_over(batch)
+                raise
+            for flight in batch:
+                if not flight.done:
+                    flight.fail(error)
+        except BaseException:
+            self._hand_over(batch)
+            raise
+        finally:
+            self.leave()
+        if after is not None:
+            await after(deadline)
+
+    def _board(self, flights: list[Flight]) -> list[Flight]:
+        queue, batch = self._queue, list(flights)
+        while len(batch) < self.most and queue:
+            try:
+                flight = queue.popleft()
+            except IndexError:  # another thread was faster
+                break
+            if not flight.done:
+                batch.append(flight)
+        return batch
+
+    def _hand_over(self, batch: list[Flight]) -> None:
+        self._queue.extendleft(flight for flight in reversed(batch) if not flight.done)
+
+    def leave(self) -> None:
+        """Give the lane back, and wake a caller to run what is queued.
+
+        The lane is free before the queue is looked at, and a caller queues before it looks for a lane: one of the two sees the other.
+        """
+        self._lanes.append(None)
+        if self.poke() and not self._wake():
+            self._lanes.append(None)  # nobody waits yet, or any more: the next who does will poke
+
+    def _wake(self) -> bool:
+        for at in range(len(self._queue)):
+            try:
+                flight = self._queue[at]
+            except IndexError:
+                break
+            if flight.wake_one(self):
+                return True
+        return False
+
+
+async def settle(runtime: Runtime, flight: Flight, stages: Sequence[Coalescer], deadline: Deadline) -> None:
+    """Wait until the flight has landed or was abandoned, and do what falls to this caller meanwhile."""
+    while not flight.done:
+        if flight.todo:
+            await _take_step(flight, deadline)
+            continue
+        lane = await _wait(flight, stages, runtime.reply(deadline))
+        if lane is not None:
+            await _use(lane, flight, deadline)
+
+
+async def _use(lane: Coalescer, flight: Flight, deadline: Deadline) -> None:
+    if flight.done:
+        lane.leave()
+    else:
+        await lane.ride([], deadline)
+
+
+async def _take_step(flight: Flight, deadline: Deadline) -> None:
+    try:
+        step = flight.todo.pop()
+    except IndexError:  # another thread took it
+        return
+    await step(flight, deadline)
+
+
+async def _wait(flight: Flight, stages: Sequence[Coalescer], reply: Reply) -> Coalescer | None:
+    """The coalescer whose lane this caller was given, if it was."""
+    flight.replies.append(reply)
+    if flight.done or flight.todo:
+        return _withdraw(reply)
+    lane = next((stage for stage in stages if stage.poke()), None)
+    if lane is not None:
+        if (other := _withdraw(reply)) is not None:
+            other.leave()
+        return lane
+    try:
+        granted: Coalescer | None = await reply
+    except BaseException:
+        if reply.value is not None:  # it came together with the cancellation
+            reply.value.leave()
+        raise
+    return granted
+
+
+def _withdraw(reply: Reply) -> Coalescer | None:
+    """Stop waiting. A lane that was handed over just then is the caller's."""
+    return None if reply.resolve(None) else reply.value

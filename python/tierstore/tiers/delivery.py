@@ -1,0 +1,152 @@
+"""From a committed write to everybody who must know: L1 here, L2, the channel, the mark in the outbox (rule 2).
+
+A write is acknowledged once it is committed. Whatever fails afterwards is remembered (`Unconfirmed`) and made good by the relay.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+
+from tierstore.backends import Change, Channel, KeyValue, Records, Unit
+from tierstore.errors import StorageError
+from tierstore.runtime import Deadline, Runtime
+from tierstore.tiers.stats import Counters
+
+DELIVERY_BUDGET_S = 0.25
+MARK_EVERY_S = 0.05
+IDLE_S = 60.0
+MARK_BUDGET_S = 5.0
+MOST_MARKS = 1000
+FOREVER = float("inf")
+
+
+class Notice:
+    """What one transaction changed: as L1 knows it, and as L2 and the outbox name it."""
+
+    __slots__ = ("changes", "fence", "local", "outbox_id")
+
+    def __init__(self, local: list[tuple[str, Hashable, int]], changes: list[Change]) -> None:
+        self.local = local
+        self.changes = changes
+        self.outbox_id = 0
+        self.fence = 0
+
+
+class Unconfirmed:
+    """Keys that L2 may still hold in an old version: a process reads past L2 until their invalidation is confirmed.
+
+    By this process's own delivery, or by an echo of a ping that was sent after the change was known here: the relay has then delivered
+    every row that was committed.
+    """
+
+    def __init__(self) -> None:
+        self._known_at: dict[str, float] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known_at
+
+    def __len__(self) -> int:
+        return len(self._known_at)
+
+    def add(self, changes: list[Change], known_at: float = FOREVER) -> None:
+        """`known_at` is FOREVER while a commit is under way: no echo sent by now can cover it."""
+        for change in changes:
+            self._known_at[change.key] = known_at
+
+    def confirm(self, changes: list[Change]) -> None:
+        for change in changes:
+            self._known_at.pop(change.key, None)
+
+    def echo(self, sent_at: float) -> None:
+        for name, known_at in list(self._known_at.items()):
+            if known_at <= sent_at:
+                self._known_at.pop(name, None)
+
+    def clear(self) -> None:
+        self._known_at.clear()
+
+
+class Delivery:
+    """The writer's side of rule 2."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        records: Records,
+        key_value: KeyValue | None,
+        channel: Channel | None,
+        counters: Counters,
+        wake: Callable[[], None],
+    ) -> None:
+        self._runtime = runtime
+        self._records = records
+        self._key_value = key_value
+        self._channel = channel
+        self._told_by_us = hasattr(channel, "take_pings")  # else the carrier reads the outbox itself
+        self._counters = counters
+        self._wake = wake
+        self._marks: deque[int] = deque()
+        self.unconfirmed = Unconfirmed()
+
+    async def append(self, unit: Unit, notice: Notice) -> None:
+        """The outbox row, in the write's own transaction."""
+        keys, versions = zip(*notice.changes, strict=True)
+        row = (await unit.fetch("outbox.append", {"keys": list(keys), "versions": list(versions)}))[0]
+        notice.outbox_id, notice.fence = row[0], row[1]
+
+    def committing(self, notice: Notice) -> None:
+        """From here on the write may be committed at any moment: L2 is not to be believed about these keys."""
+        if self._key_value is not None:
+            self.unconfirmed.add(notice.changes)
+
+    def in_doubt(self, notice: Notice) -> None:
+        """Committed or not: nobody knows. The relay delivers the row if it is there."""
+        if self._key_value is not None:
+            self.unconfirmed.add(notice.changes, self._runtime.monotonic())
+
+    async def deliver(self, notice: Notice, deadline: Deadline) -> None:
+        """L2, then the channel, then the mark. Raises nothing but the end of this caller itself."""
+        if self._key_value is None and not self._told_by_us:
+            return  # the outbox row is the message; housekeeping marks it
+        try:
+            await self.tell(notice.changes, notice.fence, deadline.within(DELIVERY_BUDGET_S))
+        except StorageError:
+            self._counters.deliveries_failed += 1
+            self.in_doubt(notice)
+            return
+        except BaseException:
+            self.in_doubt(notice)
+            raise
+        self._marks.append(notice.outbox_id)
+        self._wake()
+
+    async def tell(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
+        """All slots of L2 have answered before the channel is told: a reader that was told must not find the old value."""
+        if self._key_value is not None:
+            await self._key_value.invalidate(changes, floor=fence, deadline=deadline)
+            self.unconfirmed.confirm(changes)
+        if self._channel is not None:
+            await self._channel.publish(changes, deadline=deadline)
+
+    async def mark_soon(self) -> float:
+        """The job: wait for more to come, then mark. Answers the seconds until the next turn."""
+        if not self._marks:
+            return IDLE_S
+        await self._runtime.sleep(MARK_EVERY_S)
+        await self.mark()
+        return 0.0 if self._marks else IDLE_S
+
+    async def mark(self) -> int:
+        """Mark what was delivered, many rows in one statement; answers how many."""
+        ids: list[int] = []
+        while self._marks and len(ids) < MOST_MARKS:
+            ids.append(self._marks.popleft())
+        if ids:
+            deadline = self._runtime.deadline(MARK_BUDGET_S)
+            try:
+                async with self._records.unit(deadline=deadline) as unit:
+                    await unit.execute("outbox.mark_delivered", {"ids": ids})
+            except StorageError:
+                pass  # the relay delivers them once more
+        return len(ids)

@@ -1,0 +1,321 @@
+"""The engine of one store: cached kinds, writes, and the jobs that keep what is cached true (coherence.md).
+
+It knows drivers by their protocols only. Clock, scheduling and randomness come from the runtime, so that a simulation can own them.
+docs/design/flow.md shows how a read and a write go through it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, Unit
+from tierstore.errors import ConflictError, StorageError
+from tierstore.plan.invalidate import Changes, parse
+from tierstore.plan.route import route
+from tierstore.runtime import Deadline, Runtime, Supervisor
+from tierstore.tiers import session
+from tierstore.tiers.cached import CachedKind
+from tierstore.tiers.carriers import Carriers
+from tierstore.tiers.delivery import Delivery, Notice
+from tierstore.tiers.freshness import HORIZON_S, Freshness
+from tierstore.tiers.kind import K, Kind, R
+from tierstore.tiers.l1 import L1
+from tierstore.tiers.positions import Positions
+from tierstore.tiers.relay import Relay
+from tierstore.tiers.replicas import Replicas
+from tierstore.tiers.shared import Shared
+from tierstore.tiers.source import Database
+from tierstore.tiers.stats import Counters
+from tierstore.tiers.transaction import Transaction
+
+REFRESH_BUDGET_S = 5.0
+IDLE_S = 60.0
+MIB: Final = 1024 * 1024
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is cached, and for how long: of each kind in L1, of all in L2. Seconds and bytes."""
+
+    max_entries: int = 10_000
+    max_bytes: int = 256 * MIB
+    ttl_s: float = 3600.0
+    l2_ttl_s: float = 3600.0
+    horizon_s: float = HORIZON_S
+
+
+class Engine:
+    """Reads and writes over the tiers that are there.
+
+    `key_value`: L2, or None. `channel`: the first carrier (rule 6), `standby`: the one that takes over from Redis's. Without a channel
+    nobody else changes the database. `ttl_by_kind` wins over a kind's own ttl.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        records: Records,
+        *,
+        namespace: str = "",
+        key_value: KeyValue | None = None,
+        channel: Channel | None = None,
+        standby: Channel | None = None,
+        limits: Limits | None = None,
+        ttl_by_kind: dict[str, float] | None = None,
+        replicas: bool = False,
+    ) -> None:
+        self.number = next(_numbers)
+        self.runtime = runtime
+        self.records = records
+        self.dialect = records.dialect
+        self.namespace = namespace
+        self.limits = limits or Limits()
+        self.counters = Counters()
+        self.kinds: dict[str, CachedKind[Any, Any]] = {}
+        self.epoch = 0
+        self._ttl_by_kind = ttl_by_kind or {}
+        self._random = random.Random(runtime.random_bytes(8)).random
+        clock, carried = runtime.monotonic, channel is not None
+        self.freshness = Freshness(clock, carried=carried, horizon_s=self.limits.horizon_s)
+        self._l2_freshness = Freshness(clock, carried=carried, horizon_s=self.limits.horizon_s)
+        self.l2_fresh = self._l2_freshness.is_fresh
+        self._shared = (
+            None if key_value is None else Shared(runtime, key_value, self.counters, ttl_s=self.limits.l2_ttl_s)
+        )
+        self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
+        self.unconfirmed = self._delivery.unconfirmed
+        self._positions = Positions(runtime, records)
+        self._replicas = Replicas(runtime, records, on=replicas)
+        self._ripe: dict[str, set[Any]] = {}
+        self._supervisor: Supervisor | None = None
+        self.carriers = (
+            None if channel is None else Carriers(runtime, self, self.freshness, self.counters, channel, standby)
+        )
+        answering: Any = channel if hasattr(channel, "take_pings") else None
+        self._relay = Relay(
+            runtime, records, self._delivery, self.counters, answering, self._l2_told, has_l2=key_value is not None
+        )
+
+    # Opening
+
+    async def open(self, supervisor: Supervisor | None = None) -> None:
+        """Start the jobs, under `supervisor` or an own one. The drivers are open already."""
+        self._supervisor = start = supervisor or self.runtime.supervisor()
+        if self.carriers is not None:
+            self.carriers.start(start)
+        start.start("relay", self._relay.step)
+        start.start("outbox marks", self._mark)
+        start.start("eager refresh", self._refresh)
+        if self._replicas.on:
+            start.start("replica baseline", self._replicas.step)
+
+    async def close(self, deadline: Deadline) -> None:
+        """Stop the jobs; mark what was delivered. The drivers are closed by whoever opened them."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            await supervisor.close(deadline)
+            while await self._delivery.mark():
+                pass
+
+    # Kinds
+
+    def kind(self, kind: Kind[K, R]) -> CachedKind[K, R]:
+        """A cached kind; its name is its own in this engine."""
+        if kind.name in self.kinds or ":" in kind.name:
+            raise ValueError(f"the kind {kind.name!r} exists already, or holds a colon")
+        l1 = L1(
+            self.freshness,
+            self.runtime.monotonic,
+            self._random,
+            ttl_s=self._ttl_by_kind.get(kind.name, kind.ttl_s or self.limits.ttl_s),
+            max_entries=kind.max_entries or self.limits.max_entries,
+            max_bytes=self.limits.max_bytes,
+            weigh=kind.weigh,
+            immutable=kind.immutable,
+        )
+        cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._shared)
+        return cached
+
+    # Reading past the caches
+
+    def database(self, deadline: Deadline, *, primary: bool = False, after: str | None = None) -> Database:
+        return Database(self.records, deadline, primary=primary, after=after)
+
+    async def where(self, kind: str, keys: list[Any], deadline: Deadline, *, primary: bool) -> tuple[bool, str | None]:
+        """Whether the primary must answer a load, and the position that a replica must have replayed for it."""
+        return (True, None) if primary else await self._replicas.where(kind, keys, deadline)
+
+    def reading(
+        self, deadline: Deadline, *, read: str = "session", not_before: str | None = None
+    ) -> Callable[[str, Params], Awaitable[list[Row]]]:
+        """Fetch for what is not cached (lists, searches): sees at least what this session wrote. ValidationError for a wrong `read`."""
+        way = route(read, not_before)
+        known = session.known_session(self.number) if way.plain else None
+        after = way.after if known is None else known.position
+        primary = way.primary or (known is not None and known.unplaced)
+
+        async def fetch(query: str, params: Params) -> list[Row]:
+            return await self.records.fetch(query, params, deadline=deadline, primary=primary, after=after)
+
+        return fetch
+
+    # Writing
+
+    def write(self, *, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
+        """`async with engine.write(...) as write`: write.unit, write.changed(kind, key, version). The block's end commits."""
+        return Transaction(self, deadline, idempotency_key)
+
+    def transaction(self, *, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
+        """The same for a transaction that its user holds open: commit(), rollback(), savepoint()."""
+        return Transaction(self, deadline, idempotency_key)
+
+    def check_writable(self) -> None:
+        """ConflictError in a task or thread that holds an open transaction on this store: it would wait for itself."""
+        caller = self.runtime.caller()
+        if any(held.held_by(self, caller) for held in session.open_transactions()):
+            raise ConflictError("this task holds an open transaction on the store: write through it, or end it first")
+
+    def notice(self, changes: Changes) -> Notice:
+        local = changes.items()
+        return Notice(local, [self.kinds[kind].name(key, version) for kind, key, version in local])
+
+    async def append(self, unit: Unit, notice: Notice) -> None:
+        await self._delivery.append(unit, notice)
+
+    def committing(self, notice: Notice) -> None:
+        self._delivery.committing(notice)
+
+    def in_doubt(self, notice: Notice) -> None:
+        """The commit's answer was lost. What it may have changed is forgotten here; the relay tells the others."""
+        self._apply(notice.local)
+        self._delivery.in_doubt(notice)
+
+    async def committed(self, notice: Notice, deadline: Deadline) -> None:
+        """Tell everybody; L1 first, so that no read that begins when the write has returned sees the old value (I2)."""
+        self._apply(notice.local)
+        self.counters.writes += 1
+        self.counters.keys_changed += len(notice.local)
+        written = session.session_of(self.number)
+        written.unplaced = True
+        await self._delivery.deliver(notice, deadline)
+        try:
+            written.position = await self._positions.after(notice.fence, deadline)
+            written.unplaced = False
+        except StorageError:
+            pass  # the session reads from the primary until a position is known
+
+    def _apply(self, local: list[tuple[str, Hashable, int]]) -> None:
+        for kind, key, version in local:
+            self._replicas.changed(kind, key)
+            self.kinds[kind].changed(key, version)
+
+    # Sessions
+
+    def token(self) -> str | None:
+        """Where the database stood after this session's last write; None before the first."""
+        known = session.known_session(self.number)
+        return None if known is None else known.position
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[None]:
+        """A read-your-writes scope of its own."""
+        before = session.enter_session(self.number, session.Session())
+        try:
+            yield
+        finally:
+            session.enter_session(self.number, before)
+
+    # What the carriers tell
+
+    def told(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
+        if ahead_of_l2 and self._shared is not None:
+            self.unconfirmed.add(list(changes), self.runtime.monotonic())
+        for change in changes:
+            named = parse(change.key)
+            cached = None if named is None else self.kinds.get(named.kind)
+            if named is not None and cached is not None:
+                key = cached.kind.parse(named.text)
+                self._replicas.changed(named.kind, key)
+                cached.changed(key, change.version)
+
+    def echoed(self, sent_at: float, *, l2: bool) -> None:
+        self.freshness.echo(sent_at)
+        if l2:
+            self._l2_told(sent_at)
+
+    def _l2_told(self, sent_at: float) -> None:
+        self._l2_freshness.echo(sent_at)
+        if self.unconfirmed:
+            self.unconfirmed.echo(sent_at)
+
+    def missed(self, reason: str) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        """Forget all of L1 (a gap, another epoch). Loads under way fill nothing."""
+        self.epoch += 1
+        self.counters.l1_flushes += 1
+        self._replicas.reset()
+        for cached in self.kinds.values():
+            cached.flush()
+
+    # Jobs
+
+    def refresh(self, cached: CachedKind[Any, Any], key: Hashable) -> None:
+        """Load a key anew that is near the end of its lifetime."""
+        self._ripe.setdefault(cached.kind.name, set()).add(key)
+        if self._supervisor is not None:
+            self._supervisor.wake("eager refresh")
+
+    async def _refresh(self) -> float:
+        ripe, self._ripe = self._ripe, {}
+        for name, keys in ripe.items():
+            await self.kinds[name].refresh(list(keys), self.runtime.deadline(REFRESH_BUDGET_S))
+        return IDLE_S
+
+    def _wake_marks(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.wake("outbox marks")
+
+    async def _mark(self) -> float:
+        return await self._delivery.mark_soon()
+
+    # What there is to know
+
+    def hit_rates(self) -> dict[str, float]:
+        """The share of reads that "l1" answered, and the share of the rest that "l2" did."""
+        hits, misses = self._l1_totals()
+        rates = {"l1": _share(hits, misses)}
+        if self._shared is not None:
+            rates["l2"] = _share(self.counters.l2_hits, self.counters.l2_misses)
+        return rates
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters by tier, and which carrier tells this process of changes."""
+        hits, misses = self._l1_totals()
+        caches = [cached.l1.cache.stats() for cached in self.kinds.values()]
+        return {
+            **self.counters.asdict(),
+            "l1_hits": hits,
+            "l1_misses": misses,
+            "l1_fills_refused": sum(cached.l1.refused for cached in self.kinds.values()),
+            "l1_entries": sum(stats.entries for stats in caches),
+            "l1_evictions": sum(stats.evictions for stats in caches),
+            "carrier": None if self.carriers is None else self.carriers.carrying,
+            "fresh": self.freshness.is_fresh(),
+            "unconfirmed": len(self.unconfirmed),
+        }
+
+    def _l1_totals(self) -> tuple[int, int]:
+        kinds = self.kinds.values()
+        return sum(cached.hits() for cached in kinds), sum(cached.misses for cached in kinds)
+
+
+def _share(hits: int, misses: int) -> float:
+    return hits / (hits + misses) if hits + misses else 0.0

@@ -1,0 +1,116 @@
+"""One load of one key that is under way, and those who wait for it (rule 10).
+
+No lock: joining and resolving race, in threads, on a list and a flag. A caller appends its reply before it looks at `done`; the
+resolver sets `done` before it empties the list. So each reply is resolved, or its caller sees that the flight has landed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, NamedTuple
+
+from tierstore.replies import Reply
+from tierstore.runtime import Deadline
+
+
+class Lease(NamedTuple):
+    """The right to fill one key of L2."""
+
+    token: bytes
+    seeding: bool
+
+
+class Outcome(NamedTuple):
+    """What a flight brought: the record, or ABSENT, and its version."""
+
+    value: Any
+    version: int
+
+
+Step = Callable[["Flight", Deadline], Awaitable[None]]
+
+
+class Flight:
+    """Everything that the stages keep of a key while it is loaded.
+
+    `callers`: as long as there are callers. `todo`: the step that one of them is to take next. `abandoned`: all have left; who finds it
+    so begins another flight.
+    """
+
+    __slots__ = (
+        "abandoned", "callers", "done", "epoch", "error", "key", "l2_key", "lease", "outcome", "past_l2", "polls", "replies", "ticket",
+        "todo",
+    )  # fmt: skip
+
+    def __init__(self, key: Hashable, ticket: Any, epoch: int) -> None:
+        self.key = key
+        self.ticket = ticket
+        self.epoch = epoch
+        self.l2_key = ""
+        self.lease: Lease | None = None
+        self.past_l2 = False
+        self.polls = 0
+        self.callers: list[None] = [None]
+        self.todo: list[Step] = []
+        self.replies: list[Reply] = []
+        self.outcome: Outcome | None = None
+        self.error: BaseException | None = None
+        self.done = self.abandoned = False
+
+    def land(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._wake_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Every waiter gets the error once; it is not kept."""
+        self.error = error
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        self.done = True
+        replies = self.replies
+        while replies:
+            replies.pop().resolve(None)
+
+    def wake_one(self, value: object = None) -> bool:
+        """Tell one caller that still waits to look again; whether there was one."""
+        replies = self.replies
+        while replies:
+            if replies.pop().resolve(value):
+                return True
+        return False
+
+    def next_step(self, step: Step) -> None:
+        """Leave the next step to one of the callers."""
+        self.todo.append(step)
+        self.wake_one()
+
+    def join(self) -> None:
+        self.callers.append(None)
+
+    def leave(self) -> bool:
+        """A caller goes before the flight has landed. Whether it was the last: then the flight is abandoned."""
+        self.callers.pop()
+        if self.done:
+            return False
+        if self.callers:
+            if self.todo:
+                self.wake_one()
+            return False
+        self.abandoned = True
+        self._wake_all()
+        return True
+
+    def result(self) -> Outcome:
+        if self.error is not None:
+            raise _own(self.error)
+        assert self.outcome is not None  # noqa: S101  (a flight that has landed has one of the two)
+        return self.outcome
+
+
+def _own(error: BaseException) -> BaseException:
+    """A copy for this waiter: raising one object in many tasks would mix their tracebacks."""
+    twin = copy.copy(error)
+    twin.__cause__ = error.__cause__
+    return twin

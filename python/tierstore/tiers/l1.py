@@ -1,0 +1,173 @@
+"""L1 of one kind: the process's own cache, with a fence, a version and a lifetime at each entry (rules 4 and 5)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from tierstore.cache import Cache
+from tierstore.records import Record, attach
+from tierstore.tiers.flight import Flight, Outcome
+from tierstore.tiers.freshness import Freshness
+from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S, Meta
+
+JITTER = 0.1
+"""A lifetime is cut by up to this share, so that what was filled together does not expire together."""
+EAGER = 0.8
+"""At this share of its lifetime an entry that is asked for is loaded anew while it is still served."""
+HOT_S = 0.1
+"""An entry asked for within this share of its lifetime after it ended is hot: its next lifetime is twice as long."""
+LONGEST = 4
+"""Hot entries live up to this many times as long as others."""
+
+
+class Entry:
+    """`until`: hits are answered without a thought; `ends`: the end of its lifetime. It stays for the fail-safe until it is evicted."""
+
+    __slots__ = ("ends", "loaded_at", "stretch", "until", "value", "version")
+
+    def __init__(self, value: Any, version: int, loaded_at: float, ttl_s: float, stretch: int) -> None:
+        self.value = value
+        self.version = version
+        self.loaded_at = loaded_at
+        self.stretch = stretch
+        self.until = loaded_at + ttl_s * EAGER
+        self.ends = loaded_at + ttl_s
+
+
+class L1:
+    """Values of one kind by key. `clock` is the runtime's, `random` answers 0 to 1."""
+
+    def __init__(
+        self,
+        freshness: Freshness,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        *,
+        ttl_s: float,
+        max_entries: int,
+        max_bytes: int | None,
+        weigh: Callable[[Any], int] | None,
+        immutable: bool,
+    ) -> None:
+        weigher = None if weigh is None else _weigher(weigh)
+        self.cache: Cache[Any, Any] = Cache(
+            max_entries, max_weight=None if weigh is None else max_bytes, weigher=weigher
+        )
+        self._freshness = freshness
+        self._clock = clock
+        self._random = random
+        self._ttl_s = ttl_s
+        self._immutable = immutable
+        self.begin = self.cache.begin
+        self.hit = self._lasting_hit() if immutable else self._fresh_hit()
+        self.refused = 0
+        self.looks = 0
+
+    # Hits: closures, since an attribute of self costs as much as the look-up itself
+
+    def _fresh_hit(self) -> Callable[[Hashable], Any]:
+        get, clock, freshness = self.cache.get, self._clock, self._freshness
+
+        def hit(key: Hashable) -> Any:
+            entry = get(key)
+            if entry is not None and entry.until > clock() < freshness.until:
+                return entry.value
+            return None
+
+        return hit
+
+    def _lasting_hit(self) -> Callable[[Hashable], Any]:
+        get, clock, freshness = self.cache.get, self._clock, self._freshness
+
+        def hit(key: Hashable) -> Any:
+            entry = get(key)
+            if (
+                entry is not None
+                and entry.until > (now := clock())
+                and (entry.value is not ABSENT or now < freshness.until)
+            ):
+                return entry.value
+            return None
+
+        return hit
+
+    def hits(self, keys: list[Any]) -> list[Any]:
+        """`hit` for each key, with one look at the clock."""
+        now = self._clock()
+        fresh = now < self._freshness.until
+        return [self._usable(entry, now, fresh) for entry in self.cache.get_many(keys)]
+
+    def _usable(self, entry: Entry | None, now: float, fresh: bool) -> Any:
+        if entry is None or now >= entry.until or not (fresh or (self._immutable and entry.value is not ABSENT)):
+            return None
+        return entry.value
+
+    # The slower looks
+
+    def look(self, key: Hashable) -> Entry | None:
+        """The entry as it is, expired or not, fresh or not."""
+        entry: Entry | None = self.cache.get(key)
+        if entry is not None:
+            self.looks += 1  # the cache counts it as a hit; it is none
+        return entry
+
+    def ripe(self, key: Hashable) -> Entry | None:
+        """The entry if it is near its end but still good, and nobody was told so yet: it is to be loaded anew."""
+        entry = self.look(key)
+        if entry is None:
+            return None
+        self.looks += 1  # a hit looked just before, and did not take it
+        if not entry.until <= self._clock() < entry.ends:
+            return None
+        if not (self._freshness.is_fresh() or (self._immutable and entry.value is not ABSENT)):
+            return None
+        entry.until = entry.ends
+        return entry
+
+    # Changes
+
+    def fill(self, flight: Flight, record: Record | None, version: int, *, accept: bool) -> Outcome:
+        """Keep what was loaded, unless the key was invalidated meanwhile or a later version is there; answer what callers get.
+
+        Rule 4: never a lower version than what is there. `accept` False keeps nothing.
+        """
+        key, now = flight.key, self._clock()
+        there = self.look(key)
+        if there is not None and there.version > version:
+            self.refused += 1
+            return Outcome(there.value, there.version)
+        value = ABSENT if record is None else record
+        if not accept:
+            self.refused += 1
+            return Outcome(value, version)
+        stretch = self._stretch(there, now)
+        ttl_s = (ABSENT_TTL_S if record is None else self._ttl_s * stretch) * (1 - JITTER * self._random())
+        if not self.cache.fill(flight.ticket, Entry(value, version, now, ttl_s, stretch)):
+            self.refused += 1
+        return Outcome(value, version)
+
+    def _stretch(self, there: Entry | None, now: float) -> int:
+        """S1-38: what is asked for all the time lives longer. Costs nothing on a hit, unlike counting uses."""
+        if there is None or now > there.ends + (there.ends - there.loaded_at) * HOT_S:
+            return 1
+        return min(LONGEST, there.stretch * 2)
+
+    def drop(self, key: Hashable) -> None:
+        """The key has changed: its entry goes, and fills under way are refused."""
+        self.cache.invalidate(key)
+
+    def clear(self) -> None:
+        self.cache.clear()
+
+
+def _weigher(weigh: Callable[[Any], int]) -> Callable[[Hashable, Entry], int]:
+    return lambda _key, entry: 64 if entry.value is ABSENT else weigh(entry.value)
+
+
+def twin(record: Record, meta: Meta) -> Record:
+    """The same value with another account of how it was come by."""
+    made = copy.copy(record)
+    attach(made, meta)
+    return made

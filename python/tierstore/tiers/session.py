@@ -1,0 +1,66 @@
+"""Read-your-writes scopes: which task or thread context wrote what last, and which transaction it holds.
+
+`engine` is the number of an engine: numbers are not used again, unlike addresses.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tierstore.tiers.transaction import Transaction
+
+
+class Session:
+    """`position`: where the database stood after the session's last write; None before the first. `unplaced`: it is not known yet."""
+
+    __slots__ = ("position", "unplaced")
+
+    def __init__(self) -> None:
+        self.position: str | None = None
+        self.unplaced = False
+
+
+_sessions: ContextVar[dict[int, Session] | None] = ContextVar("tierstore_sessions", default=None)
+_transactions: ContextVar[tuple[Transaction, ...]] = ContextVar("tierstore_transactions", default=())
+
+
+def session_of(engine: int) -> Session:
+    """The session of the running context over this engine, made on first use. A child task goes on in its parent's."""
+    sessions = _sessions.get()
+    if sessions is None:
+        sessions = {}
+        _sessions.set(sessions)
+    session = sessions.get(engine)
+    if session is None:
+        session = sessions[engine] = Session()
+    return session
+
+
+def known_session(engine: int) -> Session | None:
+    """The session if the context has one already."""
+    sessions = _sessions.get()
+    return None if sessions is None else sessions.get(engine)
+
+
+def enter_session(engine: int, session: Session | None) -> Session | None:
+    """Make `session` the context's; answers the one before. None ends the scope."""
+    sessions = dict(_sessions.get() or {})
+    before = sessions.pop(engine, None)
+    if session is not None:
+        sessions[engine] = session
+    _sessions.set(sessions)
+    return before
+
+
+def open_transactions() -> tuple[Transaction, ...]:
+    return _transactions.get()
+
+
+def hold(transaction: Transaction) -> None:
+    _transactions.set((*_transactions.get(), transaction))
+
+
+def let_go(transaction: Transaction) -> None:
+    _transactions.set(tuple(one for one in _transactions.get() if one is not transaction))

@@ -1,0 +1,102 @@
+"""L2 as the engine sees it: encoded records under fences (rule 3). A failure of it is a counted miss, never an error.
+
+The driver keeps the budgets (50 ms for what a reader waits for) and the breaker; here every refusal becomes "nothing there".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tierstore import codec
+from tierstore.backends import Change, Fill, KeyValue
+from tierstore.backends import Lease as Granted
+from tierstore.errors import CorruptError, StorageError
+from tierstore.records import Record
+from tierstore.runtime import Deadline, Runtime
+from tierstore.tiers.absent import Absent
+from tierstore.tiers.flight import Lease
+from tierstore.tiers.kind import ABSENT_TTL_S
+from tierstore.tiers.stats import Counters
+
+LEASE_MS = 5_000
+"""As long as a load may take. A loader that died holds the others up for no longer than the soft budget each."""
+TOKEN_BYTES = 16
+
+
+class Shared:
+    """Reads and fills of L2, for all kinds."""
+
+    def __init__(self, runtime: Runtime, key_value: KeyValue, counters: Counters, *, ttl_s: float) -> None:
+        self._runtime = runtime
+        self._key_value = key_value
+        self._counters = counters
+        self.ttl_s = ttl_s
+
+    async def get_many(self, keys: list[str], deadline: Deadline) -> list[bytes | None] | None:
+        """One MGET; None if L2 did not answer."""
+        try:
+            return await self._key_value.get_many(keys, deadline=deadline)
+        except StorageError:
+            self._counters.l2_failures += 1
+            return None
+
+    async def lease_many(self, keys: list[str], deadline: Deadline) -> tuple[bytes, list[Granted]] | None:
+        """The token, and a value or a lease or neither for each key; None if L2 did not answer."""
+        token = self._runtime.random_bytes(TOKEN_BYTES)
+        try:
+            return token, await self._key_value.lease_many(keys, token=token, lease_ms=LEASE_MS, deadline=deadline)
+        except StorageError:
+            self._counters.l2_failures += 1
+            return None
+
+    async def release(self, leases: Sequence[tuple[str, Lease]], deadline: Deadline) -> None:
+        """Give up leases whose load failed, so that another process need not wait for their end."""
+        by_token: dict[bytes, list[str]] = {}
+        for key, lease in leases:
+            by_token.setdefault(lease.token, []).append(key)
+        try:
+            for token, keys in by_token.items():
+                await self._key_value.release_many(keys, token=token, deadline=deadline)
+        except StorageError:
+            self._counters.l2_failures += 1
+
+    async def discard(self, keys: list[str], deadline: Deadline) -> None:
+        """Drop values that cannot be read, so that they are loaded anew. No floor rises: nothing was written."""
+        try:
+            await self._key_value.invalidate([Change(key, 0) for key in keys], floor=0, deadline=deadline)
+        except StorageError:
+            self._counters.l2_failures += 1
+
+    async def fill_many(self, fills: list[Fill], deadline: Deadline) -> None:
+        try:
+            accepted = await self._key_value.fill_many(fills, deadline=deadline)
+        except StorageError:
+            self._counters.l2_failures += 1
+            return
+        taken = sum(accepted)
+        self._counters.l2_fills += taken
+        self._counters.l2_fills_refused += len(accepted) - taken
+
+    def decode(self, key: str, buffer: bytes, record: type[Record]) -> Record | None:
+        """The record, an Absent, or None for bytes that are damaged, of another revision, or of another key."""
+        name = key.encode()
+        try:
+            return codec.decode_current(buffer, record, key=name)
+        except CorruptError:
+            pass
+        try:
+            return codec.decode_current(buffer, Absent, key=name)
+        except CorruptError:
+            self._counters.l2_corrupt += 1
+            return None
+
+    def fill(
+        self, key: str, lease: Lease, record: Record | None, version: int, seen: tuple[int, int], ttl_s: float
+    ) -> Fill:
+        """One value on its way into L2. `seen`: the read's as_of and ceiling."""
+        kept: Any = Absent(row_version=version) if record is None else record
+        value = codec.encode(kept, key=key.encode())
+        ttl_ms = int((ABSENT_TTL_S if record is None else ttl_s) * 1000)
+        revision = type(kept).__revision__
+        return Fill(key, lease.token, value, version, revision, *seen, lease.seeding, ttl_ms)

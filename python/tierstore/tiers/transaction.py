@@ -1,0 +1,132 @@
+"""Writes (rule 2): one transaction changes rows and names the changed keys in the outbox; nothing is invalidated before its commit.
+
+async with engine.write(deadline=deadline) as write:
+    await write.unit.execute("schemas_write.register", {...})
+    write.changed("schema", id, version)
+# committed; L1 here, L2 and the other processes have been told, or will be by the relay
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from tierstore.backends import Unit
+from tierstore.errors import ClosedError
+from tierstore.plan.invalidate import Changes
+from tierstore.runtime import Deadline
+from tierstore.tiers import session
+
+if TYPE_CHECKING:
+    from tierstore.tiers.cached import CachedKind
+    from tierstore.tiers.engine import Engine
+
+
+class _RollBack(Exception):
+    """Leaves the unit's block so that it rolls back."""
+
+
+class Transaction:
+    """One database transaction. Entered once; the end of its block commits, unless it raised or was ended before."""
+
+    def __init__(self, engine: Engine, deadline: Deadline, idempotency_key: str | None = None) -> None:
+        self._engine = engine
+        self._block: AbstractAsyncContextManager[Unit] = engine.records.unit(
+            deadline=deadline, idempotency_key=idempotency_key
+        )
+        self._changes = Changes()
+        self._unit: Unit | None = None
+        self._owner: Hashable = None
+        self.deadline = deadline
+        self.dialect = engine.dialect
+
+    async def __aenter__(self) -> Self:
+        self._engine.check_writable()
+        unit = await self._block.__aenter__()
+        self._unit = unit
+        self._owner = self._engine.runtime.caller()
+        session.hold(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._unit is None:
+                return
+            if error is None:
+                await self.commit()
+            else:
+                await self._end(error)
+        finally:
+            session.let_go(self)
+
+    @property
+    def unit(self) -> Unit:
+        """The open database transaction. ClosedError once it has ended."""
+        if self._unit is None:
+            raise ClosedError("the transaction has ended: begin another")
+        return self._unit
+
+    @property
+    def is_open(self) -> bool:
+        return self._unit is not None
+
+    def held_by(self, engine: object, caller: Hashable) -> bool:
+        """Whether `caller` would wait for itself if it wrote outside this transaction."""
+        return self.is_open and self._engine is engine and self._owner == caller
+
+    def changed(self, kind: CachedKind[Hashable, object] | str, key: Hashable, version: int) -> None:  # type: ignore[type-var]
+        """The key of that kind has a new value, of that version. Told to the caches after the commit."""
+        name = kind if isinstance(kind, str) else kind.kind.name
+        self._engine.kinds[name]  # a KeyError here is a misspelt kind
+        self._changes.add(name, key, version)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo only the block's own changes, and drop what it would have invalidated, when it raises."""
+        mark = self._changes.mark()
+        try:
+            async with self.unit.savepoint():
+                yield
+        except BaseException:
+            self._changes.rewind(mark)
+            raise
+
+    async def commit(self) -> None:
+        """Commit now, then tell the caches. OutcomeUnknownError where the commit's answer was lost."""
+        unit = self.unit
+        if not self._changes:
+            await self._end(None)
+            return
+        engine = self._engine
+        notice = engine.notice(self._changes)
+        try:
+            await engine.append(unit, notice)
+        except BaseException as error:
+            await self._end(error)
+            raise
+        engine.committing(notice)
+        try:
+            await self._end(None)
+        except BaseException:
+            engine.in_doubt(notice)
+            raise
+        await engine.committed(notice, self.deadline)
+
+    async def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+        if self._unit is not None:
+            await self._end(_RollBack())
+
+    async def _end(self, error: BaseException | None) -> None:
+        self._unit = None
+        try:
+            await self._block.__aexit__(None if error is None else type(error), error, None)
+        except _RollBack:
+            pass
+        except BaseException as raised:
+            if raised is not error:
+                raise

@@ -1,0 +1,319 @@
+"""A database, an L2 and a bus that exist in memory only, small enough to be believed: what the engine's tests and simulations run on.
+
+Every operation goes through `step(name)`, where a simulation lets others run, and where a test may delay or fail it. The database is
+MVCC as PostgreSQL's: a write gets its transaction id when it first writes, a read sees what was committed at one moment and answers
+the snapshot's xmin and xmax. A key's row lock is held to the end of the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tierstore.backends import Change, Echo, Event, Fenced, Invalidated, Row
+from tierstore.backends.memory import MemoryKeyValue
+from tierstore.errors import ClosedError
+from tierstore.layout import u64
+from tierstore.records import Record
+from tierstore.runtime import Deadline, Runtime
+from tierstore.tiers.kind import Found, Kind, Loaded, Source
+
+Step = Callable[[str], Awaitable[None]]
+
+
+class Item(Record, kind=901, revision=1):
+    key: str
+    row_version: u64
+
+
+async def no_step(name: str) -> None:
+    return None
+
+
+@dataclass
+class OutboxRow:
+    id: int
+    keys: list[str]
+    versions: list[int]
+    xid: int
+    delivered: bool = False
+
+
+@dataclass
+class World:
+    """What all processes share: committed rows (None: deleted), running transactions, the outbox."""
+
+    rows: dict[str, tuple[bool, int]] = field(default_factory=dict)
+    active: set[int] = field(default_factory=set)
+    locks: dict[str, int] = field(default_factory=dict)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    next_xid: int = 10
+    next_version: int = 0
+    loads: list[list[str]] = field(default_factory=list)
+    commits: dict[str, list[int]] = field(default_factory=dict)
+
+    def version(self, key: str) -> int:
+        return self.rows.get(key, (False, 0))[1]
+
+    def snapshot(self, keys: Sequence[str]) -> Fenced:
+        found = [(key, self.rows[key][1]) for key in keys if self.rows.get(key, (False, 0))[0]]
+        return Fenced(found, min(self.active, default=self.next_xid), self.next_xid)
+
+
+class FakeRecords:
+    """`Records` over a world. `broken`: raised by every operation while it is set."""
+
+    def __init__(self, world: World, runtime: Runtime, step: Step = no_step, dialect: str = "postgres") -> None:
+        self.world = world
+        self.runtime = runtime
+        self.step = step
+        self.dialect = dialect
+        self.broken: Exception | None = None
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+    async def fetch_fenced(self, query: str, params: Mapping[str, Any], *, deadline: Deadline, **_: Any) -> Fenced:
+        self._check()
+        await self.step("read")
+        self._check()
+        deadline.check(query)
+        self.world.loads.append(list(params["keys"]))
+        seen = self.world.snapshot(params["keys"])
+        await self.step("answer")
+        return seen
+
+    async def fetch(self, query: str, params: Mapping[str, Any] | None = None, **_: Any) -> list[Row]:
+        self._check()
+        assert query == "outbox.undelivered"
+        await self.step("outbox")
+        return self._undelivered()
+
+    def _undelivered(self) -> list[Row]:
+        return [(row.id, row.keys, row.versions, row.xid) for row in self.world.outbox if not row.delivered]
+
+    @asynccontextmanager
+    async def unit(self, *, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[FakeUnit]:
+        self._check()
+        unit = FakeUnit(self)
+        try:
+            yield unit
+            await self.step("commit")
+            self._check()
+        except BaseException:
+            unit.end()
+            raise
+        unit.commit()
+        await self.step("committed")
+
+    async def position(self, deadline: Deadline) -> str:
+        self._check()
+        await self.step("position")
+        return str(self.world.next_xid)
+
+
+class FakeUnit:
+    def __init__(self, records: FakeRecords) -> None:
+        self._records = records
+        self._world = records.world
+        self._xid = 0
+        self._rows: dict[str, tuple[bool, int]] = {}
+        self._outbox: list[OutboxRow] = []
+        self._marks: set[int] = set()
+        self._ended = False
+
+    async def fetch(self, query: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        self._check()
+        params = params or {}
+        if query == "outbox.append":
+            row = OutboxRow(self._id(), params["keys"], params["versions"], self._assign())
+            self._outbox.append(row)
+            return [(row.id, row.xid)]
+        if query == "outbox.undelivered":
+            return [row for row in self._records._undelivered() if row[0] not in self._marks]
+        if query == "outbox.claim_relay":
+            return [(1,)]
+        assert query == "items.get_many"
+        seen = self._world.snapshot(params["keys"])
+        rows = {key: (True, version) for key, version in seen.rows} | self._rows
+        found = [(seen.as_of, seen.ceiling, key, rows[key][1]) for key in params["keys"] if rows.get(key, (False,))[0]]
+        return found or [(seen.as_of, seen.ceiling, None, None)]
+
+    async def execute(self, query: str, params: Mapping[str, Any] | None = None) -> int:
+        self._check()
+        params = params or {}
+        if query == "outbox.mark_delivered":
+            self._marks |= set(params["ids"])
+            return len(params["ids"])
+        if query == "outbox.trim":
+            return 0
+        raise AssertionError(query)
+
+    async def put(self, key: str, *, present: bool = True) -> int:
+        """Write one row; waits for its lock."""
+        self._check()
+        xid = self._assign()
+        while self._world.locks.get(key, xid) != xid:
+            await self._records.step("lock")
+        self._world.locks[key] = xid
+        await self._records.step("write")
+        self._world.next_version += 1
+        self._rows[key] = (present, self._world.next_version)
+        return self._world.next_version
+
+    async def fence(self) -> int:
+        return self._assign()
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        rows = dict(self._rows)
+        try:
+            yield
+        except BaseException:
+            self._rows = rows
+            raise
+
+    def _id(self) -> int:
+        return len(self._world.outbox) + 1_000 * self._assign()
+
+    def _assign(self) -> int:
+        if not self._xid:
+            self._xid = self._world.next_xid
+            self._world.next_xid += 1
+            self._world.active.add(self._xid)
+        return self._xid
+
+    def _check(self) -> None:
+        if self._ended:
+            raise ClosedError("the transaction has ended")
+
+    def commit(self) -> None:
+        world = self._world
+        world.rows |= self._rows
+        for key, (_, version) in self._rows.items():
+            world.commits.setdefault(key, []).append(version)
+        world.outbox += self._outbox
+        for row in world.outbox:
+            row.delivered = row.delivered or row.id in self._marks
+        self.end()
+
+    def end(self) -> None:
+        self._ended = True
+        self._world.active.discard(self._xid)
+        for key in [key for key, xid in self._world.locks.items() if xid == self._xid]:
+            del self._world.locks[key]
+
+
+class SteppedKeyValue(MemoryKeyValue):
+    """L2 with a step before and after each operation: others run between a decision and its arrival. `broken` is raised while set."""
+
+    def __init__(self, runtime: Runtime, step: Step = no_step) -> None:
+        super().__init__(runtime)
+        self.step = step
+        self.broken: Exception | None = None
+
+    async def _around(self, name: str, operation: Awaitable[Any]) -> Any:
+        try:
+            if self.broken is not None:
+                raise self.broken
+            await self.step(name)
+        except BaseException:
+            operation.close()  # type: ignore[attr-defined]
+            raise
+        answer = await operation
+        await self.step(f"{name} answered")
+        return answer
+
+    async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> Any:
+        return await self._around("l2 get", super().get_many(keys, deadline=deadline))
+
+    async def lease_many(self, keys: Sequence[str], **more: Any) -> Any:
+        return await self._around("l2 lease", super().lease_many(keys, **more))
+
+    async def fill_many(self, fills: Any, **more: Any) -> Any:
+        return await self._around("l2 fill", super().fill_many(fills, **more))
+
+    async def release_many(self, keys: Sequence[str], **more: Any) -> Any:
+        return await self._around("l2 release", super().release_many(keys, **more))
+
+    async def invalidate(self, changes: Sequence[Change], **more: Any) -> Any:
+        return await self._around("l2 invalidate", super().invalidate(changes, **more))
+
+
+class Bus:
+    """Every message reaches every subscriber, in order."""
+
+    def __init__(self) -> None:
+        self.channels: list[FakeChannel] = []
+        self.pings: list[bytes] = []
+
+    def send(self, event: Event, sender: FakeChannel | None = None) -> None:
+        for channel in self.channels:
+            if sender is None or channel is sender:
+                channel.inbox.append(event)
+
+
+class FakeChannel:
+    """A relayed carrier, as Redis's: pings wait for the relay. `silent`: nothing gets through."""
+
+    name = "fake"
+
+    def __init__(self, bus: Bus, runtime: Runtime, step: Step = no_step, *, ping_every_s: float = 0.5) -> None:
+        self._bus = bus
+        self._runtime = runtime
+        self._step = step
+        self._every_s = ping_every_s
+        self._next_ping = 0.0
+        self.inbox: list[Event] = []
+        self.silent = False
+        self.number = len(bus.channels)
+        bus.channels.append(self)
+
+    async def open(self, deadline: Deadline) -> None:
+        return None
+
+    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
+        await self._step("publish")
+        self._bus.send(Invalidated(tuple(changes)))
+
+    async def receive(self, *, wait_s: float) -> list[Event]:
+        now = self._runtime.monotonic()
+        if now >= self._next_ping and not self.silent:
+            self._next_ping = now + self._every_s
+            self._bus.pings.append(f"{self.number} {now!r}".encode())
+        if not self.inbox or self.silent:
+            await self._runtime.sleep(min(wait_s, 0.01))
+        await self._step("receive")
+        if self.silent:
+            return []
+        events, self.inbox = self.inbox, []
+        return events
+
+    async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
+        taken, self._bus.pings = self._bus.pings, []
+        return taken
+
+    async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
+        await self._step("echo")
+        for ping in pings:
+            number, _, sent_at = ping.decode().partition(" ")
+            self._bus.send(Echo(float(sent_at)), self._bus.channels[int(number)])
+
+    async def ping(self, deadline: Deadline) -> str:
+        return "fake"
+
+    async def close(self, deadline: Deadline) -> None:
+        return None
+
+
+async def load_items(keys: list[str], source: Source) -> Loaded:
+    rows, as_of, ceiling = await source.fetch("items.get_many", {"keys": keys})
+    found = {key: Found(Item(key=key, row_version=version), version) for key, version in rows}
+    return Loaded(found, as_of, ceiling)
+
+
+def item_kind(**more: Any) -> Kind[str, Item]:
+    return Kind("item", Item, more.pop("load", load_items), **more)

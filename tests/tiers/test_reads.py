@@ -1,0 +1,169 @@
+"""Read-through: the order of the tiers, what is kept, what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.model.world import Item
+from tierstore.errors import ConnectionError, QueryError, ValidationError
+from tierstore.tiers.kind import ABSENT
+
+
+@pytest.mark.requirement("S1-01")
+def test_a_read_fills_every_tier_on_the_way_back(face, bench):
+    async def story():
+        await bench.put("a")
+        assert bench.items.hit("a") is None
+        assert await bench.get("a") == 1
+        assert bench.items.hit("a").row_version == 1
+        assert await bench.get("a") == 1
+        assert bench.world.loads == [["a"]]
+        if bench.key_value is not None:
+            bench.engine.flush()
+            assert await bench.get("a") == 1
+            assert bench.world.loads == [["a"]], "L2 answered"
+
+    face.run(story)
+
+
+def test_an_absence_is_kept_as_one(face, bench):
+    async def story():
+        assert await bench.get("a") is None
+        assert bench.items.hit("a") is ABSENT
+        assert await bench.get("a") is None
+        assert bench.world.loads == [["a"]]
+        if bench.key_value is not None:
+            bench.engine.flush()
+            assert await bench.get("a") is None
+            assert bench.world.loads == [["a"]]
+        await bench.put("a")
+        assert await bench.get("a") == 1
+
+    face.run(story)
+
+
+def test_get_many_asks_each_tier_once(face, bench):
+    async def story():
+        await bench.put("a", "b", "c")
+        await bench.get("b")
+        items = await bench.items.get_many(["a", "b", "x", "a", "c"], deadline=bench.deadline())
+        assert [item and item.key for item in items] == ["a", "b", None, "a", "c"]
+        assert bench.world.loads == [["b"], ["a", "x", "c"]]
+        assert await bench.items.get_many([], deadline=bench.deadline()) == []
+
+    face.run(story)
+
+
+def test_what_a_reading_says_of_itself(face, bench):
+    async def story():
+        await bench.put("a")
+        first = await bench.items.get("a", deadline=bench.deadline())
+        second = await bench.items.get("a", deadline=bench.deadline())
+        assert first == second
+        assert (first.meta.tier, second.meta.tier) == ("database", "l1")
+        assert 0 <= second.meta.age < 5
+        assert not second.meta.stale
+        if bench.key_value is not None:
+            bench.engine.flush()
+            assert (await bench.items.get("a", deadline=bench.deadline())).meta.tier == "l2"
+
+    face.run(story)
+
+
+def test_latest_reads_past_every_cache(face, bench):
+    async def story():
+        await bench.put("a")
+        await bench.get("a")
+        bench.world.rows["a"] = (True, 99)  # a change that nobody was told of
+        assert await bench.get("a") == 1
+        assert await bench.get("a", read="any") == 1
+        assert await bench.get("a", read="bounded:1h") == 1
+        assert await bench.get("a", read="latest") == 99
+        assert await bench.get("a", not_before="7") == 99
+        with pytest.raises(ValidationError, match="bounded:2s"):
+            await bench.get("a", read="newest")
+
+    face.run(story)
+
+
+def test_an_error_reaches_the_caller_and_is_not_kept(face, bench):
+    async def story():
+        await bench.put("a")
+        bench.records.broken = QueryError("no such table")
+        with pytest.raises(QueryError):
+            await bench.get("a")
+        with pytest.raises(QueryError):
+            await bench.items.get_many(["a", "b"], deadline=bench.deadline())
+        bench.records.broken = None
+        assert await bench.get("a") == 1
+        if bench.key_value is not None:
+            assert not bench.key_value.fences.leases, "the lease of a failed load is given up"
+
+    face.run(story)
+
+
+def test_a_failing_database_leaves_values_marked_stale(face, bench):
+    async def story():
+        await bench.put("a")
+        await bench.get("a")
+        bench.items.l1.look("a").until = bench.items.l1.look("a").ends = 0.0
+        if bench.key_value is not None:
+            bench.key_value.broken = ConnectionError("gone")
+        bench.records.broken = ConnectionError("gone")
+        item = await bench.items.get("a", deadline=bench.deadline())
+        assert isinstance(item, Item)
+        assert item.meta.stale
+        assert not bench.items.l1.look("a").value.meta.stale, "only this answer is marked"
+        with pytest.raises(ConnectionError):
+            await bench.get("b")
+        with pytest.raises(ConnectionError):
+            await bench.get("a", read="latest")
+        bench.items.l1.look("a").loaded_at -= 3601
+        with pytest.raises(ConnectionError):
+            await bench.get("a")
+
+    face.run(story)
+
+
+def test_an_l2_that_fails_is_a_miss(face, shared):
+    async def story():
+        await shared.put("a")
+        shared.key_value.broken = ConnectionError("gone")
+        assert await shared.get("a") == 1
+        assert shared.engine.counters.l2_failures == 1
+        shared.key_value.broken = None
+        shared.engine.flush()
+        assert await shared.get("a") == 1
+
+    face.run(story)
+
+
+def test_damaged_bytes_in_l2_are_counted_and_replaced(face, shared):
+    async def story():
+        await shared.put("a")
+        await shared.get("a")
+        (name,) = shared.key_value.fences.values
+        value = shared.key_value.fences.values[name]
+        shared.key_value.fences.values[name] = value._replace(content=value.content[:-1] + b"\xff")
+        shared.engine.flush()
+        assert await shared.get("a") == 1
+        assert shared.engine.counters.l2_corrupt == 1
+        assert shared.key_value.fences.values[name].content == value.content
+
+    face.run(story)
+
+
+def test_hits_and_misses_are_counted_by_tier(face, shared):
+    async def story():
+        await shared.put("a")
+        for _ in range(4):
+            await shared.get("a")
+        shared.engine.flush()
+        await shared.get("a")
+        statistics = shared.engine.statistics()
+        assert (statistics["l1_hits"], statistics["l1_misses"]) == (3, 2)
+        assert (statistics["l2_hits"], statistics["l2_misses"]) == (1, 1)
+        assert shared.engine.hit_rates() == {"l1": 0.6, "l2": 0.5}
+        assert shared.items.lookups() == 5
+
+    face.run(story)
