@@ -63,7 +63,17 @@ def build(wheel: Wheel) -> Path:
     with tempfile.TemporaryDirectory(dir=DIST) as folder:
         compatible = ["--compatibility", LIBRARIES[wheel.library][1]]
         maturin(
-            "build", "--release", "--zig", "--target", wheel.target, *compatible, "-i", wheel.interpreter, "-o", folder
+            "build",
+            "--quiet",
+            "--release",
+            "--zig",
+            "--target",
+            wheel.target,
+            *compatible,
+            "-i",
+            wheel.interpreter,
+            "-o",
+            folder,
         )
         (built,) = Path(folder).glob("*.whl")
         return built.rename(DIST / built.name)
@@ -102,7 +112,7 @@ def find_interpreter(wheel: Wheel) -> str | None:
 
 
 def maturin(*arguments: str) -> None:
-    run("maturin", *arguments, "--quiet")
+    run("maturin", *arguments)
 
 
 def run(*command: str, cwd: str | Path = ROOT) -> None:
