@@ -69,6 +69,14 @@ pub struct Counters {
     pub expirations: u64,
 }
 
+impl Counters {
+    /// The policy's clock.
+    #[inline]
+    fn accesses(&self) -> u64 {
+        self.hits + self.misses
+    }
+}
+
 pub struct Shard<K, V> {
     table: Table,
     slab: Slab<K, V>,
@@ -80,6 +88,7 @@ pub struct Shard<K, V> {
     weights: Vec<u64>,
     weight: u64,
     limits: Limits,
+    choice: Choice,
     pub counters: Counters,
 }
 
@@ -89,13 +98,14 @@ impl<K, V> Shard<K, V> {
         Self {
             table: Table::new(),
             slab: Slab::new(limits.entries),
-            policy: Policy::new(choice),
+            policy: Policy::new(choice, limits.entries),
             expiry: Expiry::default(),
             tags: Tags::default(),
             fence: Fence::default(),
             weights: Vec::new(),
             weight: 0,
             limits,
+            choice,
             counters: Counters::default(),
         }
     }
@@ -137,12 +147,12 @@ impl<K, V> Shard<K, V> {
     /// `now` is asked only for an entry that expires.
     #[inline]
     pub fn touch(&mut self, slot: Slot, now: impl FnOnce() -> u64, out: &mut Removed<K, V>) -> Option<&V> {
-        if self.slab.at(slot).mark.expires && !self.renew(slot, now(), out) {
+        if self.slab.at(slot).mark.expires() && !self.renew(slot, now(), out) {
             self.counters.misses += 1;
             return None;
         }
         self.counters.hits += 1;
-        self.policy.hit(&mut self.slab, slot);
+        self.policy.hit(&mut self.slab, slot, self.counters.accesses());
         self.slab.at(slot).pair.as_ref().map(|(_, value)| value)
     }
 
@@ -163,7 +173,7 @@ impl<K, V> Shard<K, V> {
         }
         let entry = self.slab.at(slot);
         let (key, value) = entry.pair.as_ref()?;
-        if entry.mark.expires && self.expiry.of(slot).at() <= now() {
+        if entry.mark.expires() && self.expiry.of(slot).at() <= now() {
             return None;
         }
         Some((key, value))
@@ -190,7 +200,7 @@ impl<K, V> Shard<K, V> {
         self.make_room(1, life.weight, now, out);
         let slot = self.slab.insert(hash, key, value);
         self.table.insert(hash, slot);
-        self.policy.insert(&mut self.slab, slot);
+        self.policy.insert(&mut self.slab, slot, self.counters.accesses());
         self.attach(slot, life, now);
     }
 
@@ -211,11 +221,11 @@ impl<K, V> Shard<K, V> {
 
     fn attach(&mut self, slot: Slot, life: &Life<'_>, now: u64) {
         if life.ttl.is_some() || life.idle.is_some() {
-            self.slab.at_mut(slot).mark.expires = true;
+            self.slab.at_mut(slot).mark.set_expires(true);
             self.expiry.insert(slot, now, life.ttl.unwrap_or(NEVER), life.idle.unwrap_or(NEVER));
         }
         if !life.tags.is_empty() {
-            self.slab.at_mut(slot).mark.tagged = true;
+            self.slab.at_mut(slot).mark.set_tagged(true);
             self.tags.insert(slot, life.tags);
         }
         self.weight += life.weight;
@@ -228,14 +238,15 @@ impl<K, V> Shard<K, V> {
 
     fn detach(&mut self, slot: Slot) {
         let mark = self.slab.at(slot).mark;
-        if mark.expires {
+        if mark.expires() {
             self.expiry.remove(slot);
         }
-        if mark.tagged {
+        if mark.is_tagged() {
             self.tags.remove(slot);
         }
         let mark = &mut self.slab.at_mut(slot).mark;
-        (mark.expires, mark.tagged) = (false, false);
+        mark.set_expires(false);
+        mark.set_tagged(false);
         self.weight -= self.weights.get(slot as usize).copied().unwrap_or(1);
         if let Some(weight) = self.weights.get_mut(slot as usize) {
             *weight = 1;
@@ -252,7 +263,7 @@ impl<K, V> Shard<K, V> {
     /// Put a value under a key that was found; `key` is the spelling that is not kept, as in a dict.
     pub fn replace(&mut self, slot: Slot, pair: (K, V), life: &Life<'_>, now: u64, out: &mut Removed<K, V>) {
         let hash = self.slab.at(slot).hash;
-        if self.slab.at(slot).mark.expires && self.expiry.of(slot).at() <= now {
+        if self.slab.at(slot).mark.expires() && self.expiry.of(slot).at() <= now {
             self.remove(slot, Reason::Expired, out);
             return self.insert(hash, pair, life, now, out);
         }
@@ -266,7 +277,7 @@ impl<K, V> Shard<K, V> {
             let value = std::mem::replace(old, value);
             out.push(Gone { key, value, reason: Reason::Replaced });
         }
-        self.policy.hit(&mut self.slab, slot);
+        self.policy.hit(&mut self.slab, slot, self.counters.accesses());
         self.attach(slot, life, now);
         self.make_room(0, 0, now, out);
     }
@@ -324,7 +335,7 @@ impl<K, V> Shard<K, V> {
         }
         self.slab = Slab::new(self.limits.entries);
         self.table.clear();
-        self.policy.clear();
+        self.policy = Policy::new(self.choice, self.limits.entries);
         self.expiry.clear();
         self.tags.clear();
         self.weights = Vec::new();

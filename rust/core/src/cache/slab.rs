@@ -7,25 +7,82 @@ pub const NIL: Slot = Slot::MAX;
 /// Slots are 32 bits, one of them is NIL.
 pub const MOST_ENTRIES: usize = (u32::MAX - 1) as usize;
 
-/// What the policy knows of an entry besides its links.
+/// What is known of an entry besides its links, in 32 bits: 24 of them the time of its last use, on the policy's clock.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Mark {
-    /// How often it was hit, saturating at the policy's ceiling.
-    pub uses: u8,
-    /// Which of the policy's lists it is in.
-    pub list: u8,
+pub struct Mark(u32);
+
+const TIME_SHIFT: u32 = 8;
+/// The policy's clock has so many bits; times are compared by their wrapping difference.
+pub const TIME_BITS: u32 = 32 - TIME_SHIFT;
+const USES: u32 = 0b11;
+const MAIN: u32 = 1 << 2;
+const EXPIRES: u32 = 1 << 3;
+const TAGGED: u32 = 1 << 4;
+
+impl Mark {
+    pub fn new(now: u32) -> Self {
+        Self(now << TIME_SHIFT)
+    }
+
+    /// One more use, at `now`; three is as far as they are counted.
+    #[inline]
+    pub fn used(&mut self, now: u32) {
+        let more = u32::from(self.0 & USES != USES);
+        self.0 = (now << TIME_SHIFT) | ((self.0 & ((1 << TIME_SHIFT) - 1)) + more);
+    }
+
+    pub fn uses(self) -> u32 {
+        self.0 & USES
+    }
+
+    pub fn set_uses(&mut self, uses: u32) {
+        self.0 = (self.0 & !USES) | uses;
+    }
+
+    /// The time of the last use.
+    pub fn last(self) -> u32 {
+        self.0 >> TIME_SHIFT
+    }
+
+    pub fn is_main(self) -> bool {
+        self.0 & MAIN != 0
+    }
+
+    pub fn set_main(&mut self, main: bool) {
+        self.set(MAIN, main);
+    }
+
     /// It has a deadline or an idle time, kept in `expiry`.
-    pub expires: bool,
+    #[inline]
+    pub fn expires(self) -> bool {
+        self.0 & EXPIRES != 0
+    }
+
+    pub fn set_expires(&mut self, expires: bool) {
+        self.set(EXPIRES, expires);
+    }
+
     /// It carries tags, kept in `tags`.
-    pub tagged: bool,
+    pub fn is_tagged(self) -> bool {
+        self.0 & TAGGED != 0
+    }
+
+    pub fn set_tagged(&mut self, tagged: bool) {
+        self.set(TAGGED, tagged);
+    }
+
+    fn set(&mut self, bit: u32, on: bool) {
+        self.0 = if on { self.0 | bit } else { self.0 & !bit };
+    }
 }
 
+/// 32 bytes where key and value are pointers.
 pub struct Entry<K, V> {
     pub pair: Option<(K, V)>,
     pub hash: u32,
+    pub mark: Mark,
     pub before: Slot,
     pub after: Slot,
-    pub mark: Mark,
 }
 
 pub struct Slab<K, V> {

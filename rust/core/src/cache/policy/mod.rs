@@ -1,11 +1,13 @@
 //! Which entry leaves when the cache is full. A policy keeps its lists through the entries' links and owns no key.
+//! What was tried and measured: docs/design/cache-policy.md.
 
+mod adaptive;
+mod ghosts;
 mod lru;
-mod s3fifo;
 
 use super::slab::{Slab, Slot};
+use adaptive::Adaptive;
 use lru::Lru;
-use s3fifo::S3Fifo;
 
 /// What the caller may choose.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,31 +17,32 @@ pub enum Choice {
 }
 
 pub enum Policy {
-    Default(S3Fifo),
+    Default(Box<Adaptive>),
     Lru(Lru),
 }
 
 impl Policy {
-    pub fn new(choice: Choice) -> Self {
+    /// For a cache of at most `entries`.
+    pub fn new(choice: Choice, entries: usize) -> Self {
         match choice {
-            Choice::Default => Self::Default(S3Fifo::new()),
+            Choice::Default => Self::Default(Box::new(Adaptive::new(entries))),
             Choice::Lru => Self::Lru(Lru::new()),
         }
     }
 
-    /// The entry was used.
+    /// The entry was used. `accesses` counts all look-ups so far.
     #[inline]
-    pub fn hit<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot) {
+    pub fn hit<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, accesses: u64) {
         match self {
-            Self::Default(policy) => policy.hit(slab, slot),
+            Self::Default(policy) => policy.hit(slab, slot, accesses),
             Self::Lru(policy) => policy.hit(slab, slot),
         }
     }
 
     /// The entry is new: link it. Room was made before.
-    pub fn insert<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot) {
+    pub fn insert<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, accesses: u64) {
         match self {
-            Self::Default(policy) => policy.insert(slab, slot),
+            Self::Default(policy) => policy.insert(slab, slot, accesses),
             Self::Lru(policy) => policy.insert(slab, slot),
         }
     }
@@ -57,13 +60,6 @@ impl Policy {
         match self {
             Self::Default(policy) => policy.evict(slab),
             Self::Lru(policy) => policy.evict(slab),
-        }
-    }
-
-    pub fn clear(&mut self) {
-        match self {
-            Self::Default(policy) => *policy = S3Fifo::new(),
-            Self::Lru(policy) => *policy = Lru::new(),
         }
     }
 }
