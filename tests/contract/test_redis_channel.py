@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 import redis
 
+from tests.servers.redis import Redis
 from tierstore.backends import Change, Echo, Gap, Invalidated
 from tierstore.backends.redis import route
 from tierstore.backends.redis_channel import RedisChannel
 from tierstore.backends.redis_commands import Plain
+from tierstore.errors import QueryError
+from tierstore.runtime import AsyncioRuntime
 
 FRESH_S, PATIENT_S, WAIT_S = 0.2, 5.0, 2.0
 CHANGES = [Change("ts1:{x:1}:schema:a", 7), Change("ts1:{x:2}:schema:b", 2**60)]
@@ -32,6 +36,10 @@ class Member:
             return await getattr(self.channel, method)(*arguments, deadline=self._runtime.deadline(PATIENT_S))
 
         return self._face.run(call)
+
+    def close(self) -> None:
+        self.run("close")
+        self.channel._route.close()
 
     def receive(self, wait_s: float = WAIT_S) -> list[Any]:
         async def call() -> Any:
@@ -71,8 +79,7 @@ def members(request, face) -> Iterator[list[Member]]:
         made[-1].run("open")
     yield made
     for member in made:
-        member.run("close")
-        member.channel._route.close()
+        member.close()
 
 
 def test_changes_reach_every_process_in_order(members):
@@ -209,8 +216,7 @@ def test_a_broken_connection_is_a_gap_and_is_made_anew(redis_server, face):
     assert member.until(Gap) == [Gap("subscribed anew")]
     member.run("publish", CHANGES)
     assert member.until(Invalidated) == [Invalidated(tuple(CHANGES))]
-    member.run("close")
-    member.channel._route.close()
+    member.close()
 
 
 def test_a_restarted_server_is_another_epoch(redis_server, face):
@@ -228,8 +234,7 @@ def test_a_restarted_server_is_another_epoch(redis_server, face):
     member.receive(0.01)
     assert relay.relay() >= 1
     assert isinstance(member.until(Echo)[-1], Echo)
-    member.run("close")
-    member.channel._route.close()
+    member.close()
 
 
 def test_a_silent_connection_is_given_up(redis_server, face):
@@ -243,5 +248,85 @@ def test_a_silent_connection_is_given_up(redis_server, face):
     assert isinstance(member.until(Gap, wait_s=10)[0], Gap)
     redis_server.resume()
     assert member.until(Gap, wait_s=10) == [Gap("subscribed anew")]
-    member.run("close")
-    member.channel._route.close()
+    member.close()
+
+
+def alone(face, url: str, name: str) -> Member:
+    runtime = face.runtime()
+    made = Member(face, RedisChannel(runtime, route(runtime, url=url), name, fresh_s=FRESH_S), runtime)
+    made.run("open")
+    return made
+
+
+def test_out_of_memory_is_no_gap(face):
+    """Pings and messages cannot be stored, so that nothing is fresh; but nothing was missed."""
+    server = Redis()
+    server.start()
+    member = alone(face, server.url, "full")
+    with redis.Redis.from_url(server.url) as admin:
+        admin.config_set("maxmemory", 1)
+        assert [event for _ in range(5) for event in member.receive(FRESH_S / 4)] == []
+        with pytest.raises(QueryError):
+            member.run("publish", CHANGES)
+        admin.config_set("maxmemory", 0)
+    member.run("publish", CHANGES)
+    assert member.until(Invalidated) == [Invalidated(tuple(CHANGES))]
+    member.close()
+    server.close()
+
+
+def test_a_server_that_becomes_a_replica_is_a_gap(face, redis_server):
+    """Its channel goes on bringing what the new primary publishes, but it may lag: it is left."""
+    server = Redis()
+    server.start()
+    member = alone(face, server.url, "demoted")
+    with redis.Redis.from_url(server.url) as admin:
+        admin.replicaof("127.0.0.1", redis_server.port)
+        assert isinstance(member.until(Gap)[0], Gap)
+        assert member.receive(0.2) == []
+        admin.replicaof("no", "one")
+    assert member.until(Gap, wait_s=10) == [Gap("subscribed anew")]
+    member.close()
+    server.close()
+
+
+def test_a_fail_over_is_a_gap_and_the_new_primary_is_found(face, redis_sentinel):
+    class Address:
+        hosts, service, username, password, db = redis_sentinel.hosts, redis_sentinel.service, None, None, 0
+
+    runtime = face.runtime()
+    member = Member(face, RedisChannel(runtime, route(runtime, sentinel=Address()), "over", fresh_s=FRESH_S), runtime)
+    member.run("open")
+    member.run("publish", CHANGES)
+    member.until(Invalidated)
+    redis_sentinel.primary.kill()
+    assert isinstance(member.until(Gap)[0], Gap)
+    redis_sentinel.await_fail_over()
+    assert member.until(Gap, wait_s=10) == [Gap("subscribed anew")]
+    member.run("publish", CHANGES)
+    assert member.until(Invalidated) == [Invalidated(tuple(CHANGES))]
+    member.close()
+
+
+def test_a_receive_that_is_cancelled_loses_nothing(redis_server):
+    async def scene() -> list[Any]:
+        runtime = AsyncioRuntime()
+        where = route(runtime, url=redis_server.url)
+        channel = RedisChannel(runtime, where, os.urandom(4).hex())
+        await channel.open(runtime.deadline(PATIENT_S))
+        events: list[Any] = []
+        for number in range(60):
+            waiting = asyncio.ensure_future(channel.receive(wait_s=1))
+            await asyncio.sleep(0.001 * (number % 3))
+            await channel.publish([Change("k", number)], deadline=runtime.deadline(PATIENT_S))
+            if number % 2:
+                waiting.cancel()
+            (got,) = await asyncio.gather(waiting, return_exceptions=True)
+            events += [] if isinstance(got, BaseException) else got
+        while len(events) < 60 and (got := await channel.receive(wait_s=1)):
+            events += got
+        await channel.close(runtime.deadline(1))
+        where.close()
+        return events
+
+    assert asyncio.run(scene()) == [Invalidated((Change("k", number),)) for number in range(60)]

@@ -33,9 +33,16 @@ def typed(reply: ReplyError) -> StorageError:
         return ConnectionError(f"the Redis server {UNAVAILABLE[code]} ({code})", tier="l2")
     if code in REFUSED:
         return QueryError(f"the Redis server {REFUSED[code]} ({code})", tier="l2")
-    if code in FORBIDDEN or "invalid username-password" in str(reply) or "DB index" in str(reply):
-        return ConfigError(f"the Redis server refuses the account or the database number ({reply})", tier="l2")
+    if code in FORBIDDEN:
+        return refused_login(reply)
     return QueryError(f"the Redis server refused a command: {reply}", tier="l2")
+
+
+def refused_login(reply: ReplyError) -> StorageError:
+    """AUTH or SELECT was answered with an error."""
+    if reply.code in UNAVAILABLE:
+        return typed(reply)
+    return ConfigError(f"the Redis server refuses the account or the database number ({reply})", tier="l2")
 
 
 def must_reconnect(reply: object) -> bool:

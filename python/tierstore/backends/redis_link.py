@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tierstore.backends.redis_errors import typed
+from tierstore.backends.redis_errors import refused_login, typed
 from tierstore.backends.redis_wire import ReplyError, Wire, open_asyncio, open_blocking, pack
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
@@ -50,7 +50,10 @@ class Link:
         words = [*account.words(), ("CLIENT", "SETNAME", CLIENT_NAME), ("INFO", "server"), ("INFO", "replication")]
         *login, _, server, replication = await self.exchange(b"".join(map(pack, words)), len(words), deadline)
         try:
-            for reply in (*login, server, replication):
+            for reply in login:
+                if isinstance(reply, ReplyError):
+                    raise refused_login(reply)
+            for reply in (server, replication):
                 if isinstance(reply, ReplyError):
                     raise typed(reply)
             self._know(_facts(server), _facts(replication))
