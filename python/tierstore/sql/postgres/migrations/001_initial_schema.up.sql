@@ -74,8 +74,6 @@ CREATE TABLE schemas (
 -- Bodies are often compressed already or read whole: no second compression.
 ALTER TABLE schemas ALTER COLUMN body SET STORAGE EXTERNAL;
 
-CREATE INDEX idx_schemas_subject ON schemas (subject);
-CREATE INDEX idx_schemas_subject_version ON schemas (subject, version_major, version_minor, version_patch);
 
 CREATE TABLE blobs (
     digest TEXT PRIMARY KEY,

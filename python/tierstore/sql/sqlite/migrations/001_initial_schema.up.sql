@@ -61,8 +61,6 @@ CREATE TABLE schemas (
     CONSTRAINT schemas_purged_is_deleted CHECK (purged_at IS NULL OR deleted_at IS NOT NULL),
     CONSTRAINT schemas_body CHECK ((body IS NOT NULL) = (content_tier = 'inline' AND purged_at IS NULL))
 );
-CREATE INDEX idx_schemas_subject ON schemas (subject);
-CREATE INDEX idx_schemas_subject_version ON schemas (subject, version_major, version_minor, version_patch);
 
 CREATE TABLE blobs (
     digest TEXT PRIMARY KEY,

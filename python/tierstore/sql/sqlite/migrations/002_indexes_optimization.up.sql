@@ -1,17 +1,18 @@
 -- oldest_code: 1
 --
--- SQLite has no INCLUDE, so idx_schemas_latest carries id, state and row_version as key columns; no GIN, so tags and metadata are
+-- SQLite has no INCLUDE, so idx_schemas_latest carries id, state and row_version as key columns (and deleted_at, which a query that tests
+-- it is otherwise taken to the table for); no GIN, so tags and metadata are
 -- read with json_each on the rows that the other conditions leave; no materialized view, so popular_schemas is a view.
 -- schemas_fts: trigrams of subject, description and search_text of every row that is not deleted, kept by triggers. rowid = schemas.seq.
 -- detail=none: a term is one trigram, and terms are joined with AND or OR ('"ord" AND "rde" AND "der"'); a phrase of several
 -- trigrams is refused. Letter case is folded.
 
 CREATE INDEX idx_schemas_latest ON schemas
-(subject, version_major DESC, version_minor DESC, version_patch DESC, prerelease_key DESC, id, state, row_version)
+(subject, version_major DESC, version_minor DESC, version_patch DESC, prerelease_key DESC, id, state, row_version, deleted_at)
 WHERE deleted_at IS NULL;
 
 CREATE INDEX idx_schemas_active ON schemas (schema_type, subject) WHERE deleted_at IS NULL AND state = 'active';
-CREATE INDEX idx_schemas_state ON schemas (state, schema_type, content_size) WHERE deleted_at IS NULL;
+CREATE INDEX idx_schemas_state ON schemas (state, schema_type, content_size, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX idx_schemas_digest ON schemas (content_digest) WHERE content_tier <> 'inline' AND purged_at IS NULL;
 CREATE INDEX idx_schemas_purged ON schemas (purged_at) WHERE purged_at IS NOT NULL;
 
