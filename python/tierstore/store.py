@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tierstore.assembly import Parts, assemble, open_records
+from tierstore.backends import Records
 from tierstore.config import Config
 from tierstore.errors import ConfigError, StorageError
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
@@ -96,10 +97,12 @@ class Store:
         """What it was opened with."""
         return self._config, self._telemetry
 
-    async def __aenter__(self) -> Store:
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -198,7 +201,7 @@ def as_config(config: Config | str | os.PathLike[str] | None) -> Config:
         return Config.from_env()
     if isinstance(config, Config):
         return config
-    if isinstance(config, (str, os.PathLike)) and os.fspath(config):
+    if os.fspath(config):
         return Config(os.fspath(config))
     raise ConfigError(f"open({config!r}): expected a folder's path or a Config")
 
@@ -207,9 +210,13 @@ def as_config(config: Config | str | os.PathLike[str] | None) -> Config:
 async def migrator(config: Config) -> AsyncIterator[Migrator]:
     """The migrations of a database, without opening a store over it."""
     runtime = AsyncioRuntime()
-    records = await open_records(config, runtime)
+    records, _ = await open_records(config, runtime)
     try:
         yield Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
     finally:
         await records.close(runtime.deadline(config.deadlines.close))
         await runtime.close()
+
+
+def _migrator(records: Records, runtime: Runtime, config: Config) -> Migrator:
+    return Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))

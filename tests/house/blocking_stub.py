@@ -10,6 +10,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "python" / "tierstore"
 TARGET = PACKAGE / "blocking.pyi"
 SOURCES = {
+    "stores/schemas/calls.py": ("SchemaCalls",),
     "stores/schemas/store.py": ("SchemaStore",),
     "stores/schemas/transaction.py": ("SchemaTransaction",),
     "store.py": ("Transaction", "Store"),
@@ -90,9 +91,12 @@ def generate() -> str:
             if isinstance(node, ast.ImportFrom):
                 node.names = [item for item in node.names if item.name not in local | {"annotations"}]
                 imports += [ast.unparse(node)] if node.names else []
-            elif isinstance(node, ast.ClassDef) and node.name in names:
+            elif isinstance(node, ast.ClassDef) and node.name not in names:
+                imports.append(f"from tierstore.{file.removesuffix('.py').replace('/', '.')} import {node.name}")
+            elif isinstance(node, ast.ClassDef):
                 body = [*_attributes(node), *(_ToBlocking().visit(item) for item in node.body if _public(item))]
-                shell = ast.ClassDef(node.name, [], [], body or [ast.Pass()], [], type_params=[])
+                bases = [base for base in node.bases if isinstance(base, ast.Name) and base.id in local]
+                shell = ast.ClassDef(node.name, bases, [], body or [ast.Pass()], [], type_params=[])
                 classes.append(ast.unparse(ast.fix_missing_locations(shell)))
     return _formatted(HEAD + "\n".join(dict.fromkeys(imports)) + "\n\n" + "\n\n".join(classes) + "\n" + TAIL)
 

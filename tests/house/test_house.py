@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -148,3 +149,8 @@ def test_a_missing_program_fails_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setattr(programs, "_apt_install", lambda package: None)
     with pytest.raises(programs.Missing, match=r"sudo apt-get install -y postgresql$"):
         programs._found_or_packaged("initdb", "postgresql", lambda: None)
+
+
+def test_the_blocking_stub_is_what_the_async_classes_give():
+    done = subprocess.run([sys.executable, "-m", "tests.house.blocking_stub", "--check"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr

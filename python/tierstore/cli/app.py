@@ -71,7 +71,7 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
     sys.exit(code)
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """`60s`, `2m` or a plain number of seconds."""
 
     name = "duration"

@@ -28,5 +28,5 @@ async def status(config: Config, out: Output) -> bool:
     """Print each migration; True if the database is current."""
     async with migrator(config) as migrations:
         found = await migrations.status()
-    out.table("migrations", [{"migration": item.name, "applied": item.applied} for item in found])
-    return all(item.applied for item in found)
+    out.table("migrations", [{"migration": line.name, "applied": line.applied} for line in found])
+    return all(line.applied for line in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from tierstore.cli.output import Output
@@ -100,5 +101,5 @@ def _sections(statistics: Any) -> dict[str, dict[str, Any]]:
     sections: dict[str, dict[str, Any]] = {}
     for item in dataclasses.fields(statistics):
         value = getattr(statistics, item.name)
-        sections[item.name] = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else dict(value)
+        sections[item.name] = dict(value) if isinstance(value, Mapping) else dataclasses.asdict(value)
     return sections

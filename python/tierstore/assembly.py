@@ -1,0 +1,290 @@
+"""Builds the tiers that a configuration names, and takes them down again. Drivers are imported here when they are needed."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tierstore._native import SizeRouter
+from tierstore.backends import Blobs, Channel, KeyValue, Records
+from tierstore.config import MIB, Config, RedisConfig
+from tierstore.errors import ConnectionError, StorageError
+from tierstore.plan.keys import namespace
+from tierstore.runtime import Deadline, Runtime, Supervisor
+from tierstore.stores.schemas import SchemaStore
+from tierstore.telemetry import Telemetry, Total
+from tierstore.tiers.blobs import BlobTier
+from tierstore.tiers.engine import Engine, Limits
+from tierstore.tiers.migrate import Migrator
+from tierstore.tiers.observed import CountedBlobs
+
+log = logging.getLogger("tierstore")
+INLINE_MAX = 65_536
+DATABASE_FILE, OBJECTS_FOLDER = "tierstore.db", "objects"
+Ping = Callable[[Deadline], Awaitable[str]]
+
+
+@dataclass
+class Backends:
+    """The drivers of one store, opened. `carriers`: the first, and the one that stands by."""
+
+    name: str
+    records: Records
+    blobs: CountedBlobs | None = None
+    key_value: KeyValue | None = None
+    carriers: tuple[Channel | None, Channel | None] = (None, None)
+    warnings: tuple[str, ...] = ()
+
+    def opened(self) -> dict[str, Any]:
+        """By the name that health gives them, in the order in which they are closed."""
+        named = {
+            "channel": self.carriers[0],
+            "standby channel": self.carriers[1],
+            "l2": self.key_value,
+            "objects": self.blobs,
+            "database": self.records,
+        }
+        return {name: driver for name, driver in named.items() if driver is not None}
+
+    async def close(self, deadline: Deadline) -> None:
+        """Close all, whatever one of them raises."""
+        for name, driver in self.opened().items():
+            try:
+                await driver.close(deadline)
+            except StorageError as error:
+                log.warning("closing the %s failed: %s", name, error)
+
+
+class Parts:
+    """What a `Store` is made of."""
+
+    def __init__(
+        self, runtime: Runtime, backends: Backends, engine: Engine, blobs: BlobTier, schemas: SchemaStore
+    ) -> None:
+        self.runtime = runtime
+        self.engine = engine
+        self.blobs = blobs
+        self.schemas = schemas
+        self.records = backends.records
+        self.name = backends.name
+        self._backends = backends
+        self._supervisor: Supervisor = runtime.supervisor()
+
+    async def start(self) -> None:
+        """Start the background jobs."""
+        await self.engine.open(self._supervisor)
+        self._supervisor.start("access counts", self.schemas.flush_access)
+
+    async def close(self, deadline: Deadline) -> None:
+        """Flush, stop the jobs, close the drivers."""
+        try:
+            await self.schemas.flush_access()
+        except StorageError as error:
+            log.warning("the last access counts are lost: %s", error)
+        await self.engine.close(deadline)
+        await self._backends.close(deadline)
+        await self.runtime.close()
+
+    def pings(self) -> dict[str, Ping]:
+        """How each tier is asked for its health."""
+        return {name: driver.ping for name, driver in self._backends.opened().items()}
+
+    async def warnings(self, deadline: Deadline) -> tuple[str, ...]:
+        """What is not wrong yet, in words."""
+        found = list(self._backends.warnings)
+        if not self.engine.freshness.is_fresh():
+            found.append("no carrier is heard: caches are not trusted, and every read asks the database")
+        pool, limit = self.records.pool().limit, await self._server_limit(deadline)
+        if limit is not None and pool > limit:
+            found.append(
+                f"the pool may grow to {pool} connections, the server has room for {limit}: lower max_connections"
+            )
+        return tuple(found)
+
+    async def _server_limit(self, deadline: Deadline) -> int | None:
+        try:
+            return int((await self.records.fetch("protocol.connection_limit", deadline=deadline))[0][0])
+        except (StorageError, KeyError):
+            return None
+
+    def tier_statistics(self) -> dict[str, Any]:
+        """Counters of the tiers."""
+        uploads, downloads = self._object_counts()
+        return self.engine.statistics() | {"object_uploads": uploads, "object_downloads": downloads}
+
+    def totals(self) -> dict[Total, int]:
+        """What telemetry collects."""
+        counted = self.engine.statistics()
+        uploads, downloads = self._object_counts()
+        return self.schemas.totals() | {
+            "schema_registry.cache.l1.hits": counted["l1_hits"],
+            "schema_registry.cache.l2.hits": counted["l2_hits"],
+            "schema_registry.cache.misses": counted["loads"],
+            "schema_registry.s3.uploads": uploads,
+            "schema_registry.s3.downloads": downloads,
+        }
+
+    def _object_counts(self) -> tuple[int, int]:
+        blobs = self._backends.blobs
+        return (0, 0) if blobs is None else (blobs.uploads, blobs.downloads)
+
+
+async def assemble(config: Config, runtime: Runtime, telemetry: Telemetry) -> Parts:
+    """Open every configured tier and start the jobs. What was opened is closed again when a later step fails."""
+    deadline = runtime.deadline(config.deadlines.open)
+    records, warnings = await open_records(config, runtime)
+    backends = Backends(_name(config), records, warnings=warnings)
+    try:
+        migrator = Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
+        await migrator.ensure(config.migrate)
+        await _open_others(config, runtime, telemetry, backends, deadline)
+        parts = await _tiers(config, runtime, telemetry, backends, deadline)
+        await parts.start()
+    except BaseException:
+        await backends.close(runtime.deadline(config.deadlines.close))
+        await runtime.close()
+        raise
+    return parts
+
+
+def _name(config: Config) -> str:
+    tiers = [f"embedded in {config.path}" if config.postgres is None else "postgres"]
+    tiers += ["redis"] if config.redis is not None and config.gates.redis is not False else []
+    tiers += ["s3"] if config.objects is not None and config.gates.objects is not False else []
+    return " + ".join(tiers)
+
+
+async def open_records(config: Config, runtime: Runtime) -> tuple[Records, tuple[str, ...]]:
+    """The database, opened, and what health should warn of. ConnectionError, unless `on_unavailable` allows memory only."""
+    records = _records(config, runtime)
+    try:
+        await records.open(runtime.deadline(config.deadlines.open))
+    except ConnectionError as error:
+        await records.close(runtime.deadline(config.deadlines.close))
+        if config.on_unavailable != "memory":
+            raise
+        log.warning("the database cannot be reached, nothing will be kept: %s", error)
+        records = _sqlite(runtime, Path(tempfile.mkdtemp(prefix="tierstore-memory-")))
+        await records.open(runtime.deadline(config.deadlines.open))
+        return records, (f"memory only, nothing is kept: {error}",)
+    return records, ()
+
+
+def _records(config: Config, runtime: Runtime) -> Records:
+    if config.postgres is None:
+        assert config.path is not None  # noqa: S101  (Config holds one of the two)
+        return _sqlite(runtime, Path(config.path))
+    from tierstore.backends.postgres import PostgresRecords
+
+    policy = config.postgres
+    return PostgresRecords(
+        runtime,
+        policy.url,
+        replicas=() if config.gates.replicas is False else policy.replicas,
+        schema=policy.schema,
+        max_connections=policy.max_connections,
+        min_connections=policy.min_connections,
+        acquire_timeout=policy.acquire_timeout,
+        idle_timeout=policy.idle_timeout,
+        max_lifetime=policy.max_lifetime,
+        statement_timeout=policy.statement_timeout,
+    )
+
+
+def _sqlite(runtime: Runtime, folder: Path) -> Records:
+    from tierstore.backends.sqlite import SqliteRecords
+
+    return SqliteRecords(runtime, folder / DATABASE_FILE)
+
+
+async def _open_others(
+    config: Config, runtime: Runtime, telemetry: Telemetry, backends: Backends, deadline: Deadline
+) -> None:
+    """L2, the object store and the carriers; each is noted in `backends` before it is opened, so that it is closed too."""
+    backends.blobs = _blobs(config, runtime, telemetry)
+    if backends.blobs is not None:
+        await backends.blobs.open(deadline)
+    channel = _sql_channel(runtime, backends.records)
+    if config.redis is None or config.gates.redis is False:
+        backends.carriers = (channel, None)
+        await channel.open(deadline)
+        return
+    identity = await backends.records.identity(deadline)
+    key_value, redis_channel = _redis(config.redis, runtime, namespace(config.redis.prefix, identity))
+    backends.key_value, backends.carriers = key_value, (redis_channel, channel)
+    await channel.open(deadline)
+    try:
+        await key_value.open(deadline)
+        await redis_channel.open(deadline)
+    except ConnectionError as error:
+        if config.on_unavailable != "memory":
+            raise
+        log.warning("Redis cannot be reached, the store goes on without it until it can: %s", error)
+        backends.warnings += (f"Redis was not there at the start: {error}",)
+
+
+def _blobs(config: Config, runtime: Runtime, telemetry: Telemetry) -> CountedBlobs | None:
+    if config.objects is not None and config.gates.objects is not False:
+        from tierstore.backends.s3 import S3
+
+        return CountedBlobs(S3(runtime, config.objects), telemetry)
+    if config.path is None:
+        return None
+    from tierstore.backends.folder import Folder
+
+    return CountedBlobs(Folder(runtime, Path(config.path) / OBJECTS_FOLDER), telemetry)
+
+
+def _sql_channel(runtime: Runtime, records: Any) -> Channel:
+    if records.dialect == "sqlite":
+        from tierstore.backends.sqlite_channel import SqliteChannel
+
+        return SqliteChannel(runtime, records)
+    from tierstore.backends.outbox_channel import OutboxChannel
+
+    return OutboxChannel(runtime, records)
+
+
+def _redis(policy: RedisConfig, runtime: Runtime, named: str) -> tuple[KeyValue, Channel]:
+    from tierstore.backends.redis import RedisKeyValue, route
+    from tierstore.backends.redis_channel import RedisChannel
+
+    def new_route() -> Any:
+        return route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster)
+
+    soft, hard = policy.soft_timeout, policy.hard_timeout
+    key_value = RedisKeyValue(runtime, new_route(), soft_timeout_s=soft, hard_timeout_s=hard)
+    return key_value, RedisChannel(runtime, new_route(), named, hard_timeout_s=hard)
+
+
+async def _tiers(
+    config: Config, runtime: Runtime, telemetry: Telemetry, backends: Backends, deadline: Deadline
+) -> Parts:
+    """The engine over the drivers, and the stores over the engine."""
+    records, cache = backends.records, config.cache
+    identity = await records.identity(deadline)
+    engine = Engine(
+        runtime,
+        records,
+        namespace=namespace(config.redis.prefix if config.redis else "", identity),
+        key_value=backends.key_value,
+        channel=backends.carriers[0],
+        standby=backends.carriers[1],
+        limits=Limits(
+            max_entries=cache.max_entries,
+            max_bytes=cache.max_bytes,
+            ttl_s=cache.ttl,
+            l2_ttl_s=config.redis.ttl if config.redis else cache.ttl,
+        ),
+        ttl_by_kind=dict(cache.ttl_by_kind),
+        replicas=config.postgres is not None and bool(config.postgres.replicas) and config.gates.replicas is not False,
+    )
+    threshold = config.objects.threshold if config.objects else MIB
+    driver: Blobs | None = backends.blobs
+    blobs = BlobTier(runtime, records, driver, SizeRouter(INLINE_MAX, threshold))
+    schemas = SchemaStore(engine, blobs, runtime, telemetry, config.deadlines)
+    return Parts(runtime, backends, engine, blobs, schemas)

@@ -1,0 +1,220 @@
+"""The blocking face: the very same coroutines, driven over drivers that block.
+
+    with tierstore.blocking.open("data/") as store:
+        store.schemas.register("orders", "1.0.0", b'{"type": "object"}')
+
+Each public class of the async face has a twin here with the same names without `await`; `blocking.pyi` is generated from the async
+classes and checked by a test. A twin's method makes one coroutine and finishes it with one `send` (`runtime.drive`). Where the async
+class offers `hit_<method>`, the twin asks it first, so that an L1 hit makes no coroutine at all.
+
+Threads may share a store. In a forked child (gunicorn's preload) the first call opens everything anew: what the parent held open is
+left alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Self
+
+from tierstore import store as _async
+from tierstore.config import Config
+from tierstore.runtime import ThreadsRuntime, drive
+from tierstore.stores.schemas import SchemaStore as _AsyncSchemaStore
+from tierstore.stores.schemas import SchemaTransaction as _AsyncSchemaTransaction
+from tierstore.telemetry import OFF, Telemetry
+
+
+class Twin:
+    """Stands before one object of the async face."""
+
+    _inner: Any
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __repr__(self) -> str:
+        return f"<blocking {self._inner!r}>"
+
+
+def _twin(cls: type, name: str) -> type[Twin]:
+    """The twin class of `cls`: every public method of it, driven; every public attribute, passed on."""
+    members: dict[str, Any] = {"__doc__": cls.__doc__, "__module__": __name__}
+    for attribute, member in inspect.getmembers(cls):
+        if attribute.startswith(("_", "hit_")):
+            continue
+        if inspect.isfunction(member):
+            members[attribute] = _method(attribute, member, hits=hasattr(cls, f"hit_{attribute}"))
+        else:
+            members[attribute] = property(lambda self, attribute=attribute: _blocking(getattr(self._inner, attribute)))
+    return type(name, (Twin,), members)
+
+
+def _method(name: str, function: Callable[..., Any], *, hits: bool) -> Callable[..., Any]:
+    if not inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        def passed_on(self: Twin, *args: Any, **kwargs: Any) -> Any:
+            return _blocking(getattr(self._inner, name)(*args, **kwargs))
+
+        return passed_on
+
+    if not hits:
+
+        @functools.wraps(function)
+        def driven(self: Twin, *args: Any, **kwargs: Any) -> Any:
+            return drive(getattr(self._inner, name)(*args, **kwargs))
+
+        return driven
+
+    hit_name = f"hit_{name}"
+
+    @functools.wraps(function)
+    def hit_or_driven(self: Twin, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and (record := getattr(self._inner, hit_name)(*args)) is not None:
+            return record
+        return drive(getattr(self._inner, name)(*args, **kwargs))
+
+    return hit_or_driven
+
+
+class _Context:
+    """An asynchronous context manager, entered with `with`."""
+
+    def __init__(self, inner: AbstractAsyncContextManager[Any]) -> None:
+        self._inner = inner
+
+    def __enter__(self) -> Any:
+        return _blocking(drive(_enter(self._inner)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return drive(_exit(self._inner, kind, error, trace))
+
+
+async def _enter(context: AbstractAsyncContextManager[Any]) -> Any:
+    return await context.__aenter__()
+
+
+async def _exit(context: AbstractAsyncContextManager[Any], *exc: Any) -> bool | None:
+    return await context.__aexit__(*exc)
+
+
+async def _next(iterator: AsyncIterator[Any]) -> Any:
+    return await anext(iterator)
+
+
+def _iterate(iterator: AsyncIterator[Any]) -> Iterator[Any]:
+    while True:
+        try:
+            yield drive(_next(iterator))
+        except StopAsyncIteration:
+            return
+
+
+def _blocking(value: Any) -> Any:
+    """The blocking form of what an async method answered."""
+    if (twin := _TWINS.get(type(value))) is not None:
+        return twin(value)
+    if hasattr(value, "__aenter__"):
+        return _Context(value)
+    if hasattr(value, "__anext__"):
+        return _iterate(value)
+    return value
+
+
+SchemaStore = _twin(_AsyncSchemaStore, "SchemaStore")
+Transaction = _twin(_async.Transaction, "Transaction")
+SchemaTransaction = _twin(_AsyncSchemaTransaction, "SchemaTransaction")
+
+_LEFT_ALONE: list[_async.Store] = []
+"""What a parent process had open: SQLite and sockets must not even be closed in the child."""
+
+_OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is made above, from the async class
+    """An open store of the blocking face: `tierstore.blocking.open`."""
+
+    def __init__(self, inner: _async.Store) -> None:
+        super().__init__(inner)
+        self._reopening = threading.Lock()
+        _OPEN.add(self)
+
+    @functools.cached_property
+    def schemas(self) -> Any:
+        return SchemaStore(self._inner.schemas)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _forked(self) -> None:
+        """In the child: whatever is called next opens the store anew."""
+        _LEFT_ALONE.append(self._inner)
+        self._reopening = threading.Lock()
+        settings = self._inner.settings
+        self._inner = _Reopened(self, settings)
+        if (schemas := self.__dict__.get("schemas")) is not None:
+            schemas._inner = _ReopenedPart(self, "schemas")
+
+    def _reopen(self, settings: tuple[Config, Telemetry]) -> _async.Store:
+        with self._reopening:
+            if isinstance(self._inner, _Reopened):
+                self._inner = drive(_async.Store.opened(settings[0], ThreadsRuntime(), settings[1]))
+                if (schemas := self.__dict__.get("schemas")) is not None:
+                    schemas._inner = self._inner.schemas
+            inner: _async.Store = self._inner
+            return inner
+
+
+class _Reopened:
+    """The inner store of a forked child until it is used."""
+
+    def __init__(self, owner: Store, settings: tuple[Config, Telemetry]) -> None:
+        self.owner, self.settings = owner, settings
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.owner._reopen(self.settings), name)
+
+
+class _ReopenedPart:
+    """One of its stores until it is used."""
+
+    def __init__(self, owner: Store, part: str) -> None:
+        self._owner, self._part = owner, part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(self._owner._inner, self._part), name)
+
+
+def _in_child() -> None:
+    for store in list(_OPEN):
+        store._forked()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+_TWINS: dict[type, Callable[[Any], Any]] = {
+    _async.Store: Store,
+    _async.Transaction: Transaction,
+    _AsyncSchemaTransaction: SchemaTransaction,
+    _AsyncSchemaStore: SchemaStore,
+}
+
+
+def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Store:
+    """Open a store: a folder's path (embedded) or a Config; without either, by the environment.
+
+    Close it, or use it as a context manager. Threads may share it.
+    """
+    return Store(drive(_async.Store.opened(_async.as_config(config), ThreadsRuntime(), telemetry)))

@@ -1,0 +1,156 @@
+"""Servers that go away and come back, under a store in use: reads and writes keep their promises."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+import tierstore
+
+LARGE = b'"' + b"x" * 1_100_000 + b'"'
+
+
+async def seeded(store, count=20):
+    items = [{"subject": f"subject.{number}", "version": "1.0.0", "content": b"{}"} for number in range(count)]
+    return [schema.id for schema in await store.schemas.register_many(items)]
+
+
+async def until(check, seconds=5.0):
+    """Wait until `check` answers without a StorageError."""
+    end = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await check()
+        except tierstore.StorageError:
+            if asyncio.get_running_loop().time() > end:
+                raise
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.requirement("S1-22", "S0-69")
+def test_redis_killed_and_back_empty(everything, redis_server):
+    async def scenario():
+        async with tierstore.open(everything.config()) as store:
+            ids = await seeded(store)
+            redis_server.kill()
+            for _ in range(3):
+                assert None not in await store.schemas.get_many(ids)
+            changed = await store.schemas.set_state(ids[0], "deprecated")
+            assert (await store.schemas.get(ids[0])).state == "deprecated"
+            redis_server.start()
+            for _ in range(50):
+                found = await store.schemas.get(ids[0])
+                assert (found.state, found.row_version) == ("deprecated", changed.row_version)
+                await asyncio.sleep(0.02)
+            assert (await store.health()).tiers["l2"].ok
+
+    asyncio.run(scenario())
+
+
+def test_redis_paused_keeps_the_budget(everything, redis_server):
+    async def scenario():
+        async with tierstore.open(everything.config()) as store:
+            ids = await seeded(store, 200)
+            redis_server.pause()
+            loop = asyncio.get_running_loop()
+            for id in ids:
+                started = loop.time()
+                assert await store.schemas.get(id, timeout=2) is not None
+                assert loop.time() - started < 1
+            redis_server.resume()
+            assert (await store.schemas.get(ids[0])) is not None
+
+    asyncio.run(scenario())
+
+
+def test_postgres_restarted(everything, postgres):
+    async def scenario():
+        async with tierstore.open(everything.config()) as store:
+            ids = await seeded(store)
+            assert None not in await store.schemas.get_many(ids)
+            postgres.kill()
+            with pytest.raises(tierstore.StorageError):
+                await store.schemas.set_state(ids[0], "deprecated", timeout=2)
+            cached = await store.schemas.get(ids[1], timeout=2)
+            assert cached is not None
+            postgres.start()
+            await until(lambda: store.schemas.register("after", "1.0.0", b"{}"), 15)
+            assert None not in await store.schemas.get_many(ids)
+            moved = await until(lambda: store.schemas.set_state(ids[2], "deprecated"))
+            assert (await store.schemas.get(ids[2])).row_version == moved.row_version
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.requirement("S0-68", "S0-75")
+def test_objects_stopped(everything, s3_server):
+    """Content goes into rows meanwhile; what was in the object store comes back with it."""
+
+    async def scenario():
+        async with tierstore.open(everything.config()) as store:
+            before = await store.schemas.register("before", "1.0.0", LARGE)
+            assert before.content_tier == "object"
+            s3_server.stop()
+            during = await store.schemas.register("during", "1.0.0", LARGE + b" ", timeout=20)
+            assert during.content_tier == "row"
+        async with tierstore.open(everything.config()) as store:
+            assert (await store.schemas.get(during.id)).content == LARGE + b" "
+            assert not (await store.health()).tiers["objects"].ok
+            with pytest.raises(tierstore.StorageError):
+                await store.schemas.get(before.id, timeout=3)
+            s3_server.start()
+            found = await until(lambda: store.schemas.get(before.id), 15)
+            assert found.content == LARGE
+
+    asyncio.run(scenario())
+
+
+def test_pool_exhausted(database):
+    """Callers wait for a connection, and are told which setting to raise when none becomes free."""
+    pool = tierstore.PostgresConfig(database, max_connections=4, min_connections=0, acquire_timeout=0.3)
+
+    async def scenario():
+        async with tierstore.open(tierstore.Config(postgres=pool)) as store:
+            entered = asyncio.Event()
+            release = asyncio.Event()
+
+            async def hold(number):
+                async with store.transaction() as tx:
+                    await tx.schemas.register(f"held.{number}", "1.0.0", b"{}")
+                    entered.set()
+                    await release.wait()
+
+            holders = [asyncio.create_task(hold(number)) for number in range(4)]
+            await asyncio.sleep(0.2)
+            assert entered.is_set()
+            with pytest.raises(tierstore.PoolTimeoutError, match="max_connections"):
+                await store.schemas.register("waits", "1.0.0", b"{}")
+            release.set()
+            await asyncio.gather(*holders)
+            await store.schemas.register("waits", "1.0.0", b"{}")
+
+    asyncio.run(scenario())
+
+
+def test_cancelled_callers_leave_nothing_behind(deployment):
+    async def scenario():
+        async with tierstore.open(deployment.config()) as store:
+            ids = await seeded(store)
+            for _ in range(20):
+                calls = [store.schemas.get(id, read="latest") for id in ids]
+                writes = [store.schemas.set_state(id, "deprecated") for id in ids[:5]]
+                tasks = [asyncio.create_task(call) for call in (*calls, *writes)]
+                await asyncio.sleep(0.001)
+                for task in tasks[::2]:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(
+                    *(until(partial(store.schemas.set_state, id, "active")) for id in ids[:5]),
+                    return_exceptions=True,
+                )
+            statistics = await store.statistics()
+            assert statistics.pool["in_use"] == 0
+            assert statistics.pool["waiting"] == 0
+            assert None not in await store.schemas.get_many(ids)
+
+    asyncio.run(scenario())
