@@ -20,6 +20,10 @@ USER, PASSWORD = "tierstore", "only-for-tests"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
+    "wal_level": "replica",
+    "max_wal_senders": "4",
+    "hot_standby": "on",
+    "synchronous_commit": "on",
     "max_connections": "200",
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
