@@ -39,20 +39,23 @@ class Twin:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _blocking(getattr(self._inner, name))
+
     def __repr__(self) -> str:
         return f"<blocking {self._inner!r}>"
 
 
 def _twin(cls: type, name: str) -> type[Twin]:
-    """The twin class of `cls`: every public method of it, driven; every public attribute, passed on."""
+    """The twin class of `cls`: every public method of it, driven. Attributes are passed on."""
     members: dict[str, Any] = {"__doc__": cls.__doc__, "__module__": __name__}
     for attribute, member in inspect.getmembers(cls):
         if attribute.startswith(("_", "hit_")):
             continue
         if inspect.isfunction(member):
             members[attribute] = _method(attribute, member, hits=hasattr(cls, f"hit_{attribute}"))
-        else:
-            members[attribute] = property(lambda self, attribute=attribute: _blocking(getattr(self._inner, attribute)))
     return type(name, (Twin,), members)
 
 
