@@ -19,7 +19,7 @@ def examples():
             yield pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}#{number}")
 
 
-@pytest.mark.parametrize("source", examples())
+@pytest.mark.parametrize("source", list(examples()))
 def test_example_runs(source, tmp_path, server_environment):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", source],
