@@ -253,12 +253,10 @@ def _redis(policy: RedisConfig, runtime: Runtime, named: str) -> tuple[KeyValue,
     from tierstore.backends.redis import RedisKeyValue, route
     from tierstore.backends.redis_channel import RedisChannel
 
-    def new_route() -> Any:
-        return route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster)
-
+    where = route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster)
     soft, hard = policy.soft_timeout, policy.hard_timeout
-    key_value = RedisKeyValue(runtime, new_route(), soft_timeout_s=soft, hard_timeout_s=hard)
-    return key_value, RedisChannel(runtime, new_route(), named, hard_timeout_s=hard)
+    key_value = RedisKeyValue(runtime, where, soft_timeout_s=soft, hard_timeout_s=hard)
+    return key_value, RedisChannel(runtime, where, named, hard_timeout_s=hard)
 
 
 async def _tiers(

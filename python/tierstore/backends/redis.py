@@ -9,6 +9,7 @@ within the caller's deadline. Nothing that was sent is sent again, except to ano
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -151,13 +152,14 @@ class RedisKeyValue:
 
     async def probe(self) -> float:
         """A background job: while a breaker is open it makes the trial calls, so that no user's call has to wait for one."""
-        deadline = self._runtime.deadline(self._hard_s)
-        for node in await self._route.nodes(deadline):
+        for node in self._route.known():
             if node.breaker.is_open:
-                await node.ask([Plain("", PING)], deadline, probe=True)
+                with contextlib.suppress(StorageError):
+                    await node.ask([Plain("", PING)], self._runtime.deadline(self._hard_s), probe=True)
         return PROBE_EVERY_S
 
     async def close(self, deadline: Deadline) -> None:
+        """Close the connections of the route, which the channel shares."""
         self._route.close()
 
 

@@ -41,6 +41,7 @@ ID_BYTES = 8
 class RedisChannel:
     """`Channel`, and the relay's side of it: `take_pings`, then the outbox is delivered, then `echo`.
 
+    The route is the key/value driver's too, which closes it: so a server that was demoted is noticed by both at once.
     `receive` belongs to one caller at a time; the other methods may run beside it.
     """
 
@@ -68,7 +69,10 @@ class RedisChannel:
         self._retry = _Retry()
 
     async def open(self, deadline: Deadline) -> None:
-        await self._subscribe(deadline)
+        try:
+            await self._subscribe(deadline)
+        except (ConnectionError, TimeoutError) as error:
+            raise ConnectionError(f"the Redis channel cannot be opened: {error}", tier="l2") from None
 
     async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
         if changes:

@@ -188,6 +188,9 @@ class Cluster:
         for address in self._nodes.keys() - set(self._owners):
             self._nodes.pop(address).close()
 
+    def known(self) -> list[Node]:
+        return list(self._nodes.values())
+
     def close(self) -> None:
         for node in self._nodes.values():
             node.close()

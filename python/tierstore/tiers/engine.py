@@ -17,7 +17,7 @@ from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, 
 from tierstore.errors import ConflictError, StorageError
 from tierstore.plan.invalidate import Changes, parse
 from tierstore.plan.route import route
-from tierstore.runtime import Deadline, Runtime, Supervisor
+from tierstore.runtime import Deadline, Job, Runtime, Supervisor
 from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
@@ -89,6 +89,7 @@ class Engine:
             None if key_value is None else Shared(runtime, key_value, self.counters, ttl_s=self.limits.l2_ttl_s)
         )
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
+        self._probe: Job | None = getattr(key_value, "probe", None)
         self.unconfirmed = self._delivery.unconfirmed
         self._positions = Positions(runtime, records)
         self._replicas = Replicas(runtime, records, on=replicas)
@@ -109,6 +110,8 @@ class Engine:
         self._supervisor = start = supervisor or self.runtime.supervisor()
         if self.carriers is not None:
             self.carriers.start(start)
+        if self._probe is not None:
+            start.start("l2 probe", self._probe)  # while L2 is away, no reader has to try whether it is back
         start.start("relay", self._relay.step)
         start.start("outbox marks", self._mark)
         start.start("eager refresh", self._refresh)
