@@ -93,6 +93,7 @@ class SchemaStatistics:
     by_state: Mapping[str, int]
     by_type: Mapping[str, int]
     content_bytes: int
+    bytes_by_tier: Mapping[str, int]
     hit_rates: Mapping[str, float]
 
 

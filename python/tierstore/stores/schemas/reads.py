@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -143,17 +144,20 @@ async def statistics(fetch: Fetch, hit_rates: Mapping[str, float]) -> SchemaStat
     """Counts of what is not deleted. `hit_rates` by tier, each of the reads that the tier before it did not answer."""
     rows = await fetch("schemas.counts", {})
     subjects = (await fetch("schemas.count_subjects", {}))[0][0]
-    by_state: dict[str, int] = {}
-    by_type: dict[str, int] = {}
-    for state, schema_type, count, _ in rows:
-        by_state[state] = by_state.get(state, 0) + count
-        by_type[schema_type] = by_type.get(schema_type, 0) + count
+    by_state: Counter[str] = Counter()
+    by_type: Counter[str] = Counter()
+    bytes_by_tier: Counter[str] = Counter()
+    for state, schema_type, tier, count, size in rows:
+        by_state[state] += count
+        by_type[schema_type] += count
+        bytes_by_tier[tier] += int(size)
     return SchemaStatistics(
-        total_schemas=sum(row[2] for row in rows),
-        active_schemas=by_state.get("active", 0),
+        total_schemas=by_state.total(),
+        active_schemas=by_state["active"],
         subjects=subjects,
-        by_state=by_state,
-        by_type=by_type,
-        content_bytes=int(sum(row[3] for row in rows)),
+        by_state=dict(by_state),
+        by_type=dict(by_type),
+        content_bytes=bytes_by_tier.total(),
+        bytes_by_tier=dict(bytes_by_tier),
         hit_rates={**hit_rates, "total": 1.0 - math.prod(1.0 - rate for rate in hit_rates.values())},
     )

@@ -115,10 +115,10 @@ ORDER BY o.subject
 LIMIT %(limit)s
 
 -- name: counts
-SELECT s.state, s.schema_type, count(*), coalesce(sum(s.content_size), 0)::bigint
+SELECT s.state, s.schema_type, s.content_tier, count(*), coalesce(sum(s.content_size), 0)::bigint
 FROM schemas AS s
 WHERE s.deleted_at IS NULL
-GROUP BY s.state, s.schema_type
+GROUP BY s.state, s.schema_type, s.content_tier
 
 -- name: count_subjects
 SELECT count(DISTINCT s.subject) FROM schemas AS s WHERE s.deleted_at IS NULL

@@ -117,10 +117,10 @@ LIMIT :limit
 
 -- name: counts
 -- slow
-SELECT s.state, s.schema_type, count(*), sum(s.content_size)
+SELECT s.state, s.schema_type, s.content_tier, count(*), sum(s.content_size)
 FROM schemas AS s
 WHERE s.deleted_at IS NULL
-GROUP BY s.state, s.schema_type
+GROUP BY s.state, s.schema_type, s.content_tier
 
 -- name: count_subjects
 -- slow
