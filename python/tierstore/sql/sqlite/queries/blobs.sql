@@ -1,0 +1,28 @@
+-- Content outside rows: what lives where, its chunks, and the uploads under way (those are in staging.db).
+
+-- name: begin_upload
+INSERT INTO blob_uploads (upload_id, digest, size, created_at)
+VALUES (:upload_id, :digest, :size, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER));
+
+-- name: end_uploads
+DELETE FROM blob_uploads WHERE upload_id IN (SELECT value FROM json_each(:upload_ids));
+
+-- name: make_live
+-- In the transaction that refers to it. A blob that the sweep has doomed lives again; where it lies already it stays.
+INSERT INTO blobs (digest, size, tier, created_at, updated_at)
+SELECT :digest, :size, :tier, t.now, t.now
+FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) AS now) AS t
+WHERE true
+ON CONFLICT (digest) DO UPDATE SET state = 'live', updated_at = excluded.updated_at;
+
+-- name: add_chunk
+INSERT INTO blob_chunks (digest, seq, bytes) VALUES (:digest, :seq, :bytes) ON CONFLICT (digest, seq) DO NOTHING;
+
+-- name: set_tier
+UPDATE blobs SET tier = :tier, updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) WHERE digest = :digest;
+
+-- name: chunks
+SELECT bytes FROM blob_chunks WHERE digest = :digest ORDER BY seq;
+
+-- name: live
+SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(:digests)) AND state = 'live';

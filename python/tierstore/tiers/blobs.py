@@ -1,0 +1,228 @@
+"""Content outside rows, under its digest: an object store where there is one, else chunks in the database.
+
+A write that a crash may stop at any step: hash, a pending row (committed apart), put, check; then, in the transaction that refers to the
+content, `make_live`. What is left behind is an orphan that the pending row names, never a reference to nothing. An object store that
+does not take the content makes it chunks in that same transaction. A read looks in both places, and no byte is returned whose digest
+was not checked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal, NamedTuple, cast
+
+from tierstore import _native
+from tierstore.backends import Blobs, Records, Unit
+from tierstore.cache import Cache
+from tierstore.errors import CorruptError, NotFoundError, StorageError, UnsupportedError
+from tierstore.runtime import Deadline, Runtime
+from tierstore.tiers.coalesce import Coalescer, settle
+from tierstore.tiers.flight import Flight, Outcome
+
+CHUNK_BYTES = 256 * 1024
+CACHED_BYTES = 64 * 1024 * 1024
+CACHED_SHARE = 8
+"""A content larger than this part of the cache is not kept in it."""
+READS_AT_ONCE = 8
+HASHED_ASIDE_BYTES = 1024 * 1024
+"""From here on hashing (1 ms a MiB) does not happen on the event loop."""
+PUT_SHARE = 0.5
+"""Of a write's time left: what the object store gets before the content goes into rows."""
+SETTLE_EVERY_S = 5.0
+SETTLE_BUDGET_S = 5.0
+SETTLED_AT_ONCE = 500
+
+Place = Literal["row", "object"]
+
+
+class Placed(NamedTuple):
+    """Where content is put: `tier` "row" (chunks) or "object"."""
+
+    tier: Place
+    size: int
+    digest: str
+
+
+class Staged(NamedTuple):
+    """Content that is safe where `placement` says, or, for "row", will be by `make_live`."""
+
+    placement: Placed
+    content: bytes
+    upload_id: str | None
+
+
+class BlobTier:
+    """`blobs` None: there is no object store, and all goes into rows. `router` decides by size."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        records: Records,
+        blobs: Blobs | None,
+        router: _native.SizeRouter | None = None,
+        *,
+        cached_bytes: int = CACHED_BYTES,
+    ) -> None:
+        self._runtime = runtime
+        self._records = records
+        self._blobs = blobs
+        self.router = router or _native.SizeRouter()
+        self._kept_up_to = cached_bytes // CACHED_SHARE
+        self._cache: Cache[str, bytes] = Cache(
+            max(1, cached_bytes // 1024), max_weight=cached_bytes, weigher=lambda _digest, content: len(content)
+        )
+        self._flights: dict[str, Flight] = {}
+        self._reading = Coalescer(self._read, lanes=READS_AT_ONCE, most=1)
+        self._settled: deque[tuple[str, str]] = deque()
+        self.rows_instead_of_objects = 0
+        self.corrupt = 0
+
+    # Writing
+
+    async def stage(self, content: bytes, *, deadline: Deadline) -> Staged:
+        """Put content where it belongs by its size. An object store that fails makes it rows; only the database's errors are raised."""
+        digest = await self._digest(content, deadline)
+        wanted = self.router.tier(len(content))
+        if wanted == "object" and self._blobs is not None:
+            upload_id = await self._put(self._blobs, digest, content, deadline)
+            if upload_id is not None:
+                return Staged(Placed("object", len(content), digest), content, upload_id)
+        return Staged(Placed("row", len(content), digest), content, None)
+
+    async def _put(self, blobs: Blobs, digest: str, content: bytes, deadline: Deadline) -> str | None:
+        """The id of the upload, or None where the object store did not take it."""
+        upload_id = _native.uuid7()
+        async with self._records.aside(deadline=deadline) as unit:
+            row = {"upload_id": upload_id, "digest": digest, "size": len(content)}
+            await unit.execute("blobs.begin_upload", row)
+        budget = deadline.within(deadline.remaining() * PUT_SHARE)
+        try:
+            await blobs.put(digest, content, deadline=budget)
+            if await blobs.exists(digest, deadline=budget):
+                return upload_id
+        except StorageError:
+            pass  # whatever it was: the content is as safe in rows
+        deadline.check("putting content into the object store")
+        self.rows_instead_of_objects += 1
+        return None
+
+    async def make_live(self, unit: Unit, staged: Staged) -> None:
+        """In the transaction that refers to the content: it lives from its commit on."""
+        tier, size, digest = staged.placement
+        await unit.execute("blobs.make_live", {"digest": digest, "size": size, "tier": tier})
+        if tier == "row":
+            content = staged.content
+            starts = range(0, max(size, 1), CHUNK_BYTES)
+            chunks = [
+                {"digest": digest, "seq": seq, "bytes": content[start : start + CHUNK_BYTES]}
+                for seq, start in enumerate(starts)
+            ]
+            await unit.execute_many("blobs.add_chunk", chunks)
+        if staged.upload_id is not None:
+            self._settled.append((staged.upload_id, digest))
+
+    async def settle(self) -> float:
+        """The job: remove the pending rows of uploads that live now. Those of rolled back transactions wait for the sweep."""
+        waiting = [self._settled.popleft() for _ in range(min(len(self._settled), SETTLED_AT_ONCE))]
+        if waiting:
+            deadline = self._runtime.deadline(SETTLE_BUDGET_S)
+            digests = sorted({digest for _, digest in waiting})
+            try:
+                rows = await self._records.fetch("blobs.live", {"digests": digests}, deadline=deadline, primary=True)
+                live = {row[0] for row in rows}
+                ended = [upload_id for upload_id, digest in waiting if digest in live]
+                async with self._records.aside(deadline=deadline) as unit:
+                    await unit.execute("blobs.end_uploads", {"upload_ids": ended})
+            except StorageError:
+                self._settled.extendleft(waiting)
+                raise
+        return SETTLE_EVERY_S
+
+    # Reading
+
+    async def read(self, digest: str, tier: str, size: int, *, deadline: Deadline) -> bytes:
+        """The content of that digest, looked for where `tier` says and then in the other place.
+
+        CorruptError if what is there has another digest; else the error of the first place. One reading at a time for a digest.
+        """
+        content: bytes | None = self._cache.get(digest)
+        while content is None:
+            made = Flight((digest, tier), None, 0)
+            flight = self._flights.setdefault(digest, made)
+            if flight is not made:
+                flight.join()
+            try:
+                if flight is made:
+                    await self._reading.take([flight], deadline)
+                await settle(self._runtime, flight, (self._reading,), deadline)
+            finally:
+                flight.leave()
+                if flight.done and self._flights.get(digest) is flight:
+                    del self._flights[digest]
+            if not flight.abandoned:
+                content = flight.result().value
+        return content
+
+    async def _read(self, flights: list[Flight], deadline: Deadline) -> None:
+        flight = flights[0]
+        digest, tier = cast(tuple[str, str], flight.key)
+        content = await self._read_anywhere(digest, tier, deadline)
+        if len(content) <= self._kept_up_to:
+            self._cache.put(digest, content)
+        flight.land(Outcome(content, 0))
+        self._flights.pop(digest, None)
+
+    async def _read_anywhere(self, digest: str, tier: str, deadline: Deadline) -> bytes:
+        places: tuple[Place, Place] = ("row", "object") if tier == "row" else ("object", "row")
+        first: StorageError | None = None
+        for place in places:
+            budget = deadline if first is not None else deadline.within(deadline.remaining() * PUT_SHARE)
+            try:
+                return await self._read_checked(digest, place, budget)
+            except StorageError as error:
+                if isinstance(error, CorruptError) or first is None:
+                    first = error
+        assert first is not None  # noqa: S101  (two places were tried)
+        raise first
+
+    async def _read_checked(self, digest: str, place: Place, deadline: Deadline) -> bytes:
+        if place == "row":
+            content = await self._chunks(digest, deadline)
+        elif self._blobs is None:
+            raise NotFoundError("there is no object store", key=digest, tier="objects")
+        else:
+            content = await self._blobs.get(digest, deadline=deadline)
+        if await self._digest(content, deadline) != digest:
+            self.corrupt += 1
+            tier = "objects" if place == "object" else "database"
+            raise CorruptError(f"the content stored as {digest} has another digest", key=digest, tier=tier)
+        return content
+
+    async def _chunks(self, digest: str, deadline: Deadline) -> bytes:
+        rows = await self._records.fetch("blobs.chunks", {"digest": digest}, deadline=deadline)
+        if not rows:  # a replica may not have them yet
+            rows = await self._records.fetch("blobs.chunks", {"digest": digest}, deadline=deadline, primary=True)
+        if not rows:
+            raise NotFoundError(f"there is no content {digest} in the database", key=digest, tier="database")
+        return b"".join(row[0] for row in rows)
+
+    async def _digest(self, content: bytes, deadline: Deadline) -> str:
+        if len(content) < HASHED_ASIDE_BYTES:
+            return _native.digest(content)
+        return await self._runtime.call(_native.digest, content, deadline=deadline)
+
+    # Addresses
+
+    async def presign(self, digest: str, content: bytes, *, expires_s: int, deadline: Deadline) -> str:
+        """An address of the content in the object store, where it is copied first if it lies in rows. UnsupportedError without one."""
+        if self._blobs is None:
+            raise UnsupportedError("there is no object store to address content in: configure one (ObjectConfig)")
+        if not await self._blobs.exists(digest, deadline=deadline):
+            upload_id = await self._put(self._blobs, digest, content, deadline)
+            if upload_id is None:
+                raise UnsupportedError("the object store does not take the content now: try again", tier="objects")
+            staged = Staged(Placed("object", len(content), digest), content, upload_id)
+            async with self._records.unit(deadline=deadline) as unit:
+                await self.make_live(unit, staged)
+                await unit.execute("blobs.set_tier", {"digest": digest, "tier": "object"})
+        return await self._blobs.presign(digest, verb="get", expires_s=expires_s)
