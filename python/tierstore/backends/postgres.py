@@ -249,4 +249,6 @@ class PostgresRecords:
         self._closed = True
         if self._generation == forks.generation():
             pools = [self._primary, self._aside, self._watch, *(replica.pool for replica in self._replicas)]
+            for pool in pools:
+                pool.cool()
             await self._wire.close([pool.raw for pool in pools], deadline.remaining())

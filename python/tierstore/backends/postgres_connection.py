@@ -31,14 +31,18 @@ _INTERVAL_S = 0.1
 
 
 class _Limited:
-    """What both forms of connection carry. `abandoned`: the statement that its caller left; `committing`: it was a COMMIT."""
+    """What both forms of connection carry.
+
+    `abandoned`: the statement that its caller left; `committing`: it was a COMMIT. `used_at`: when it was last given back, `pooled_at`:
+    when psycopg_pool last had it.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.limit: Deadline | None = None
         self.abandoned: Generator[Any, Any, Any] | None = None
         self.committing = False
-        self.used_at = time.monotonic()
+        self.used_at = self.pooled_at = time.monotonic()
 
 
 class AsyncLimited(_Limited, psycopg.AsyncConnection[tuple[Any, ...]]):

@@ -29,6 +29,9 @@ SELECT concat_ws(
 -- name: server
 SELECT current_setting('server_version');
 
+-- name: connection_limit
+SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer;
+
 -- name: try_exclusive
 SELECT pg_try_advisory_lock(hashtext('tierstore migrations'), hashtext(current_schema()));
 
