@@ -250,5 +250,5 @@ class PostgresRecords:
         if self._generation == forks.generation():
             pools = [self._primary, self._aside, self._watch, *(replica.pool for replica in self._replicas)]
             for pool in pools:
-                pool.cool()
+                pool.shut()
             await self._wire.close([pool.raw for pool in pools], deadline.remaining())

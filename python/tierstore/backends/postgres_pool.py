@@ -152,6 +152,11 @@ class Pool:
         finally:
             self._waiting -= 1
 
+    def shut(self) -> None:
+        """Keep no connection warm from now on."""
+        self._warm_max = 0
+        self.cool()
+
     def cool(self) -> None:
         """Give every warm connection back to psycopg_pool."""
         while self._warm:
