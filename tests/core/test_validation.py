@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from importlib import resources
 
@@ -116,12 +117,11 @@ def test_avro_that_is_not(content, place):
     assert (refused("avro", content).place or "").startswith(place)
 
 
-def test_avro_nested_too_deeply_is_an_error_and_no_crash():
-    deep = b'{"type":"array","items":' * 255 + b'"int"' + b"}" * 255
-    try:
+@pytest.mark.parametrize("depth", [255, 500])
+def test_avro_nested_deeply_is_no_crash(depth):
+    deep = b'{"type":"array","items":' * depth + b'"int"' + b"}" * depth
+    with contextlib.suppress(errors.ValidationError):
         check_content("avro", deep)
-    except errors.ValidationError as error:
-        assert error.place
 
 
 def test_protobuf_names_line_and_column():

@@ -6,9 +6,11 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
 
+from tierstore import _native
 from tierstore.errors import InvalidKeyError, ValidationError
 from tierstore.plan.pointer import pointer
 
@@ -164,3 +166,10 @@ def projection(schema_type: str, content: bytes) -> str:
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return "{}"
     return "{}" if b"\\u0000" in text else text.decode()
+
+
+def check_id(value: object) -> str:
+    """The canonical text of an id given as text in any spelling or as `uuid.UUID`. InvalidKeyError for anything else."""
+    if isinstance(value, (str, UUID)):
+        return _native.canonical_uuid(value)
+    raise InvalidKeyError(f"an id is text or a UUID, not {type(value).__name__}", place="id")

@@ -11,9 +11,10 @@ The hits in this order are cut into blocks of BLOCK_HITS; a page lists a block b
 search with up to BLOCK_HITS hits is ranked as a whole, and one with more never reads them all: the first block holds those that match in
 the subject, which the score prefers anyway.
 
-SQLite's trigram index knows no word boundaries. A word with n trigrams is similar only if 0.6 n of them are found; those with a blank
-(at most three a run of letters) may be found where the index cannot see it, so it is asked for the remaining number of the others,
-and for at least one: no extent that is similar has none of them.
+SQLite's trigram index knows no word boundaries. A word with n trigrams is similar only if 0.6 n of them are found. Those with a blank
+(at most three a run of letters) it cannot see, so it is asked for the remaining number of the others. Where none may remain, what is
+similar begins and ends like the word without holding a whole trigram of it ("five names" for "nave"); that is asked for between any
+separators of ASCII. tests/core/test_search_plan.py tries it on every kind of word.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ BLOCK_HITS = 256
 MAX_WORDS = 16
 SHORTEST_SOUGHT = 3
 SIMILAR_SHARE = 0.6
+SEPARATORS = "".join(chr(code) for code in (9, 10, 13, *range(32, 127)) if not chr(code).isalnum())
 TIERS = ("subject", "anywhere", "similar")
 
 
@@ -116,7 +118,18 @@ def fts_similar(word: str) -> str | None:
     if not inner or any(len(run) < SHORTEST_SOUGHT for run in runs) or not word.isascii():
         return None
     needed = math.ceil(len(trigrams) * SIMILAR_SHARE - 1e-6) - (len(trigrams) - len(inner))
-    return _at_least(inner, max(1, needed))
+    inside = _at_least(inner, max(1, needed))
+    if needed <= 0 and len(runs) == 1 and word[:2] == word[-2:]:
+        return None  # "aa" is similar to "aaaa": a field of two letters has no trigram at all
+    return inside if needed > 0 else f"{inside} OR {_at_the_ends(runs)}"
+
+
+def _at_the_ends(runs: Sequence[str]) -> str:
+    """Rows where a word ends as a run does, and (with several runs: or) the next begins as one does."""
+    ends = {run[-2:] + separator for run in runs for separator in SEPARATORS}
+    begins = {separator + run[:2] for run in runs for separator in SEPARATORS}
+    either, both = (" OR ".join(map(_quoted, sorted(side))) for side in (ends, begins))
+    return f"({either}) AND ({both})" if len(runs) == 1 else f"{either} OR {both}"
 
 
 def _at_least(trigrams: list[str], needed: int) -> str:

@@ -7,11 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 from uuid import UUID
 
-from tierstore import _native
 from tierstore.errors import ValidationError
 from tierstore.plan import lifecycle
 from tierstore.plan.paging import Page
-from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_text
+from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_id, check_text
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import reads, writes
 from tierstore.stores.schemas.kinds import Kinds, Writing
@@ -122,7 +121,7 @@ class SchemaCalls:
         is no such schema.
         """
         with self._operation("set_state", id, timeout, "write") as operation:
-            identifier, wanted = _native.canonical_uuid(id), lifecycle.check_state(state)
+            identifier, wanted = check_id(id), lifecycle.check_state(state)
             why = None if reason is None else check_text(reason, "reason", MAX_DESCRIPTION_CHARACTERS)
             expected = _expected(expected_version)
             async with self._write(operation.deadline) as write:
@@ -135,7 +134,7 @@ class SchemaCalls:
         ConflictError if its row_version is not the expected one.
         """
         with self._operation("delete", id, timeout, "write") as operation:
-            identifier, expected = _native.canonical_uuid(id), _expected(expected_version)
+            identifier, expected = check_id(id), _expected(expected_version)
             async with self._write(operation.deadline) as write:
                 deleted = await writes.delete(write, self._kinds, identifier, expected)
             self._count(deleted=deleted)
@@ -144,7 +143,7 @@ class SchemaCalls:
     async def restore(self, id: Id, *, timeout: float | None = None) -> Schema:
         """Undo a deletion; a schema that is not deleted is answered as it is. NotFoundError if it is unknown or was purged."""
         with self._operation("restore", id, timeout, "write") as operation:
-            identifier = _native.canonical_uuid(id)
+            identifier = check_id(id)
             async with self._write(operation.deadline) as write:
                 restored = await writes.restore(write, self._kinds, identifier)
                 if restored is None:
@@ -157,7 +156,7 @@ class SchemaCalls:
     async def purge(self, id: Id, *, timeout: float | None = None) -> bool:
         """Remove the content for good and free the version; the id stays taken. False if there is no such schema."""
         with self._operation("purge", id, timeout, "write") as operation:
-            identifier = _native.canonical_uuid(id)
+            identifier = check_id(id)
             async with self._write(operation.deadline) as write:
                 return await writes.purge(write, self._kinds, identifier)
 

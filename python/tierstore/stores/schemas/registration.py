@@ -9,7 +9,7 @@ from typing import Any
 from tierstore import _native
 from tierstore.errors import StorageError, ValidationError
 from tierstore.plan import lifecycle
-from tierstore.plan.schemas import check_subject, describe, projection
+from tierstore.plan.schemas import check_id, check_subject, describe, projection
 from tierstore.stores.schemas.validation import check_content, check_size, check_type
 
 SEARCH_TEXT_BYTES = 4_096
@@ -126,7 +126,7 @@ def prepare(
     subject, parsed = check_subject(subject), as_version(version)
     kind, state = check_type(schema_type), lifecycle.check_state(state)
     described = describe(metadata, description, tags)
-    identifier = _native.uuid7() if id is None else _native.canonical_uuid(id)  # type: ignore[arg-type]  # it checks
+    identifier = _native.uuid7() if id is None else check_id(id)
     body = as_bytes(content)
     check_size(body)
     check_content(kind, body)

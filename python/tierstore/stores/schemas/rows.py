@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import orjson
+
 from tierstore.backends import Row
+from tierstore.plan.schemas import metadata_text
 from tierstore.stores.schemas.model import Schema, SchemaInfo
 
 INFO_COLUMNS = 17
@@ -44,7 +47,7 @@ def _common(row: Row) -> tuple[str, str, str, str, str, str, str, int, str, int,
         version_text(row[2], row[3], row[4], row[5] or "", row[6]),
         row[7],
         row[8],
-        row[9],
+        metadata_text(orjson.loads(row[9])),  # PostgreSQL answers JSONB in a spelling of its own
         row[10],
         row[11],
         row[12],

@@ -52,7 +52,7 @@ class Query:
     def binding(self) -> list[Any]:
         """What a cursor of this search is bound to."""
         names = ("subject", "states", "schema_type", "tags", "metadata")
-        return ["search", self.words, *(self.params[name] for name in names)]
+        return ["search", None if self.words is None else self.words.text, *(self.params[name] for name in names)]
 
     def tiers(self) -> tuple[str, ...]:
         return ("all",) if self.words is None else self.words.tiers()

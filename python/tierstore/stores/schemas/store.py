@@ -11,7 +11,7 @@ from tierstore import _native
 from tierstore.errors import NotFoundError, StorageError, ValidationError
 from tierstore.plan import lifecycle
 from tierstore.plan.paging import check_limit
-from tierstore.plan.schemas import check_subject
+from tierstore.plan.schemas import check_id, check_subject
 from tierstore.records import attach
 from tierstore.runtime import Deadline, Runtime
 from tierstore.stores.schemas import once, reads, writes
@@ -87,7 +87,7 @@ class SchemaStore(SchemaCalls):
                     self._seen(id)
                     return schema  # type: ignore[no-any-return]
         with self._operation("get", id, timeout, "read") as operation:
-            identifier = _native.canonical_uuid(id)
+            identifier = check_id(id)
             schema = await self._kinds.by_id.get(
                 identifier, deadline=operation.deadline, read=read, not_before=not_before
             )
@@ -176,7 +176,7 @@ class SchemaStore(SchemaCalls):
     ) -> list[Schema | None]:
         """The schemas in argument order, None for the absent. One round trip to each tier."""
         with self._operation("get_many", None, timeout, "read") as operation:
-            keys = [_native.canonical_uuid(id) for id in ids]
+            keys = [check_id(id) for id in ids]
             deadline = operation.deadline
             schemas = await self._kinds.by_id.get_many(keys, deadline=deadline, read=read, not_before=not_before)
             return await self._answers(schemas, deadline)
@@ -406,3 +406,8 @@ class SchemaStore(SchemaCalls):
 
 def _prepare(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter, batch: bool) -> list[Registration]:
     return prepare_many(items, router, batch=batch)
+
+
+def _check_expires(expires: object) -> None:
+    if not isinstance(expires, int) or isinstance(expires, bool) or not 1 <= expires <= MAX_EXPIRES_S:
+        raise ValidationError(f"expires is {expires!r}; it is 1 to {MAX_EXPIRES_S} seconds", place="expires")

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from tierstore import _native
 from tierstore.plan import lifecycle
-from tierstore.plan.schemas import check_subject
+from tierstore.plan.schemas import check_id, check_subject
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import once, reads
 from tierstore.stores.schemas.calls import Id, Read, SchemaCalls, inside
@@ -50,7 +49,7 @@ class SchemaTransaction(SchemaCalls):
     async def get_many(self, ids: Sequence[Id], *, timeout: float | None = None) -> list[Schema | None]:
         """In argument order, None for the absent."""
         with self._operation("get_many", None, timeout, "read") as operation:
-            identifiers = [_native.canonical_uuid(id) for id in ids]
+            identifiers = [check_id(id) for id in ids]
             return await self._all(await reads.by_ids(self._rows(), identifiers), operation.deadline)
 
     async def get_version(self, subject: str, version: str, *, timeout: float | None = None) -> Schema | None:

@@ -16,7 +16,7 @@ INSERT INTO schemas (
 )
 SELECT
     i.id, i.subject, i.major, i.minor, i.patch, i.prerelease, i.build, i.prerelease_key, i.schema_type, i.state, i.content, i.metadata,
-    i.search_text, i.body, i.digest, i.size, i.tier, nextval('row_version'), clock_timestamp(), clock_timestamp()
+    i.search_text, i.body, i.digest, i.size, i.tier, nextval('row_version'), statement_timestamp(), statement_timestamp()
 FROM unnest(
     %(ids)s::uuid[], %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[],
     %(builds)s::text[], %(prerelease_keys)s::bytea[], %(schema_types)s::text[], %(states)s::text[], %(contents)s::jsonb[],
@@ -44,7 +44,7 @@ INSERT INTO schemas (
 SELECT
     %(id)s::uuid, owner.subject, %(major)s, %(minor)s, %(patch)s, %(prerelease)s, %(build)s, %(prerelease_key)s, %(schema_type)s,
     %(state)s, %(content)s::jsonb, %(metadata)s::jsonb, %(search_text)s, %(body)s, %(digest)s, %(size)s, %(tier)s,
-    nextval('row_version'), clock_timestamp(), clock_timestamp()
+    nextval('row_version'), statement_timestamp(), statement_timestamp()
 FROM owner
 ON CONFLICT DO NOTHING
 RETURNING
@@ -86,7 +86,7 @@ WITH owner AS (
 )
 UPDATE schemas AS s
 SET
-    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    row_version = nextval('row_version'), updated_at = statement_timestamp(),
     state = %(state)s
 FROM owner
 WHERE
@@ -107,7 +107,7 @@ WITH owner AS (
 )
 UPDATE schemas AS s
 SET
-    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    row_version = nextval('row_version'), updated_at = statement_timestamp(),
     state = %(state)s, metadata = s.metadata || jsonb_build_object('state_reason', %(reason)s::text)
 FROM owner
 WHERE
@@ -128,8 +128,8 @@ WITH owner AS (
 )
 UPDATE schemas AS s
 SET
-    row_version = nextval('row_version'), updated_at = clock_timestamp(),
-    deleted_at = clock_timestamp()
+    row_version = nextval('row_version'), updated_at = statement_timestamp(),
+    deleted_at = statement_timestamp()
 FROM owner
 WHERE
     s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NULL
@@ -149,7 +149,7 @@ WITH owner AS (
 )
 UPDATE schemas AS s
 SET
-    row_version = nextval('row_version'), updated_at = clock_timestamp(),
+    row_version = nextval('row_version'), updated_at = statement_timestamp(),
     deleted_at = NULL
 FROM owner
 WHERE
@@ -171,8 +171,8 @@ WITH owner AS (
 )
 UPDATE schemas AS s
 SET
-    row_version = nextval('row_version'), updated_at = clock_timestamp(),
-    deleted_at = coalesce(s.deleted_at, clock_timestamp()), purged_at = clock_timestamp(), prerelease = NULL, body = NULL, content = '{}', metadata = '{}', search_text = ''
+    row_version = nextval('row_version'), updated_at = statement_timestamp(),
+    deleted_at = coalesce(s.deleted_at, statement_timestamp()), purged_at = statement_timestamp(), prerelease = NULL, body = NULL, content = '{}', metadata = '{}', search_text = ''
 FROM owner
 WHERE
     s.id = %(id)s::uuid AND s.subject = owner.subject AND s.purged_at IS NULL
