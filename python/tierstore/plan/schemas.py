@@ -138,7 +138,7 @@ def _plain(value: Any, path: tuple[str | int, ...]) -> Any:
     raise ValidationError(f"{type(value).__name__} is no JSON value", place=_place(path))
 
 
-def _number(value: float, path: tuple[str | int, ...]) -> float:
+def _number(value: Any, path: tuple[str | int, ...]) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValidationError(f"{value} is no JSON number", place=_place(path))
     if isinstance(value, int) and abs(value) > MAX_INTEGER:

@@ -25,6 +25,7 @@ from tierstore.stores.schemas.registration import (
     as_version,
     at_index,
     bytes_in,
+    check_items,
     prepare_many,
     version_identity,
 )
@@ -282,7 +283,11 @@ class SchemaStore(SchemaCalls):
             deadline, count = operation.deadline, 0
             batches = read_batches(path)
             while (batch := await self._runtime.call(next, batches, None, deadline=deadline)) is not None:
-                await self._register(batch, deadline, None, batch=True)
+                try:
+                    await self._register(check_items(batch), deadline, None, batch=True)
+                except StorageError as error:
+                    error.message = f"{path}, from line {count + 2} on: {error.message}"
+                    raise
                 count += len(batch)
             return count
 
