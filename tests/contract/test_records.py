@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
+import subprocess
+import sys
 import threading
 import time
 import uuid
 
 import pytest
 
-from tests.contract.engines import Engine
+from tests.contract.engines import Engine, PostgresEngine
 from tierstore import errors
 from tierstore.backends import Records
 from tierstore.runtime import Deadline, drive
@@ -308,3 +312,67 @@ def test_a_script_stands_or_falls_whole(engine: Engine) -> None:
         return await subjects(records, soon(engine))
 
     assert engine.face.run(run) == ["x", "x2", "y2;", "y;"]
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+@pytest.mark.parametrize("seed", range(3))
+def test_cancelling_at_any_moment_loses_no_place_and_no_acknowledged_write(engine: Engine, seed: int) -> None:
+    """I14. What was acknowledged is there; what was cancelled is there or not, whole."""
+    records = engine.migrated(max_connections=4)
+    chance = random.Random(seed)
+    acknowledged: list[str] = []
+
+    async def write(name: str) -> None:
+        async with records.unit(deadline=soon(engine, 20)) as unit:
+            for half in ("a", "b"):
+                await unit.execute("suite.add_subject", {"subject": f"{name}{half}", "version": 1})
+        acknowledged.append(name)
+
+    async def cancelled(name: str) -> None:
+        task = asyncio.create_task(write(name))
+        await asyncio.sleep(chance.random() * 0.02)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def run() -> list[str]:
+        for turn in range(15):
+            await asyncio.gather(*(cancelled(f"{turn:02}-{number:02}") for number in range(20)))
+        await add(records, "last", soon(engine, 2))
+        until = time.monotonic() + 3
+        while records.pool().in_use and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        assert records.pool().in_use == records.pool().waiting == 0
+        return await subjects(records, soon(engine))
+
+    found = engine.face.run(run)
+    stored = {name[:-1] for name in found if name != "last"}
+    assert {f"{name}{half}" for name in stored for half in "ab"} | {"last"} == set(found)
+    assert set(acknowledged) <= stored
+
+
+@pytest.mark.requirement("S0-04")
+def test_a_process_may_end_without_closing(engine: Engine) -> None:
+    """Nothing waits for threads, tasks or connections that were left."""
+    engine.migrated()
+    target = repr(engine.url) if isinstance(engine, PostgresEngine) else repr(str(getattr(engine, "path", "")))
+    kind = "postgres.PostgresRecords" if engine.name == "postgres" else "sqlite.SqliteRecords"
+    code = f"""
+import asyncio
+from tierstore.backends import {kind.split(".")[0]}
+from tierstore.runtime import AsyncioRuntime, ThreadsRuntime, drive
+
+async def run(runtime):
+    records = {kind}(runtime, {target})
+    async with records.unit(deadline=runtime.deadline(5)) as unit:
+        await unit.fetch("outbox.append", {{"keys": ["k"], "versions": [1]}})
+    await records.ping(runtime.deadline(5))
+
+async def main():
+    await run(AsyncioRuntime())
+
+asyncio.run(main()) if {engine.face.name == "async"} else drive(run(ThreadsRuntime()))
+"""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+    assert time.monotonic() - started < 8

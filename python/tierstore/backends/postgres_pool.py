@@ -6,6 +6,7 @@ would keep anyway, go back to it after WARM_S, so that it sees their age, and wh
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ CHECK_S = 1.0
 WARM_MAX = 8
 WARM_S = 1.0
 ASK_AGAIN_S = 0.5
+CANCEL_AGAIN_S = 0.01
 RECONNECT_S = 0.2
 """psycopg_pool gives up a failed connection after this long: the next caller that waits makes it try again at once."""
 BROKEN_MAX = 64
@@ -84,6 +86,9 @@ class Pool:
                         await connection.execute(sql, params)
                     except psycopg.Error as error:
                         pool._trouble = str(translate(error, "connect"))
+                        raise
+                    except asyncio.CancelledError:
+                        _cancel_until_done(asyncio.current_task())
                         raise
                     return pool._ready(connection)
 
@@ -238,3 +243,10 @@ class Pool:
         idle = measured["pool_available"] + len(self._warm)
         in_use = max(0, measured["pool_size"] - idle)
         return PoolStats(in_use, idle, self._policy.limit, measured["requests_waiting"])
+
+
+def _cancel_until_done(worker: asyncio.Task[Any] | None) -> None:
+    """A worker of psycopg_pool swallows a cancellation that meets it while it connects; its loop is being closed, and would hang."""
+    if worker is not None and not worker.done():
+        worker.cancel()
+        asyncio.get_running_loop().call_later(CANCEL_AGAIN_S, _cancel_until_done, worker)
