@@ -207,24 +207,30 @@ async def _open_others(
     """L2, the object store and the carriers; each is noted in `backends` before it is opened, so that it is closed too."""
     backends.blobs = _blobs(config, runtime, telemetry)
     if backends.blobs is not None:
-        await backends.blobs.open(deadline)
+        await _open(backends, "the object store", backends.blobs, config, deadline)
     channel = _sql_channel(runtime, backends.records)
+    backends.carriers = (channel, None)
+    await channel.open(deadline)
     if config.redis is None or config.gates.redis is False:
-        backends.carriers = (channel, None)
-        await channel.open(deadline)
         return
     identity = await backends.records.identity(deadline)
     key_value, redis_channel = _redis(config.redis, runtime, namespace(config.redis.prefix, identity))
     backends.key_value, backends.carriers = key_value, (redis_channel, channel)
-    await channel.open(deadline)
-    try:
-        await key_value.open(deadline)
+    if await _open(backends, "Redis", key_value, config, deadline):
         await redis_channel.open(deadline)
+
+
+async def _open(backends: Backends, name: str, driver: Any, config: Config, deadline: Deadline) -> bool:
+    """Open a tier that a store can do without, if `on_unavailable` says that it should: it connects later by itself."""
+    try:
+        await driver.open(deadline)
     except ConnectionError as error:
         if config.on_unavailable != "memory":
             raise
-        log.warning("Redis cannot be reached, the store goes on without it until it can: %s", error)
-        backends.warnings += (f"Redis was not there at the start: {error}",)
+        log.warning("%s cannot be reached, the store goes on without it until it can: %s", name, error)
+        backends.warnings += (f"{name} was not there at the start: {error}",)
+        return False
+    return True
 
 
 def _blobs(config: Config, runtime: Runtime, telemetry: Telemetry) -> CountedBlobs | None:

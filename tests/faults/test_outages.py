@@ -1,7 +1,7 @@
 """Servers that go away and come back, under a store in use: reads and writes keep their promises."""
 
 import asyncio
-from functools import partial
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +25,13 @@ async def until(check, seconds=5.0):
             if asyncio.get_running_loop().time() > end:
                 raise
             await asyncio.sleep(0.05)
+
+
+async def moments(seconds):
+    """Several times within `seconds`: background jobs use a connection now and then."""
+    for _ in range(20):
+        yield
+        await asyncio.sleep(seconds / 20)
 
 
 @pytest.mark.requirement("S1-22", "S0-69")
@@ -87,20 +94,43 @@ def test_objects_stopped(everything, s3_server):
     """Content goes into rows meanwhile; what was in the object store comes back with it."""
 
     async def scenario():
-        async with tierstore.open(everything.config()) as store:
+        cold = replace(everything.config(), cache=tierstore.CacheConfig(warm_on_start=False))
+        async with tierstore.open(everything.config()) as store, tierstore.open(cold) as reader:
             before = await store.schemas.register("before", "1.0.0", LARGE)
             assert before.content_tier == "object"
             s3_server.stop()
             during = await store.schemas.register("during", "1.0.0", LARGE + b" ", timeout=20)
             assert during.content_tier == "row"
-        async with tierstore.open(everything.config()) as store:
-            assert (await store.schemas.get(during.id)).content == LARGE + b" "
-            assert not (await store.health()).tiers["objects"].ok
+            assert (await reader.schemas.get(during.id)).content == LARGE + b" "
+            assert not (await reader.health()).tiers["objects"].ok
             with pytest.raises(tierstore.StorageError):
-                await store.schemas.get(before.id, timeout=3)
+                await reader.schemas.get(before.id, timeout=3)
             s3_server.start()
-            found = await until(lambda: store.schemas.get(before.id), 15)
+            found = await until(lambda: reader.schemas.get(before.id), 15)
             assert found.content == LARGE
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("missing", ["postgres", "redis", "objects"])
+def test_a_tier_that_is_missing_at_the_start(everything, missing):
+    """Refused with its name, unless the configuration says that the store should go on without it."""
+    config = everything.config()
+    nobody = {
+        "postgres": tierstore.PostgresConfig("postgresql://127.0.0.1:9/none", min_connections=0),
+        "redis": tierstore.RedisConfig("redis://127.0.0.1:9"),
+        "objects": replace(config.objects, endpoint_url="http://127.0.0.1:9"),
+    }
+    broken = replace(config, **{missing: nobody[missing]})
+    named = {"postgres": "127.0.0.1", "redis": "failed to create redis client", "objects": "failed to create s3 client"}
+
+    async def scenario():
+        with pytest.raises(tierstore.ConnectionError, match=named[missing]):
+            await tierstore.open(broken)
+        async with tierstore.open(replace(broken, on_unavailable="memory")) as store:
+            schema = await store.schemas.register("kept", "1.0.0", b"{}")
+            assert await store.schemas.get(schema.id) == schema
+            assert (await store.health()).warnings
 
     asyncio.run(scenario())
 
@@ -136,21 +166,17 @@ def test_cancelled_callers_leave_nothing_behind(deployment):
     async def scenario():
         async with tierstore.open(deployment.config()) as store:
             ids = await seeded(store)
-            for _ in range(20):
+            for turn in range(20):
                 calls = [store.schemas.get(id, read="latest") for id in ids]
-                writes = [store.schemas.set_state(id, "deprecated") for id in ids[:5]]
+                writes = [store.schemas.register(f"turn.{turn}.{number}", "1.0.0", b"{}") for number in range(5)]
                 tasks = [asyncio.create_task(call) for call in (*calls, *writes)]
                 await asyncio.sleep(0.001)
                 for task in tasks[::2]:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                await asyncio.gather(
-                    *(until(partial(store.schemas.set_state, id, "active")) for id in ids[:5]),
-                    return_exceptions=True,
-                )
-            statistics = await store.statistics()
-            assert statistics.pool["in_use"] == 0
-            assert statistics.pool["waiting"] == 0
+                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+                assert all(not isinstance(outcome, Exception) for outcome in outcomes)
+            used = [(await store.statistics()).pool async for _ in moments(2)]
+            assert any(pool["in_use"] == pool["waiting"] == 0 for pool in used), used[-1]
             assert None not in await store.schemas.get_many(ids)
 
     asyncio.run(scenario())
