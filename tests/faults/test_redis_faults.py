@@ -18,6 +18,7 @@ from tests.conftest import BlockingFace
 from tests.faults.redis_tools import NOISE_S, OTHER, PATIENT_S, RECOVERY_S, TOKEN, Client
 from tests.servers.process import free_port
 from tests.servers.redis import Redis
+from tests.servers.redis_cluster import RedisCluster
 from tests.servers.redis_impostor import BadLink, Refuser
 from tierstore.backends import Fill
 from tierstore.backends.breaker import FAILURES
@@ -294,6 +295,27 @@ def test_a_server_that_cannot_serve_now_is_a_connection_error(client, error):
     for call in ("get", "lease"):
         assert isinstance(own.timed(call, "a").error, ConnectionError)
     refuser.close()
+
+
+def test_a_node_whose_replica_takes_its_place(client):
+    cluster = RedisCluster(replica=True)
+    cluster.start()
+    try:
+        own = client(cluster=cluster.urls)
+        names = range(60)
+        for name in names:
+            own.load(name, b"%d" % name)
+        before = own.identity()
+        cluster.nodes[0].kill()
+        cluster.await_promotion()
+        until = time.monotonic() + RECOVERY_S
+        while own.timed("invalidate", *names).error is not None:
+            assert time.monotonic() < until
+            own.face.run(own.runtime.sleep, 0.1)
+        assert own.identity() != before
+        assert all(own.lease(name).held for name in names)
+    finally:
+        cluster.close()
 
 
 @pytest.mark.parametrize("error", ["OOM command not allowed", "MISCONF Redis is configured to save", "ERR unknown"])

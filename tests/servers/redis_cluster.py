@@ -1,9 +1,10 @@
-"""Three redis-servers as a cluster without replicas, the slots in thirds."""
+"""Three redis-servers as a cluster, the slots in thirds; the first with a replica where a test asks for one."""
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 
 import redis
 
@@ -20,8 +21,15 @@ class ClusterNode(Redis):
     def __init__(self) -> None:
         self.bus_port = free_port()
         super().__init__(
-            *("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"),
-            *("--cluster-port", str(self.bus_port), "--cluster-require-full-coverage", "no"),
+            *("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000"),
+            *(
+                "--repl-diskless-sync-delay",
+                "0",
+                "--cluster-port",
+                str(self.bus_port),
+                "--cluster-require-full-coverage",
+                "no",
+            ),
         )
 
     def client(self) -> redis.Redis:
@@ -29,17 +37,22 @@ class ClusterNode(Redis):
 
 
 class RedisCluster:
-    """`.urls` of the nodes, `.nodes` to stop and pause one by one."""
+    """`.urls` of the nodes, `.nodes` to stop and pause one by one, `.replica` of the first of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, replica: bool = False) -> None:
         self.nodes = [ClusterNode() for _ in range(NODES)]
+        self.replica = ClusterNode() if replica else None
+
+    @property
+    def _all(self) -> list[ClusterNode]:
+        return [*self.nodes, *([self.replica] if self.replica else [])]
 
     @property
     def urls(self) -> tuple[str, ...]:
         return tuple(node.url.removesuffix("/0") for node in self.nodes)
 
     def start(self) -> None:
-        for node in self.nodes:
+        for node in self._all:
             node.start()
         first = self.nodes[0]
         for number, node in enumerate(self.nodes):
@@ -47,13 +60,29 @@ class RedisCluster:
                 start, end = number * SLOTS // NODES, (number + 1) * SLOTS // NODES
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
                 client.execute_command("CLUSTER ADDSLOTSRANGE", start, end - 1)
-                if node is not first:
-                    client.execute_command("CLUSTER MEET", "127.0.0.1", first.port, first.bus_port)
-        self._await_agreement()
+        for node in self._all[1:]:
+            with node.client() as client:
+                client.execute_command("CLUSTER MEET", "127.0.0.1", first.port, first.bus_port)
+        self._await(lambda: all(self._knows_all(node) for node in self._all))
+        if self.replica is not None:
+            self._follow(self.replica, first)
 
-    def _await_agreement(self) -> None:
+    def _follow(self, replica: ClusterNode, first: ClusterNode) -> None:
+        with first.client() as one, replica.client() as client:
+            client.execute_command("CLUSTER REPLICATE", one.execute_command("CLUSTER MYID"))
+            self._await(lambda: client.info("replication").get("master_link_status") == "up")
+
+    def await_promotion(self) -> None:
+        """Return when the replica has taken the first node's place, and the others know."""
+        assert self.replica is not None
+        others = [self.replica, *self.nodes[1:]]
+        with self.replica.client() as client:
+            self._await(lambda: client.info("replication")["role"] == "master")
+        self._await(lambda: all(self._knows_all(node) for node in others))
+
+    def _await(self, condition: Callable[[], bool]) -> None:
         until = time.monotonic() + START_S
-        while not all(self._knows_all(node) for node in self.nodes):
+        while not condition():
             if time.monotonic() > until:
                 raise RuntimeError(f"the cluster did not form within {START_S:.0f} s:\n{self.nodes[0].tail()}")
             time.sleep(0.02)
@@ -80,5 +109,5 @@ class RedisCluster:
             node.restore()
 
     def close(self) -> None:
-        for node in self.nodes:
+        for node in self._all:
             node.close()

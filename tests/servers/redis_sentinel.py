@@ -46,8 +46,8 @@ class RedisSentinel:
     service = SERVICE
 
     def __init__(self) -> None:
-        self.primary = Redis()
-        self.replica = Redis("--replicaof", f"127.0.0.1 {self.primary.port}", "--repl-diskless-sync-delay", "0")
+        self.primary = Redis("--repl-diskless-sync-delay", "0")
+        self.replica = Redis("--replicaof", f"127.0.0.1 {self.primary.port}")
         self.sentinels = [Sentinel(self.primary.port) for _ in range(SENTINELS)]
 
     @property
