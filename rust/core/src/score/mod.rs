@@ -1,5 +1,6 @@
 //! What a search hit is, and its score: one function for both database engines (docs/design/score.md).
 
+mod extent;
 mod query;
 mod similarity;
 mod tables;

@@ -2,8 +2,8 @@
 
 use memchr::memmem::Finder;
 
-use super::similarity::best_extent;
-use super::trigram::{self, Trigram};
+use super::similarity::{Needle, Work};
+use super::trigram::Letters;
 use super::unicode::{is_word, lower_into};
 
 /// Words of fewer characters than this have no trigram to look up: they match beginnings of subjects only.
@@ -19,8 +19,8 @@ const INSIDE: f64 = 0.6;
 const SIMILAR: f64 = 0.5;
 
 const SUBJECT_WEIGHT: f64 = 1.0;
-const DESCRIPTION_WEIGHT: f64 = 0.5;
-const TEXT_WEIGHT: f64 = 0.3;
+/// Of subject, description and text.
+const WEIGHTS: [f64; 3] = [SUBJECT_WEIGHT, 0.5, 0.3];
 
 /// The words of a search text, in lower case.
 pub struct Query {
@@ -30,8 +30,7 @@ pub struct Query {
 struct Word {
     text: String,
     finder: Finder<'static>,
-    /// Distinct and sorted.
-    trigrams: Vec<Trigram>,
+    needle: Needle,
     short: bool,
 }
 
@@ -39,14 +38,16 @@ struct Word {
 #[derive(Default)]
 pub struct Scratch {
     fields: [Field; 3],
+    work: Work,
 }
 
-/// A field of a row, lowered when it is first asked.
+/// A field of a row, prepared as far as it is asked.
 #[derive(Default)]
 struct Field {
     lowered: String,
-    trigrams: Vec<Trigram>,
-    has_trigrams: bool,
+    letters: Letters,
+    is_lowered: bool,
+    has_letters: bool,
 }
 
 impl Query {
@@ -60,12 +61,12 @@ impl Query {
         if self.words.is_empty() {
             return Some(0.0);
         }
-        for (field, content) in scratch.fields.iter_mut().zip([subject, description, text]) {
-            field.set(content);
+        for field in &mut scratch.fields {
+            (field.is_lowered, field.has_letters) = (false, false);
         }
         let mut sum = 0.0;
         for word in &self.words {
-            sum += word.best(&mut scratch.fields)?;
+            sum += word.best([subject, description, text], scratch)?;
         }
         Some(sum / self.words.len() as f64)
     }
@@ -75,24 +76,25 @@ impl Word {
     fn new(word: &str) -> Self {
         let mut text = String::new();
         lower_into(word, &mut text);
-        let mut trigrams = Vec::new();
-        trigram::positional(&text, &mut trigrams);
-        trigrams.sort_unstable();
-        trigrams.dedup();
         let finder = Finder::new(text.as_bytes()).into_owned();
         let short = text.chars().count() < SHORTEST_SOUGHT;
-        Self { text, finder, trigrams, short }
+        let needle = Needle::new(&text);
+        Self { text, finder, needle, short }
     }
 
     /// The best of the fields, each by its weight; a field that could not do better is not read.
-    fn best(&self, fields: &mut [Field; 3]) -> Option<f64> {
+    fn best(&self, contents: [&str; 3], scratch: &mut Scratch) -> Option<f64> {
+        let Scratch { fields, work } = scratch;
         if self.short {
-            return self.prefix(&fields[0].lowered).map(|worth| worth * SUBJECT_WEIGHT);
+            return self.prefix(fields[0].lowered(contents[0])).map(|worth| worth * SUBJECT_WEIGHT);
         }
         let mut best = 0.0;
-        for (field, weight) in fields.iter_mut().zip([SUBJECT_WEIGHT, DESCRIPTION_WEIGHT, TEXT_WEIGHT]) {
+        for ((field, content), weight) in fields.iter_mut().zip(contents).zip(WEIGHTS) {
             if best < WHOLE * weight {
-                let worth = self.contained(&field.lowered).or_else(|| self.similar(field));
+                let mut worth = self.contained(field.lowered(content));
+                if worth.is_none() && best < SIMILAR * weight {
+                    worth = self.similar(content, field, work);
+                }
                 best = f64::max(best, worth.unwrap_or(0.0) * weight);
             }
         }
@@ -132,27 +134,27 @@ impl Word {
         }
     }
 
-    fn similar(&self, field: &mut Field) -> Option<f64> {
-        if self.trigrams.is_empty() {
-            return None;
-        }
-        let similarity = best_extent(&self.trigrams, field.trigrams());
-        similarity.is_similar().then(|| f64::from(similarity.shared) / f64::from(similarity.union) * SIMILAR)
+    fn similar(&self, content: &str, field: &mut Field, work: &mut Work) -> Option<f64> {
+        let similarity = self.needle.similar(field.letters(content), work)?;
+        Some(f64::from(similarity.shared) / f64::from(similarity.union) * SIMILAR)
     }
 }
 
 impl Field {
-    fn set(&mut self, content: &str) {
-        lower_into(content, &mut self.lowered);
-        self.has_trigrams = false;
+    fn lowered(&mut self, content: &str) -> &str {
+        if !self.is_lowered {
+            lower_into(content, &mut self.lowered);
+            self.is_lowered = true;
+        }
+        &self.lowered
     }
 
-    fn trigrams(&mut self) -> &[Trigram] {
-        if !self.has_trigrams {
-            trigram::positional(&self.lowered, &mut self.trigrams);
-            self.has_trigrams = true;
+    fn letters(&mut self, content: &str) -> &Letters {
+        if !self.has_letters {
+            self.letters.set(content);
+            self.has_letters = true;
         }
-        &self.trigrams
+        &self.letters
     }
 }
 

@@ -3,16 +3,20 @@
 //! The value is `shared / (distinct in the word + distinct in the extent − shared)` for the best extent that the method of
 //! trgm_op.c (`iterate_word_similarity`) comes to: the extent grows to each shared trigram in turn, and then drops from
 //! its left end whatever makes the value larger. The same extents are tried here in the same order, so the value is
-//! the same to the last bit.
+//! the same to the last bit. Two things make it quick, and neither changes a value:
 //!
-//! Dropping a trigram that comes again later in the extent changes nothing; only the last occurrences are visited, on a
-//! list kept in the order of their places. Without it a text of one trigram repeated would cost the square of its length.
+//! * Only the last place of a trigram in the extent counts when its left end is moved; those are kept on a list in order
+//!   (`extent`), so a text that repeats itself does not cost the square of its length.
+//! * If more than `wanted × shared` distinct other trigrams lie between two shared ones, the extent begins anew at the second:
+//!   any extent over the gap has at most `(shared + 1) / (wanted + gap)`, less than the `1 / wanted` of the second alone. So
+//!   behind a lonely match only a few trigrams are looked at, not the way to the next.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
-use super::trigram::{self, Trigram};
+use super::extent::Extent;
+use memchr::memmem::Finder;
 
-const NONE: usize = usize::MAX;
+use super::trigram::{Letters, Trigram, finder};
 
 /// A value of similarity as the fraction it is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,7 +36,7 @@ impl Similarity {
         self.union > 0 && 5 * u64::from(self.shared) >= 3 * u64::from(self.union)
     }
 
-    fn is_above(self, other: Self) -> bool {
+    pub fn is_above(self, other: Self) -> bool {
         let mine = u64::from(self.shared) * u64::from(other.union.max(1));
         let others = u64::from(other.shared) * u64::from(self.union.max(1));
         mine > others
@@ -41,127 +45,141 @@ impl Similarity {
 
 /// `word_similarity(word, text)` of pg_trgm.
 pub fn word_similarity(word: &str, text: &str) -> Similarity {
-    let (mut needle, mut hay) = (Vec::new(), Vec::new());
-    trigram::positional(word, &mut needle);
-    trigram::positional(text, &mut hay);
-    needle.sort_unstable();
-    needle.dedup();
-    best_extent(&needle, &hay)
+    let (needle, text, work) = (Needle::new(word), Letters::new(text), &mut Work::default());
+    needle.find(&text, work);
+    let Work { hits, extent, .. } = work;
+    needle.best_extent(&text, hits, extent)
 }
 
-/// The similarity of distinct, sorted trigrams to the best extent of others.
-pub fn best_extent(needle: &[Trigram], hay: &[Trigram]) -> Similarity {
-    let mut extent = Extent::default();
-    let mut best = Similarity::default();
-    for (place, &trigram) in hay.iter().enumerate() {
-        let shared = needle.binary_search(&trigram).is_ok();
-        if !shared && extent.is_empty() {
-            continue;
+/// The distinct trigrams of a word.
+pub struct Needle {
+    /// In order.
+    trigrams: Vec<Trigram>,
+    /// One for each, of a word of ASCII letters.
+    finders: Vec<Finder<'static>>,
+    /// Whether a trigram may be among them, by its `slot`: most of a text is told apart by one look.
+    filter: Box<[bool; FILTER_SLOTS]>,
+}
+
+const FILTER_SLOTS: usize = 4096;
+
+/// The buffers of a search.
+#[derive(Default)]
+pub struct Work {
+    /// Places of shared trigrams.
+    hits: Vec<usize>,
+    /// Distinct trigrams of a gap.
+    gap: Vec<Trigram>,
+    extent: Extent,
+}
+
+impl Needle {
+    pub fn new(word: &str) -> Self {
+        let letters = Letters::new(word);
+        let mut trigrams = letters.trigrams();
+        trigrams.sort_unstable();
+        trigrams.dedup();
+        let mut filter = Box::new([false; FILTER_SLOTS]);
+        trigrams.iter().for_each(|&trigram| filter[slot(trigram)] = true);
+        let sought = if letters.is_ascii() { trigrams.as_slice() } else { &[] };
+        let finders = sought.iter().map(|&trigram| finder(trigram)).collect();
+        Self { trigrams, finders, filter }
+    }
+
+    /// The similarity, if it is at least 0.6.
+    ///
+    /// An extent of that value has six tenths of the word's trigrams at least, and at most two thirds as many others as
+    /// the word has trigrams. So the text is cut at every gap of more others: a cluster of matches between two such gaps has
+    /// the same best extent alone, and most clusters are too small to be looked at.
+    pub fn similar(&self, text: &Letters, work: &mut Work) -> Option<Similarity> {
+        if self.trigrams.is_empty() || !self.may_be_similar(text) {
+            return None;
         }
-        extent.push(trigram, place, shared);
-        if shared {
-            let similarity = extent.tighten(needle.len() as u32);
+        self.find(text, work);
+        let Work { hits, gap, extent } = work;
+        let clusters = hits.chunk_by(|from, to| !self.is_cut(text, from + 1..*to, gap));
+        let mut best = Similarity::default();
+        for cluster in clusters.filter(|cluster| cluster.len() >= self.least_shared()) {
+            let similarity = self.best_extent(text, cluster, extent);
             if similarity.is_above(best) {
                 best = similarity;
             }
         }
-    }
-    best
-}
-
-struct Entry {
-    last: usize,
-    shared: bool,
-    before: usize,
-    after: usize,
-}
-
-/// The trigrams of an extent, each once, on a list in the order of their last places.
-#[derive(Default)]
-struct Extent {
-    entries: Vec<Entry>,
-    index: HashMap<Trigram, usize>,
-    first: Option<usize>,
-    newest: usize,
-    distinct: u32,
-    shared: u32,
-}
-
-impl Extent {
-    fn is_empty(&self) -> bool {
-        self.first.is_none()
+        best.is_similar().then_some(best)
     }
 
-    fn push(&mut self, trigram: Trigram, place: usize, shared: bool) {
-        let next = self.entries.len();
-        let id = *self.index.entry(trigram).or_insert(next);
-        if id == next {
-            self.entries.push(Entry { last: NONE, shared, before: NONE, after: NONE });
-        }
-        if self.entries[id].last == NONE {
-            self.distinct += 1;
-            self.shared += u32::from(shared);
-        } else {
-            self.unlink(id);
-        }
-        self.link(id, place);
+    fn least_shared(&self) -> usize {
+        (3 * self.trigrams.len()).div_ceil(5)
     }
 
-    fn link(&mut self, id: usize, place: usize) {
-        let before = if self.first.is_some() { self.newest } else { NONE };
-        let entry = &mut self.entries[id];
-        (entry.last, entry.before, entry.after) = (place, before, NONE);
-        if before == NONE {
-            self.first = Some(id);
-        } else {
-            self.entries[before].after = id;
+    /// Whether the text has enough of the trigrams anywhere.
+    fn may_be_similar(&self, text: &Letters) -> bool {
+        if !text.is_ascii() {
+            return true;
         }
-        self.newest = id;
-    }
-
-    fn unlink(&mut self, id: usize) {
-        let Entry { before, after, .. } = self.entries[id];
-        if before == NONE {
-            self.first = (after != NONE).then_some(after);
-        } else {
-            self.entries[before].after = after;
-        }
-        if after == NONE {
-            self.newest = before;
-        } else {
-            self.entries[after].before = before;
-        }
-    }
-
-    /// Drop from the left what makes the similarity larger, and answer the largest.
-    fn tighten(&mut self, wanted: u32) -> Similarity {
-        let measure = |shared, distinct| Similarity { shared, union: wanted + distinct - shared };
-        let mut best = measure(self.shared, self.distinct);
-        let mut keep = self.first;
-        let (mut shared, mut distinct) = (self.shared, self.distinct);
-        let mut at = self.first;
-        while let Some(id) = at {
-            let entry = &self.entries[id];
-            shared -= u32::from(entry.shared);
-            distinct -= 1;
-            at = (entry.after != NONE).then_some(entry.after);
-            let similarity = measure(shared, distinct);
-            if at.is_some() && similarity.is_above(best) {
-                (best, keep) = (similarity, at);
-                (self.shared, self.distinct) = (shared, distinct);
+        let mut missing = self.trigrams.len() - self.least_shared() + 1;
+        for finder in &self.finders {
+            missing -= usize::from(!text.has(finder));
+            if missing == 0 {
+                return false;
             }
         }
-        self.drop_before(keep);
-        best
+        true
     }
 
-    fn drop_before(&mut self, keep: Option<usize>) {
-        while self.first != keep {
-            let Some(id) = self.first else { return };
-            self.unlink(id);
-            self.entries[id].last = NONE;
+    /// Whether more distinct trigrams lie in a gap than an extent of 0.6 could hold.
+    fn is_cut(&self, text: &Letters, gap: Range<usize>, distinct: &mut Vec<Trigram>) -> bool {
+        let most = 2 * self.trigrams.len() / 3;
+        if gap.len() <= most {
+            return false;
         }
+        distinct.clear();
+        for trigram in gap.filter_map(|place| text.trigram(place)) {
+            if !distinct.contains(&trigram) {
+                distinct.push(trigram);
+                if distinct.len() > most {
+                    return true;
+                }
+            }
+        }
+        false
     }
+
+    /// Note where the shared trigrams are.
+    fn find(&self, text: &Letters, work: &mut Work) {
+        work.hits.clear();
+        text.each(|place, trigram| {
+            if self.filter[slot(trigram)] && self.trigrams.binary_search(&trigram).is_ok() {
+                work.hits.push(place);
+            }
+        });
+    }
+
+    fn best_extent(&self, text: &Letters, hits: &[usize], extent: &mut Extent) -> Similarity {
+        let wanted = self.trigrams.len() as u32;
+        let mut best = Similarity::default();
+        let mut behind = None;
+        extent.clear();
+        for &hit in hits {
+            if behind.is_some_and(|behind| !extent.cross(text, behind..hit, wanted)) {
+                extent.clear();
+            }
+            if let Some(trigram) = text.trigram(hit) {
+                extent.push(trigram, true);
+            }
+            let similarity = extent.tighten(wanted);
+            if similarity.is_above(best) {
+                best = similarity;
+            }
+            behind = Some(hit + 1);
+        }
+        best
+    }
+}
+
+#[inline]
+fn slot(trigram: Trigram) -> usize {
+    (trigram.wrapping_mul(0x9e37_79b1) >> 20) as usize % FILTER_SLOTS
 }
 
 #[cfg(test)]

@@ -28,10 +28,42 @@ pub fn lower(c: char) -> char {
 /// `text` in lower case, written over what `into` held.
 pub fn lower_into(text: &str, into: &mut String) {
     into.clear();
-    if text.is_ascii() {
-        into.push_str(text);
-        into.make_ascii_lowercase();
-    } else {
-        into.extend(text.chars().map(lower));
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = ascii_prefix(rest.as_bytes());
+        let start = into.len();
+        into.push_str(&rest[..ascii]);
+        into[start..].make_ascii_lowercase();
+        let mut behind = rest[ascii..].chars();
+        into.extend(behind.next().map(lower));
+        rest = behind.as_str();
+    }
+}
+
+/// How many bytes from the first on are ASCII, looked at in long strides.
+pub fn ascii_prefix(bytes: &[u8]) -> usize {
+    const STRIDE_BYTES: usize = 64;
+    let strides = bytes.chunks(STRIDE_BYTES).take_while(|chunk| chunk.is_ascii()).count();
+    let start = (strides * STRIDE_BYTES).min(bytes.len());
+    start + bytes[start..].iter().take_while(|byte| byte.is_ascii()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lowered text has the trigrams of the text.
+    #[test]
+    fn lowering_twice_is_lowering_once() {
+        for c in ('\0'..=char::MAX).filter(|&c| lower(c) != c) {
+            assert_eq!((lower(lower(c)), is_word(lower(c))), (lower(c), is_word(c)), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn lowering_keeps_what_has_no_case() {
+        let mut lowered = String::new();
+        lower_into("ÉCOLE İ Σς ß ǅ 日本", &mut lowered);
+        assert_eq!(lowered, "école i σς ß ǆ 日本");
     }
 }
