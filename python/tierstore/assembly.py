@@ -20,7 +20,7 @@ from tierstore.telemetry import Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine, Limits
 from tierstore.tiers.migrate import Migrator
-from tierstore.tiers.observed import CountedBlobs
+from tierstore.tiers.observed import CountedBlobs, TimedRecords
 
 log = logging.getLogger("tierstore")
 INLINE_MAX = 65_536
@@ -137,6 +137,9 @@ async def assemble(config: Config, runtime: Runtime, telemetry: Telemetry) -> Pa
     """Open every configured tier and start the jobs. What was opened is closed again when a later step fails."""
     deadline = runtime.deadline(config.deadlines.open)
     records, warnings = await open_records(config, runtime)
+    if telemetry.on:
+        timed: Any = TimedRecords(records, telemetry, runtime.monotonic)
+        records = timed
     backends = Backends(_name(config), records, warnings=warnings)
     try:
         migrator = Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
