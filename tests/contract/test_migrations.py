@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -63,8 +65,6 @@ def test_up_and_down_and_up_again(engine: Engine) -> None:
 def test_the_tables_and_views_have_the_names_of_the_document(engine: Engine) -> None:
     engine.migrated()
     if isinstance(engine, SqliteEngine):
-        import sqlite3
-
         connection = sqlite3.connect(engine.path)
         found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
         connection.close()
@@ -196,17 +196,9 @@ def test_every_named_query_can_be_prepared(engine: Engine) -> None:
     engine.migrated()
     queries = load_queries(engine.name)
     if isinstance(engine, SqliteEngine):
-        import sqlite3
-
-        connection = sqlite3.connect(engine.path)
-        connection.text_factory = bytes  # EXPLAIN prints operands that are no text
         for name, text in queries.items():
-            parameters = dict.fromkeys(re.findall(r"(?<!:):(\w+)", text))
-            try:
-                connection.execute(f"EXPLAIN {_code(text)}", parameters).fetchall()
-            except sqlite3.Error as error:
-                pytest.fail(f"{name}: {error}")
-        connection.close()
+            refusals = [_explained(path, text) for path in (engine.path, engine.path.with_name("staging.db"))]
+            assert None in refusals, f"{name}: {refusals}"
         return
     assert isinstance(engine, PostgresEngine)
     with psycopg.connect(engine.url, autocommit=True) as pg:
@@ -216,6 +208,21 @@ def test_every_named_query_can_be_prepared(engine: Engine) -> None:
             except psycopg.Error as error:
                 if not _code(text).startswith(("CREATE", "REFRESH")):  # PREPARE takes none of these
                     pytest.fail(f"{name}: {error}")
+
+
+def _explained(path: Path, text: str) -> str | None:
+    """Why the database refuses the query; None if it does not."""
+    connection = sqlite3.connect(path)
+    connection.text_factory = bytes  # EXPLAIN prints operands that are no text
+    try:
+        parameters = dict.fromkeys(re.findall(r"(?<!:):(\w+)", text))
+        connection.execute(f"EXPLAIN {_code(text)}", parameters).fetchall()
+    except sqlite3.Error as error:
+        return str(error)
+    else:
+        return None
+    finally:
+        connection.close()
 
 
 def _code(text: str) -> str:
