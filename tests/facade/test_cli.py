@@ -1,0 +1,152 @@
+"""The command line as a person and a script use it: each command in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+class Cli:
+    """Runs commands on one store."""
+
+    def __init__(self, *options, **environment):
+        self._options, self._environment = options, environment
+
+    def __call__(self, *arguments, code=0, input=None):
+        done = subprocess.run(
+            [sys.executable, "-m", "tierstore.cli", *self._options, *arguments],
+            env=os.environ | self._environment,
+            capture_output=True,
+            text=True,
+            input=input,
+            timeout=100,
+        )
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    def json(self, *arguments, code=0):
+        return json.loads(Cli("--json", *self._options, **self._environment)(*arguments, code=code))
+
+
+def sqlite(request):
+    return Cli("--path", str(request.getfixturevalue("tmp_path") / "store"))
+
+
+def postgres(request):
+    return Cli(DATABASE_URL=request.getfixturevalue("database"))
+
+
+@pytest.fixture(params=[sqlite, postgres])
+def cli(request):
+    return request.param(request)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four files that are right, two that are not, one that is none of ours."""
+    found = tmp_path / "files"
+    (found / "api").mkdir(parents=True)
+    (found / "api" / "a.proto").write_text('syntax = "proto3";\nimport "api/b.proto";\nmessage A { B b = 1; }\n')
+    (found / "api" / "b.proto").write_text('syntax = "proto3";\nmessage B {}\n')
+    (found / "order.json").write_text('{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}')
+    (found / "user.avsc").write_text('{"type": "record", "name": "User", "fields": []}')
+    (found / "bad.json").write_text('{\n  "type": NaN\n}')
+    (found / "bad.proto").write_text('syntax = "proto3";\nimport api;\n')
+    (found / "readme.txt").write_text("not a schema")
+    return found
+
+
+@pytest.mark.requirement("S1-56", "S4-02")
+def test_migrate_run_revert_info(cli):
+    assert "no" in cli("migrate", "info", code=1)
+    assert next(row["applied"] for row in cli.json("migrate", "run")["applied"]) == "001_initial_schema"
+    assert "current" in cli("migrate", "up")
+    assert all(row["applied"] for row in cli.json("migrate", "status")["migrations"])
+    assert cli.json("migrate", "revert")["reverted"]
+    assert not cli.json("migrate", "status", code=1)["migrations"][-1]["applied"]
+
+
+def test_import_show_search(cli, folder):
+    first = cli.json("import", str(folder), "--tag", "team", code=1)
+    assert (first["import"]["new"], first["import"]["refused"]) == (4, 2)
+    why = {row["refused"]: row["why"] for row in first["refused"]}
+    assert "line 2, column 11" in why["bad.json"]
+    assert "line 2" in why["bad.proto"]
+    again = cli.json("import", str(folder), code=1)
+    assert (again["import"]["new"], again["import"]["changed"], again["import"]["unchanged"]) == (0, 0, 4)
+    changed = 'syntax = "proto3";\nmessage B { int32 x = 1; }\n'
+    (folder / "api" / "b.proto").write_text(changed)
+    assert cli.json("import", str(folder), code=1)["import"]["changed"] == 1
+    assert cli("show", "api/b.proto", "--content") == changed
+    shown = cli.json("show", "api/b.proto")
+    assert (shown["schema"]["version"], shown["schema"]["versions"]) == ("1.1.0", "1.1.0, 1.0.0")
+    assert cli.json("show", "api/a.proto", "1.0.0")["imports"] == [
+        {"import": "api/b.proto", "kind": "plain", "line": 2}
+    ]
+    assert cli.json("show", "order.json")["schema"]["type"] == "jsonschema"
+    assert [row["subject"] for row in cli.json("search", "ordr")["hits"]] == ["order.json"]
+    assert len(cli.json("search", "--tag", "team", "--type", "protobuf")["hits"]) == 2
+    assert "no schema nothing" in cli("show", "nothing", code=1)
+
+
+@pytest.mark.requirement("S1-67", "S1-10")
+def test_health_stats_warm(cli, folder):
+    cli("import", str(folder), code=1)
+    assert all(row["ok"] for row in cli.json("health")["tiers"])
+    assert cli.json("stats")["schemas"]["total_schemas"] == 4
+    assert cli.json("warm", "--limit", "5")["warm"]["loaded"] >= 0
+
+
+@pytest.mark.requirement("S1-70")
+def test_load_test(cli):
+    rows = {
+        row["operation"]: row for row in cli.json("load-test", "--duration", "1s", "--concurrency", "20")["operations"]
+    }
+    assert set(rows) == {"get", "get_latest", "set_state"}
+    assert all(row["calls/s"] > 0 and row["errors"] == 0 and row["p99 ms"] >= row["p50 ms"] for row in rows.values())
+
+
+def test_demo(tmp_path):
+    shown = Cli("--path", str(tmp_path / "demo")).json("demo")
+    assert shown["import"]["new"] > 90
+    assert shown["import"]["refused"] == 0
+    assert {row["tier"] for row in shown["rates"]} == {"L1", "database"}
+    assert all(row["reads/s"] > 0 for row in shown["rates"])
+    assert "google/api/http.proto" in {row["import"] for row in shown["imports"]}
+    assert (
+        sum(size for name, size in shown["totals"].items() if name.startswith("bytes in"))
+        == shown["totals"]["content bytes"]
+    )
+
+
+def test_a_pipe_gets_plain_lines(tmp_path):
+    cli = Cli("--path", str(tmp_path))
+    lines = cli("health").splitlines()
+    assert lines[0].split("\t") == ["tier", "ok", "latency ms", "detail"]
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "expected"),
+    [
+        (["stats"], {}, 1, "which store? give --path FOLDER"),
+        (["stats"], {"DATABASE_URL": "postgresql://u:secret@127.0.0.1:9/none"}, 1, "127.0.0.1"),
+        (["stats"], {"DATABASE_URL": "mysql://u:secret@h/db"}, 1, "postgresql://"),
+        (["--path", "x", "load-test", "--duration", "soon"], {}, 2, "is not a duration"),
+        (["--path", "x", "import", "/does/not/exist"], {}, 2, "does not exist"),
+    ],
+)
+def test_misuse_is_one_clear_line(tmp_path, arguments, environment, code, expected, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = Cli(**environment)(*arguments, code=code)
+    assert expected in text
+    assert "secret" not in text
+    assert "Traceback" not in text
+
+
+def test_help_names_every_command():
+    text = Cli()("--help")
+    for command in ("demo", "import", "show", "search", "migrate", "warm", "health", "stats", "load-test"):
+        assert f"\n  {command} " in text
