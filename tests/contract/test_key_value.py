@@ -245,7 +245,6 @@ def test_versions_of_64_bits_are_compared_exactly(tier):
     assert tier.get("a") == [b"new"]
 
 
-@pytest.mark.requirement("S1-20")
 def test_a_value_expires(tier):
     tier.load("a", b"one", ttl_ms=1)
     until_next(tier)

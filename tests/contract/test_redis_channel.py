@@ -117,7 +117,7 @@ def test_pings_are_sent_every_quarter_of_h(members):
     end = time.monotonic() + FRESH_S
     while time.monotonic() < end:
         first.receive(0.01)
-    assert 3 <= relay.relay() <= 5
+    assert 2 <= relay.relay() <= 5  # fewer where the machine is busy
     assert relay.relay() == 0
 
 

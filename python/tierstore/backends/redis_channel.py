@@ -117,8 +117,9 @@ class RedisChannel:
         if now >= self._next_ping:
             self._next_ping = now + self._ping_every_s
             await self._send_ping(now)
-        next_ping = until.within(self._next_ping - now)
-        return await self._subscription.receive(next_ping, self._process)
+        events = await self._subscription.receive(until.within(self._next_ping - now), self._process)
+        await self._subscription.prove_life(self._silent_s)
+        return events
 
     async def _subscribe_again(self, until: Deadline) -> list[Event]:
         pause_s = self._retry.wait_s(self._runtime.monotonic())
@@ -139,8 +140,6 @@ class RedisChannel:
             await self._ask([Plain(self._pings, one) for one in words], self._runtime.deadline(self._hard_s))
         except (TimeoutError, QueryError) as error:
             log.debug("no ping was sent: %s", error)
-        if self._subscription is not None:
-            await self._subscription.prove_life(now, self._silent_s)
 
     def _lost(self, error: StorageError) -> list[Event]:
         """The first loss is a gap; after it, failing attempts are nothing new."""
@@ -257,8 +256,9 @@ class _Subscription:
             return None
         return Gap(f"message {number} of {stream} came where {expected} was due")
 
-    async def prove_life(self, now: float, silent_s: float) -> None:
+    async def prove_life(self, silent_s: float) -> None:
         """After some silence ask for a sign; ConnectionError if none came for as long again. A dead peer sends no reset."""
+        now = self._runtime.monotonic()
         if self._asked_at is not None and now - self._asked_at >= silent_s:
             raise ConnectionError("the channel's connection is silent", tier="l2")
         if self._asked_at is None and now - self._heard_at >= silent_s:
