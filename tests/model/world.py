@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierstore.backends import Change, Echo, Event, Fenced, Invalidated, Row
+from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Row
 from tierstore.backends.memory import MemoryKeyValue
 from tierstore.errors import ClosedError
 from tierstore.layout import u64
@@ -71,10 +71,16 @@ class FakeRecords:
         self.step = step
         self.dialect = dialect
         self.broken: Exception | None = None
+        self.units: list[FakeUnit] = []
 
     def _check(self) -> None:
         if self.broken is not None:
             raise self.broken
+
+    def end_units(self) -> None:
+        """What the server does when the process is gone: its open transactions roll back."""
+        for unit in self.units:
+            unit.end()
 
     async def fetch_fenced(self, query: str, params: Mapping[str, Any], *, deadline: Deadline, **_: Any) -> Fenced:
         self._check()
@@ -99,6 +105,7 @@ class FakeRecords:
     async def unit(self, *, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[FakeUnit]:
         self._check()
         unit = FakeUnit(self)
+        self.units.append(unit)
         try:
             yield unit
             await self.step("commit")
@@ -106,6 +113,8 @@ class FakeRecords:
         except BaseException:
             unit.end()
             raise
+        finally:
+            self.units.remove(unit)
         unit.commit()
         await self.step("committed")
 
@@ -244,7 +253,7 @@ class SteppedKeyValue(MemoryKeyValue):
 
 
 class Bus:
-    """Every message reaches every subscriber, in order."""
+    """Every message reaches every subscriber, in order; a lost one shows as a gap before the next, as by its missing number."""
 
     def __init__(self) -> None:
         self.channels: list[FakeChannel] = []
@@ -253,7 +262,7 @@ class Bus:
     def send(self, event: Event, sender: FakeChannel | None = None) -> None:
         for channel in self.channels:
             if sender is None or channel is sender:
-                channel.inbox.append(event)
+                channel.deliver(event)
 
 
 class FakeChannel:
@@ -269,11 +278,23 @@ class FakeChannel:
         self._next_ping = 0.0
         self.inbox: list[Event] = []
         self.silent = False
+        self.lose = 0
+        self._lost = False
         self.number = len(bus.channels)
         bus.channels.append(self)
 
     async def open(self, deadline: Deadline) -> None:
         return None
+
+    def deliver(self, event: Event) -> None:
+        if self.lose > 0:
+            self.lose -= 1
+            self._lost = True
+            return
+        if self._lost:
+            self._lost = False
+            self.inbox.append(Gap("a message is missing"))
+        self.inbox.append(event)
 
     async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
         await self._step("publish")

@@ -30,6 +30,8 @@ LOAD_BUDGET_S = 5.0
 POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
 """How a reader waits while another process loads the same key: 50 ms in all, the soft budget; then it asks the database itself."""
 NOWHERE = Found(None, 0)
+MOST_FLOORS = 1024
+"""Keys whose last known version is remembered beside L1: those that changed while they were loaded."""
 
 
 class CachedKind(Generic[K, R]):
@@ -44,6 +46,7 @@ class CachedKind(Generic[K, R]):
         self.l1 = l1
         self._shared = shared if kind.shared else None
         self._flights: dict[Hashable, Flight] = {}
+        self._floors: dict[Hashable, int] = {}
         self.misses = 0
         self._database = Coalescer(self._load)
         self._l2 = Coalescer(self._ask_l2)
@@ -300,11 +303,27 @@ class CachedKind(Generic[K, R]):
         now, clock = self._clock(), self._clock
         if record is not None:
             attach(record, Meta("l1", now, clock))
-        outcome = self.l1.fill(flight, record, version, accept=flight.epoch == self._engine.epoch)
+        if self._flights.get(flight.key) is not flight:
+            self._overtaken(flight.key, version)
+        accept = flight.epoch == self._engine.epoch and version >= self._floors.get(flight.key, 0)
+        outcome = self.l1.fill(flight, record, version, accept=accept)
         if record is not None and outcome.value is record:
             outcome = Outcome(twin(record, Meta(tier, now, clock)), version)
         flight.land(outcome)
         self._forget(flight)
+
+    def _overtaken(self, key: Hashable, version: int) -> None:
+        """A change came while this flight was under way, and its fill may be refused: its callers know the version, L1 will not.
+
+        I1: who reads from now on must not get a lower one, from L1 or from a flight that began later and looked earlier.
+        """
+        self._floors[key] = max(version, self._floors.get(key, 0))
+        if len(self._floors) > MOST_FLOORS:
+            self._floors.pop(next(iter(self._floors)), None)
+        self._flights.pop(key, None)
+        entry = self.l1.look(key)
+        if entry is not None and entry.version < version:
+            self.l1.drop(key)
 
     def _forget(self, flight: Flight) -> None:
         if self._flights.get(flight.key) is flight:
@@ -326,6 +345,7 @@ class CachedKind(Generic[K, R]):
 
     def flush(self) -> None:
         self._flights.clear()
+        self._floors.clear()
         self.l1.clear()
 
     async def refresh(self, keys: list[Any], deadline: Deadline) -> None:

@@ -1,0 +1,193 @@
+"""A world in one thread whose scheduler is a seeded die: the real engine runs on it, every interleaving is a seed, time is virtual.
+
+Between any two steps of a task any other may run. A task waits by yielding a condition; when nobody can run, time moves to the next
+deadline. The same seed gives the same run.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine, Generator, Hashable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
+from typing import Any, Literal
+
+from tierstore.errors import TimeoutError
+from tierstore.runtime import Deadline, Job
+
+Ready = Callable[[], bool]
+LONGEST_RUN = 200_000
+
+
+class _Pause:
+    """Awaited by a task that waits until `ready`, at the latest until `at`."""
+
+    def __init__(self, ready: Ready, at: float) -> None:
+        self.ready = ready
+        self.at = at
+
+    def __await__(self) -> Generator[_Pause, None, None]:
+        yield self
+
+
+class Task:
+    def __init__(self, name: str, coroutine: Coroutine[Any, Any, Any], *, daemon: bool) -> None:
+        self.name = name
+        self.coroutine = coroutine
+        self.daemon = daemon
+        self.pause: _Pause | None = None
+        self.context: Context = copy_context()
+        self.done = False
+        self.result: Any = None
+
+
+class Killed(BaseException):
+    """What a killed process's tasks end with."""
+
+
+class Simulation:
+    """Runs tasks until all but the daemons have ended."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.now = 1000.0
+        self.tasks: list[Task] = []
+        self.current: Task | None = None
+
+    def spawn(self, name: str, coroutine: Coroutine[Any, Any, Any], *, daemon: bool = False) -> Task:
+        task = Task(name, coroutine, daemon=daemon)
+        self.tasks.append(task)
+        return task
+
+    async def step(self, name: str) -> None:
+        """Let others run; sometimes for a while."""
+        if self.random.random() < 0.1:
+            at = self.now + self.random.expovariate(100)
+            await _Pause(lambda: self.now >= at, at)
+        else:
+            await _Pause(lambda: True, 0.0)
+
+    def run(self) -> None:
+        for _ in range(LONGEST_RUN):
+            waiting = [task for task in self.tasks if not task.done]
+            if not any(not task.daemon for task in waiting):
+                break
+            ready = [task for task in waiting if task.pause is None or task.pause.at <= self.now or task.pause.ready()]
+            if ready:
+                self._advance(self.random.choice(ready))
+            else:
+                self.now = min(task.pause.at for task in waiting if task.pause is not None)
+        else:
+            raise AssertionError(f"no end in sight: {[task.name for task in self.tasks if not task.done]}")
+
+    def close(self) -> None:
+        for task in self.tasks:
+            task.coroutine.close()
+
+    def _advance(self, task: Task) -> None:
+        self.current, self.now = task, self.now + 1e-6
+        try:
+            task.pause = task.context.run(task.coroutine.send, None)
+        except StopIteration as stop:
+            task.done, task.result = True, stop.value
+        except Killed:
+            task.done = True
+
+    def kill(self, tasks: Sequence[Task]) -> None:
+        """End them where they stand, as a process's end does: nothing of theirs runs any more, no clean-up either."""
+        for task in tasks:
+            task.done = True
+
+
+class SimReply:
+    def __init__(self, simulation: Simulation, at: float) -> None:
+        self._simulation = simulation
+        self._at = at
+        self._settled = False
+        self.value: Any = None
+
+    def resolve(self, value: Any) -> bool:
+        if self._settled:
+            return False
+        self._settled, self.value = True, value
+        return True
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        while not self._settled:
+            if self._simulation.now >= self._at:
+                self._settled = True
+                raise TimeoutError("late")
+            yield from _Pause(lambda: self._settled, self._at).__await__()
+        return self.value
+
+
+class SimSupervisor:
+    def __init__(self, runtime: SimRuntime) -> None:
+        self._runtime = runtime
+        self._woken: dict[str, bool] = {}
+        self.tasks: list[Task] = []
+
+    def start(self, name: str, job: Job) -> None:
+        self._woken[name] = False
+        self.tasks.append(self._runtime.simulation.spawn(name, self._run(name, job), daemon=True))
+
+    async def _run(self, name: str, job: Job) -> None:
+        while True:
+            try:
+                delay = await job()
+            except Exception:
+                delay = 0.1
+            at = self._runtime.simulation.now + delay
+            await _Pause(lambda: self._woken[name], at)
+            self._woken[name] = False
+
+    def wake(self, name: str) -> None:
+        self._woken[name] = True
+
+    async def close(self, deadline: Deadline) -> None:
+        self._runtime.simulation.kill(self.tasks)
+
+
+class SimRuntime:
+    """`Runtime` on a simulation."""
+
+    face: Literal["async", "blocking"] = "async"
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+
+    def monotonic(self) -> float:
+        return self.simulation.now
+
+    def random_bytes(self, count: int) -> bytes:
+        return self.simulation.random.randbytes(count)
+
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline(self.monotonic, self.simulation.now + seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        at = self.simulation.now + seconds
+        await _Pause(lambda: self.simulation.now >= at, at)
+
+    def lock(self) -> Any:
+        return self._lock()
+
+    @asynccontextmanager
+    async def _lock(self) -> Any:
+        raise NotImplementedError("the engine takes no locks")
+        yield
+
+    def reply(self, deadline: Deadline) -> SimReply:
+        return SimReply(self.simulation, deadline.at)
+
+    def caller(self) -> Hashable:
+        return self.simulation.current
+
+    def check_home(self) -> None:
+        return None
+
+    def supervisor(self) -> SimSupervisor:
+        return SimSupervisor(self)
+
+    async def close(self) -> None:
+        return None

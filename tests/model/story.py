@@ -1,0 +1,223 @@
+"""One simulated life: two processes with readers and writers over one database, L2 and bus, and what must hold in it.
+
+I1  the versions that a process reads of a key never go down.
+I2  a read that begins after a write has returned in that process sees it, or something later.
+I4  a read that is not marked stale is at most H and the read's own time behind the database.
+I6  every version read was committed at some time.
+I7  when all is quiet and delivered, L1 and L2 hold nothing but what the database holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.model.simulation import SimRuntime, Simulation, SimSupervisor, Task
+from tests.model.world import Bus, FakeChannel, FakeRecords, SteppedKeyValue, World, item_kind
+from tierstore.errors import ConnectionError, StorageError
+from tierstore.tiers.engine import Engine, Limits
+
+KEYS = ("a", "b")
+QUIET_S = 6.0
+READ_BUDGET_S = 0.5
+
+
+class Violation(AssertionError):
+    """An invariant does not hold. The text begins with its name."""
+
+
+class Process:
+    """An engine, and what its readers and writers saw."""
+
+    def __init__(self, story: Story, name: str) -> None:
+        self.story = story
+        self.name = name
+        simulation = story.simulation
+        runtime = SimRuntime(simulation)
+        self.runtime: Any = runtime
+        self.records = FakeRecords(story.world, self.runtime, simulation.step)
+        self.channel = channel = FakeChannel(story.bus, self.runtime, simulation.step) if story.channel else None
+        self.engine = Engine(
+            self.runtime, self.records, namespace="sim", key_value=story.key_value, channel=channel, limits=Limits()
+        )
+        self.items = self.engine.kind(item_kind())
+        self.supervisor = SimSupervisor(runtime)
+        self.tasks: list[Task] = []
+        self.alive = True
+        self.written: dict[str, int] = {}
+
+    async def reader(self, reads: int) -> None:
+        simulation = self.story.simulation
+        for _ in range(reads):
+            key = simulation.random.choice(KEYS)
+            await self.read(key)
+            await self.runtime.sleep(simulation.random.choice((0.0, 0.001, 0.2)))
+
+    async def read(self, key: str) -> None:
+        simulation, world = self.story.simulation, self.story.world
+        began, at_least = simulation.now, self.written.get(key, 0)
+        settled = self.story.version_at(key, began - self.engine.limits.horizon_s - READ_BUDGET_S)
+        try:
+            item = await self.items.get(key, deadline=self.runtime.deadline(5.0))
+        except StorageError:
+            return
+        version = 0 if item is None else item.row_version
+        stale = item is not None and item.meta is not None and item.meta.stale
+        where = f"{self.name} read {version} of {key!r} at {simulation.now - 1000:.4f}"
+        if version and version not in world.commits.get(key, ()):
+            raise Violation(f"I6: {where}: never committed")
+        if version < at_least:
+            raise Violation(f"I2: {where}, after {at_least} was written there")
+        if not stale and version < settled:
+            raise Violation(f"I4: {where}, {settled} was committed long before")
+        self.story.check_monotonic(self, key, version, began, where)
+
+    async def writer(self, writes: int) -> None:
+        simulation = self.story.simulation
+        for _ in range(writes):
+            key = simulation.random.choice(KEYS)
+            try:
+                await self.write(key)
+            except StorageError:
+                pass
+            await self.runtime.sleep(simulation.random.choice((0.0, 0.005, 0.3)))
+
+    async def write(self, key: str) -> None:
+        async with self.engine.write(deadline=self.runtime.deadline(5.0)) as write:
+            version = await write.unit.put(key)
+            write.changed(self.items, key, version)
+        self.written[key] = max(version, self.written.get(key, 0))
+
+
+class Story:
+    """`wrong` changes the engine of every process before it starts: a protocol that must be caught."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        channel: bool = True,
+        l2: bool = True,
+        processes: int = 2,
+        faults: bool = False,
+        wrong: Callable[[Process], None] | None = None,
+    ) -> None:
+        self.simulation = Simulation(seed)
+        self.channel = channel
+        self.faults = faults
+        self.world = World()
+        self.bus = Bus()
+        runtime: Any = SimRuntime(self.simulation)
+        self.key_value = SteppedKeyValue(runtime, self.simulation.step) if l2 else None
+        self.processes = [Process(self, name) for name in "pq"[:processes]]
+        self.committed: list[tuple[float, str, int]] = []
+        self._readings: dict[tuple[str, str], list[tuple[float, int]]] = {}
+        if wrong is not None:
+            for process in self.processes:
+                wrong(process)
+
+    def version_at(self, key: str, moment: float) -> int:
+        return max((version for at, name, version in self.committed if name == key and at <= moment), default=0)
+
+    def check_monotonic(self, process: Process, key: str, version: int, began: float, where: str) -> None:
+        """Against the readings that had ended when this one began."""
+        readings = self._readings.setdefault((process.name, key), [])
+        before = max((seen for ended, seen in readings if ended < began), default=0)
+        if version < before:
+            raise Violation(f"I1: {where}, after {before}")
+        readings.append((self.simulation.now, version))
+
+    def run(self, *, reads: int = 12, writes: int = 4) -> Story:
+        for process in self.processes:
+            engine = process.engine
+            self.simulation.spawn(f"{process.name} opens", engine.open(process.supervisor))
+        self._watch_commits()
+        for process in self.processes:
+            for number in range(2):
+                process.tasks.append(self.simulation.spawn(f"{process.name} reader {number}", process.reader(reads)))
+                process.tasks.append(self.simulation.spawn(f"{process.name} writer {number}", process.writer(writes)))
+        if self.faults:
+            self.simulation.spawn("faults", self._cause_faults(), daemon=True)
+        self.simulation.run()
+        return self
+
+    async def _cause_faults(self) -> None:
+        """One after another, each for a while; in the end one process may be killed."""
+        draw, sleep = self.simulation.random, self.processes[0].runtime.sleep
+        for _ in range(draw.randrange(1, 6)):
+            await sleep(draw.expovariate(3))
+            fault = draw.choice([self._break_l2, self._silence, self._lose, self._wipe])
+            await fault(draw.choice(self.processes), draw.expovariate(1))
+        if draw.random() < 0.5 and len(self.processes) > 1:
+            self.kill(draw.choice(self.processes))
+
+    async def _break_l2(self, process: Process, seconds: float) -> None:
+        if self.key_value is not None:
+            self.key_value.broken = ConnectionError("L2 is gone")
+            await process.runtime.sleep(seconds)
+            self.key_value.broken = None
+
+    async def _silence(self, process: Process, seconds: float) -> None:
+        if process.channel is not None:
+            process.channel.silent = True
+            await process.runtime.sleep(seconds * 3)
+            process.channel.silent = False
+
+    async def _lose(self, process: Process, seconds: float) -> None:
+        if process.channel is not None:
+            process.channel.lose = 1 + int(seconds)
+
+    async def _wipe(self, process: Process, seconds: float) -> None:
+        if self.key_value is not None:
+            fences = self.key_value.fences
+            for lost in self.simulation.random.choice(
+                [(fences.values,), (fences.floors,), (fences.values, fences.leases, fences.floors)]
+            ):
+                lost.clear()
+
+    def kill(self, process: Process) -> None:
+        """SIGKILL: nothing of it runs any more; the database rolls its open transactions back."""
+        self.simulation.kill([*process.tasks, *process.supervisor.tasks])
+        process.records.end_units()
+        process.alive = False
+
+    def _watch_commits(self) -> None:
+        """When each version was committed, for I4."""
+        simulation, committed = self.simulation, self.committed
+
+        class Rows(dict):
+            def __ior__(self, rows):
+                committed.extend((simulation.now, key, version) for key, (_, version) in rows.items())
+                self.update(rows)
+                return self
+
+        self.world.rows = Rows(self.world.rows)
+
+    def check_at_rest(self) -> None:
+        """I7: let the jobs finish, then look into every tier."""
+        waiting = self.processes[0].runtime.sleep(QUIET_S)
+        self.simulation.spawn("quiet", waiting)
+        self.simulation.run()
+        for process in filter(lambda process: process.alive, self.processes):
+            for key in KEYS:
+                held = process.items.hit(key)
+                if getattr(held, "row_version", 0) not in (0, self.world.version(key)):
+                    raise Violation(f"I7: {process.name} holds {held.row_version} of {key!r} in L1 at rest")
+        for name, value in () if self.key_value is None else self.key_value.fences.values.items():
+            key = name.rpartition(":")[2]
+            if value.version not in (0, self.world.version(key)):
+                raise Violation(f"I7: L2 holds {value.version} of {key!r} at rest, not {self.world.version(key)}")
+
+
+def search(seeds: range, **more: Any) -> tuple[int, Violation] | None:
+    """The first seed whose story breaks an invariant."""
+    for seed in seeds:
+        story = Story(seed, **more)
+        try:
+            story.run()
+            story.check_at_rest()
+        except Violation as violation:
+            return seed, violation
+        finally:
+            story.simulation.close()
+    return None

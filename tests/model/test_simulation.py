@@ -1,0 +1,53 @@
+"""The real engine under a seeded scheduler, and wrong engines that it must catch."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.model.story import Story, search
+from tests.model.wrong import WRONG
+
+SEEDS = int(os.environ.get("TIERSTORE_TEST_SEEDS", "40"))
+MOST_SEEDS = 400
+
+
+SETTINGS = {
+    "two processes": {},
+    "two processes without L2": {"l2": False},
+    "one process with L2": {"channel": False, "processes": 1},
+    "one process": {"l2": False, "channel": False, "processes": 1},
+    "two processes under faults": {"faults": True},
+    "two processes without L2 under faults": {"faults": True, "l2": False},
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_the_engine_keeps_its_promises(setting):
+    found = search(range(SEEDS), **setting)
+    assert found is None, f"seed {found[0]}: {found[1]}"
+
+
+def test_a_seed_gives_the_same_run():
+    first, again = Story(7).run(), Story(7).run()
+    assert first.world.commits == again.world.commits
+    assert first.world.loads == again.world.loads
+    assert first.simulation.now == again.simulation.now
+
+
+NEEDS = {
+    "no_generation": {"l2": False},
+    "before_commit": {"l2": False},
+    "joins_old_flights": {"l2": False},
+    "no_flush_on_a_gap": {"faults": True, "l2": False},
+    "always_fresh": {"faults": True},
+    "echoes_early": {"faults": True},
+}
+"""Where a wrong form shows soonest; the others in a plain life of two processes."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_engines_are_caught(name):
+    found = search(range(MOST_SEEDS), wrong=WRONG[name], **NEEDS.get(name, {}))
+    assert found is not None, f"{name} was not caught in {MOST_SEEDS} lives"

@@ -1,0 +1,115 @@
+"""Engines with one rule broken each. The simulation must catch every one of them, or it proves nothing about the right one."""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import Any
+
+from tests.model.story import Process
+from tierstore.backends import Fill
+
+
+def no_generation(process: Process) -> None:
+    """L1 fills are taken whatever was invalidated since the load began (rule 4)."""
+    l1 = process.items.l1
+    cache = l1.cache
+
+    class Unfenced:
+        get, get_many, clear, stats = cache.get, cache.get_many, cache.clear, cache.stats
+        invalidate = cache.invalidate
+
+        def fill(self, key: Any, entry: Any) -> bool:
+            cache.put(key, entry)
+            return True
+
+    l1.cache, l1.begin = Unfenced(), lambda key: key
+
+
+def no_lease(process: Process) -> None:
+    """L2 takes a value from whoever loaded one: a plain put (rule 3)."""
+    key_value = process.story.key_value
+
+    async def fill_many(fills: list[Fill], **_: Any) -> list[bool]:
+        await process.story.simulation.step("l2 put")
+        for fill in fills:
+            key_value.fences.seed(fill, "")
+            key_value.fences.values[fill.key] = _value(fill)
+        return [True for _ in fills]
+
+    key_value.fill_many = fill_many
+
+
+def _value(fill: Fill) -> Any:
+    from tierstore.backends.fences import Value
+
+    return Value(fill.version, fill.revision, fill.value)
+
+
+def publish_first(process: Process) -> None:
+    """The channel is told before L2 has dropped the old value (rule 2)."""
+    delivery = process.engine._delivery
+
+    async def tell(changes: Any, fence: int, deadline: Any) -> None:
+        await delivery._channel.publish(changes, deadline=deadline)
+        await delivery._key_value.invalidate(changes, floor=fence, deadline=deadline)
+        delivery.unconfirmed.confirm(changes)
+
+    delivery.tell = tell
+
+
+def before_commit(process: Process) -> None:
+    """L1 is told before the commit, and not after it (S1-75)."""
+    engine = process.engine
+    committing, apply = engine.committing, engine._apply
+
+    def early(notice: Any) -> None:
+        committing(notice)
+        apply(notice.local)
+
+    engine.committing = early
+    engine._apply = lambda local: None
+
+
+def no_flush_on_a_gap(process: Process) -> None:
+    """A message that was missed is not noticed (rule 5)."""
+    process.engine.missed = lambda reason: None
+
+
+def joins_old_flights(process: Process) -> None:
+    """A reader that comes after an invalidation joins the load that began before it (rule 4)."""
+    items = process.items
+
+    def changed(self: Any, key: Any, version: int) -> None:
+        self.l1.drop(key)
+
+    items.changed = MethodType(changed, items)
+    process.engine.kinds["item"] = items
+
+
+def always_fresh(process: Process) -> None:
+    """Hits count as fresh whatever the carriers say (rule 5)."""
+    process.engine.freshness.until = float("inf")
+    process.engine._l2_freshness.until = float("inf")
+
+
+def believes_l2(process: Process) -> None:
+    """A writer's own process reads L2 before it knows that L2 was told (rule 2)."""
+    process.engine.unconfirmed.add = lambda changes, known_at=0.0: None
+
+
+def echoes_early(process: Process) -> None:
+    """The relay answers pings without delivering first (rule 5)."""
+
+    async def nothing(*_: Any) -> None:
+        return None
+
+    process.engine._relay._deliver_all = nothing
+
+
+WRONG = {
+    function.__name__: function
+    for function in (
+        no_generation, no_lease, publish_first, before_commit, no_flush_on_a_gap, joins_old_flights, always_fresh, believes_l2,
+        echoes_early,
+    )
+}  # fmt: skip
