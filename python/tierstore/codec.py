@@ -1,35 +1,85 @@
-"""The codec: records to bytes and back.
+"""The codec: records, MessagePack and bincode, to bytes and back.
 
-`encode` and `decode` are for records (`tierstore.records`); `decode_current` is the stricter rule of the cache tiers.
+`encode` and `decode` are for records (`tierstore.records`); `decode_current` is the stricter rule of the cache tiers. Every decoder
+accepts any bytes at all and answers CorruptError for those that are not what they claim to be.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, overload
 
-from tierstore import wire
-from tierstore.layout import JSON, char, f32, f64, i8, i16, i32, i64, i128, u8, u16, u32, u64, u128
-from tierstore.records import Record
+from tierstore._native import (
+    BincodeType,
+    Ext,
+    MsgpackStream,
+    Timestamp,
+    decode,
+    decode_as,
+    decode_current,
+    encode,
+    msgpack_decode,
+    msgpack_encode,
+)
+from tierstore.layout import JSON, char, f32, f64, i8, i16, i32, i64, i128, shape_of, u8, u16, u32, u64, u128
 
-R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 Buffer = bytes | bytearray | memoryview
 
-__all__ = ["JSON", "char", "decode", "decode_current", "encode", "f32", "f64"]
-__all__ += ["i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128"]
+__all__ = [
+    "JSON",
+    "Ext",
+    "MsgpackStream",
+    "Timestamp",
+    "bincode_decode",
+    "bincode_encode",
+    "char",
+    "decode",
+    "decode_as",
+]
+__all__ += [
+    "decode_current",
+    "encode",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "msgpack_decode",
+    "msgpack_encode",
+]
+__all__ += ["u8", "u16", "u32", "u64", "u128"]
 
 
-def encode(record: Record, *, key: bytes = b"") -> bytes:
-    """The record's bytes: 32 of envelope, then its fields. ValidationError names a field whose value does not fit its type."""
-    return wire.encode(record, key=key)
+@lru_cache(maxsize=1024)
+def _compiled(annotation: Any) -> BincodeType:
+    return BincodeType(shape_of(annotation))
 
 
-def decode(buffer: Buffer, *, key: bytes = b"") -> Record:
-    """The record in `buffer`, of the class that declared its kind. CorruptError if it is damaged or was stored under another key."""
-    record: Record = wire.decode(buffer, key=key)
-    return record
+def _bincode_type(annotation: Any) -> BincodeType:
+    try:
+        return _compiled(annotation)
+    except TypeError:
+        return BincodeType(shape_of(annotation))
 
 
-def decode_current(buffer: Buffer, cls: type[R], *, key: bytes = b"") -> R:
-    """As `decode`, by the rule of the tiers: refused unless revision ≥ the class's and oldest reader ≤ the class's revision."""
-    record: R = wire.decode(buffer, key=key, cls=cls, current=True)
-    return record
+def bincode_encode(obj: object, type: Any) -> bytes:
+    """`obj` as bincode 2 `standard()` writes the type: little-endian, integers as varints. `type` is an annotation.
+
+    ValidationError if the value does not fit the type, TypeError if the annotation is no type of bincode.
+    """
+    return _bincode_type(type).encode(obj)
+
+
+@overload
+def bincode_decode(buffer: Buffer, type: type[T]) -> T: ...
+@overload
+def bincode_decode(buffer: Buffer, type: Any) -> Any: ...
+def bincode_decode(buffer: Buffer, type: Any) -> Any:
+    """The one value of `type` in `buffer`. CorruptError if bytes are missing, left over, or not of this type.
+
+    A length or a count that the buffer cannot hold is refused before anything is allocated.
+    """
+    return _bincode_type(type).decode(buffer)

@@ -20,16 +20,23 @@
     Point(Record)  without a kind: nested in other records only
     attach(schema, meta); schema.meta                # what a tier says of this reading; not part of the bytes
 
-Values are checked when they are encoded (ValidationError names the field), not when the record is built.
+Values are checked when they are encoded (ValidationError names the field), not when the record is built. Two records are
+equal when their class and their fields' bytes are equal, so -0.0 is not 0.0, NaN is NaN, and a dict's order counts. Lists and
+dicts of a record are its own: who changes them changes it for every reader, so declare tuple and Sequence for values that are shared.
 """
 
 from __future__ import annotations
 
+import inspect
+import sys
 import typing
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
 
-from tierstore import wire
+from tierstore import _native
 from tierstore.layout import Shape, is_bulk, shape_of
+
+_SHOWN_CHARACTERS = 60
 
 
 class _Missing:
@@ -45,25 +52,27 @@ class Declared(NamedTuple):
 
     revision: int
     default: Any
-    default_factory: Any
+    default_factory: Callable[[], Any] | None
     removed: Any
 
 
 class Field(NamedTuple):
-    """One field on the wire, in wire order."""
+    """One field: its name, its shape (`tierstore.layout`), the revision that added it, and what an older buffer stands for."""
 
     name: str
     shape: Shape
     revision: int
     default: Any
-    default_factory: Any
+    default_factory: Callable[[], Any] | None
     removed: bool
 
-    def make_default(self) -> Any:
-        return self.default if self.default_factory is None else self.default_factory()
+    def spec(self) -> tuple[Any, ...]:
+        """What the core compiles."""
+        default = None if self.default is MISSING else (self.default,)
+        return (self.name, self.shape, self.revision, is_bulk(self.shape), self.removed, default, self.default_factory)
 
 
-def field(*, revision: int = 1, default: Any = MISSING, default_factory: Any = None) -> Any:
+def field(*, revision: int = 1, default: Any = MISSING, default_factory: Callable[[], Any] | None = None) -> Any:
     """A field that a revision added, or that has a default."""
     return Declared(revision, default, default_factory, None)
 
@@ -73,89 +82,126 @@ def removed(annotation: Any, *, default: Any, revision: int = 1) -> Any:
     return Declared(revision, default, None, annotation)
 
 
-_by_kind: dict[int, type[Record]] = {}
-
-
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-class Record:
-    """The base of all records; see the module's docstring."""
+class Record(_native.RecordBase):
+    """The base of all records; see the module's docstring. Immutable, hashable by content, safe to share between threads."""
 
-    __slots__ = ("__weakref__", "_meta", "_values")
+    __slots__ = ()
     __record_fields__: ClassVar[tuple[Field, ...]] = ()
+    __record_names__: ClassVar[tuple[str, ...]] = ()
     __kind__: ClassVar[int | None] = None
     __revision__: ClassVar[int] = 1
     __oldest_reader__: ClassVar[int] = 1
+    __layout__: ClassVar[_native.Layout]
 
     def __init_subclass__(cls, *, kind: int | None = None, revision: int = 1, oldest_reader: int | None = None) -> None:
         cls.__kind__ = kind
         cls.__revision__ = revision
         cls.__oldest_reader__ = revision if oldest_reader is None else oldest_reader
-        declared = _declared(cls)
-        cls.__match_args__ = tuple(f.name for f in declared if not f.removed)
-        cls.__record_fields__ = tuple(sorted(declared, key=lambda f: (f.revision, is_bulk(f.shape))))
-        for f in declared:
-            if f.removed:
-                delattr(cls, f.name)
-            else:
-                setattr(cls, f.name, property(lambda self, name=f.name: self._values[name]))
-        if kind is not None:
-            _by_kind[kind] = cls
+        declared = _declared(cls, sys._getframe(1).f_locals)
+        _check(cls, declared)
+        wire = sorted(declared, key=lambda one: (one.revision, is_bulk(one.shape)))
+        cls.__record_fields__ = tuple(wire)
+        cls.__record_names__ = tuple(one.name for one in declared if not one.removed)
+        type.__setattr__(cls, "__match_args__", cls.__record_names__)
+        places = [wire.index(one) for one in declared if not one.removed]
+        layout = _native.Layout(kind, revision, cls.__oldest_reader__, [one.spec() for one in wire], places)
+        cls.__layout__ = layout
+        for place, one in enumerate(wire):
+            if not one.removed:
+                setattr(cls, one.name, _native.field_descriptor(layout, place))
+            elif one.name in vars(cls):
+                delattr(cls, one.name)
+        _native.adopt(cls, layout)
+        _native.bind_kind(layout)
 
-    def __init__(self, *args: Any, **values: Any) -> None:
-        values.update(zip(self.__match_args__, args, strict=False))
-        for f in self.__record_fields__:
-            if not f.removed and f.name not in values:
-                if (default := f.make_default()) is MISSING:
-                    raise TypeError(f"{type(self).__name__}() misses {f.name!r}")
-                values[f.name] = default
-        if len(values) != len(self.__match_args__):
-            raise TypeError(f"{type(self).__name__}() has no field {set(values) - set(self.__match_args__)!r}")
-        object.__setattr__(self, "_values", values)
-        object.__setattr__(self, "_meta", None)
+    @classmethod
+    def from_bytes(cls, buffer: bytes | bytearray | memoryview, *, key: bytes = b"") -> Self:
+        """As `codec.decode`, for this class, whichever declared its kind last. CorruptError."""
+        return _native.decode_as(buffer, cls, key=key)
 
     @property
     def meta(self) -> Any:
-        return self._meta
+        """What the tier that read this record says of it; None for a record that no tier gave."""
+        return _native.meta_of(self)
 
-    def replace(self, **changes: Any) -> Self:
-        return type(self)(**{**self.asdict(), **changes})
+    def replace(self, /, **changes: Any) -> Self:
+        """A record with these fields changed. Fields that only a newer revision knows are kept."""
+        changed = type(self)(**{**self.asdict(), **changes})
+        return _native.graft(changed, self)
+
+    __replace__ = replace
 
     def asdict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__match_args__}
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable: use replace({name}=…)")
+        """The fields by name, in the order of the declaration; nested records stay records."""
+        return {name: getattr(self, name) for name in self.__record_names__}
 
     def __bytes__(self) -> bytes:
-        return wire.encode(self)
+        """The buffer that the record came in, else its encoding for no key."""
+        return _native.record_bytes(self)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and bytes(self) == bytes(other)  # type: ignore[call-overload]
+        return _native.record_equal(self, other) if isinstance(other, Record) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(bytes(self))
+        return _native.record_hash(self)
 
-    def __reduce__(self) -> Any:
-        return type(self), tuple(self.asdict().values())
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self).from_bytes(_native.portable_bytes(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), _native.portable_bytes(self))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r:.60}' for k, v in self.asdict().items())})"
+        shown = (f"{name}={_short(getattr(self, name))}" for name in self.__record_names__)
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def attach(record: Record, meta: Any) -> None:
-    """Give the record the `meta` of this reading; not part of its value."""
-    object.__setattr__(record, "_meta", meta)
+    """Give the record the `meta` of this reading, in place of an earlier one; not part of its value."""
+    _native.attach_meta(record, meta)
 
 
-def _declared(cls: type[Record]) -> list[Field]:
-    fields: dict[str, Field] = {f.name: f for f in cls.__record_fields__}
-    hints = typing.get_type_hints(cls, None, {cls.__name__: cls}, include_extras=True)
-    for name in cls.__dict__.get("__annotations__", {}):
-        given = cls.__dict__.get(name, MISSING)
+def _restore(cls: type[Record], buffer: bytes) -> Record:
+    return cls.from_bytes(buffer)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bytes | memoryview) and len(value) > _SHOWN_CHARACTERS:
+        return f"<{len(value)} bytes>"
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
+
+
+def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
+    """The fields in the order of their declaration, those of the bases first. `names`: where the class statement stands."""
+    fields: dict[str, Field] = {}
+    for base in reversed(cls.__mro__[1:]):
+        fields.update((one.name, one) for one in vars(base).get("__record_fields__", ()))
+    own = inspect.get_annotations(cls)
+    if not own:
+        return list(fields.values())
+    hints = typing.get_type_hints(cls, localns={**names, cls.__name__: cls}, include_extras=True)
+    for name in own:
+        given = vars(cls).get(name, MISSING)
         if typing.get_origin(hints[name]) is ClassVar or hints[name] is ClassVar:
             if isinstance(given, Declared):
-                fields[name] = Field(name, shape_of(given.removed), given.revision, given.default, None, True)
+                shape = shape_of(given.removed)
+                fields[name] = Field(name, shape, given.revision, given.default, None, removed=True)
             continue
         said = given if isinstance(given, Declared) else Declared(1, given, None, None)
-        fields[name] = Field(name, shape_of(hints[name]), said.revision, said.default, said.default_factory, False)
+        shape = shape_of(hints[name])
+        fields[name] = Field(name, shape, said.revision, said.default, said.default_factory, removed=False)
     return list(fields.values())
+
+
+def _check(cls: type[Record], fields: list[Field]) -> None:
+    for one in fields:
+        if not 1 <= one.revision <= cls.__revision__:
+            raise TypeError(f"{cls.__name__}.{one.name}: revision {one.revision} is not within 1 to {cls.__revision__}")
+        has_default = one.default is not MISSING or one.default_factory is not None
+        if one.revision > cls.__oldest_reader__ and not has_default:
+            raise TypeError(f"{cls.__name__}.{one.name}: a field that older buffers lack needs a default")

@@ -1,1 +1,22 @@
-//! Not built yet.
+//! Records on the wire, bincode and MessagePack.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `sum` | the checksums, and why these |
+//! | `envelope` | the 32 bytes before every record |
+//! | `read`, `write` | bincode `standard()`: varints, strings, bytes |
+//! | `shape` | what a field is, and how to step over one without building it |
+//! | `once` | a slot that is filled once, by whichever thread comes first |
+//! | `msgpack` | tokens of MessagePack, both ways |
+//! | `instant` | days, seconds and microseconds of Python's calendar |
+//!
+//! Nothing here recurses with the depth of its input, and nothing allocates by a length that the input only claims.
+
+pub mod envelope;
+pub mod instant;
+pub mod msgpack;
+pub mod once;
+pub mod read;
+pub mod shape;
+pub mod sum;
+pub mod write;

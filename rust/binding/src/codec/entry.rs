@@ -1,0 +1,340 @@
+//! Encode and decode, and what records ask of them.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use tierstore_core::codec::envelope::{self, ENVELOPE_BYTES, Envelope};
+use tierstore_core::codec::read::Reader;
+use tierstore_core::codec::sum::content_hash;
+use tierstore_core::error::Error;
+
+use super::field::walk;
+use super::layout::{Layout, NO_KIND};
+use super::object::{Record, Source};
+use super::raw::answer;
+use super::read::lift;
+use super::scalar::wrong_type;
+use super::write::{body, copied, fields, oldest_reader, start};
+use crate::errors::to_py;
+
+/// The layout that declared each kind last. An entry is never freed: decoding reads it without a lock.
+static KINDS: [AtomicPtr<ffi::PyObject>; NO_KIND as usize + 1] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; NO_KIND as usize + 1];
+/// From this length on a check lets other threads run: below, giving up and taking back the interpreter costs more than it frees.
+const DETACH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Buffers of this layout's kind are decoded as its class from now on.
+#[pyfunction]
+fn bind_kind(layout: &Bound<'_, Layout>) {
+    let kind = layout.get().kind;
+    if kind != NO_KIND {
+        KINDS[usize::from(kind)].store(layout.clone().into_ptr(), Ordering::Release);
+    }
+}
+
+/// What a call may say: positional arguments and `key`.
+struct Call<'a, 'py, const N: usize> {
+    given: [&'a Bound<'py, PyAny>; N],
+    key: u64,
+}
+
+/// # Safety
+/// The pointers MUST be those of a METH_FASTCALL | METH_KEYWORDS call.
+#[inline]
+unsafe fn parse<'a, 'py, const N: usize>(
+    py: Python<'py>,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> PyResult<Call<'a, 'py, N>> {
+    // SAFETY: a Bound is a pointer to a live object, and the caller of the call keeps all arguments alive; names is null or
+    // a tuple of so many str, whose values follow the positional ones.
+    unsafe {
+        let named = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) as usize };
+        let all = std::slice::from_raw_parts(args.cast::<Bound<'py, PyAny>>(), count as usize + named);
+        if count as usize != N || named > 1 {
+            return Err(wrong_type(format!("{N} positional arguments and key are expected")));
+        }
+        let mut key = None;
+        if named == 1 {
+            let name = ffi::PyTuple_GetItem(names, 0);
+            if name != intern!(py, "key").as_ptr() && Bound::from_borrowed_ptr(py, name).ne("key")? {
+                return Err(wrong_type("the only keyword is key"));
+            }
+            key = all.get(N);
+        }
+        let key = match key {
+            None => envelope::key_of(b""),
+            Some(key) => match key.cast::<PyBytes>() {
+                Ok(key) => envelope::key_of(key.as_bytes()),
+                Err(_) => return Err(wrong_type("key must be bytes")),
+            },
+        };
+        Ok(Call { given: std::array::from_fn(|at| &all[at]), key })
+    }
+}
+
+type Entry = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
+unsafe extern "C" fn encode_entry(
+    _: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this as a METH_FASTCALL | METH_KEYWORDS function.
+    unsafe {
+        answer(|py| {
+            let call = parse::<1>(py, args, count, names)?;
+            encode(call.given[0], call.key).map(Bound::into_ptr)
+        })
+    }
+}
+
+unsafe extern "C" fn decode_entry(
+    _: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as for encode_entry.
+    unsafe {
+        answer(|py| {
+            let call = parse::<1>(py, args, count, names)?;
+            let buffer = owned(call.given[0])?;
+            let head = lift(envelope::open(buffer.as_bytes(), call.key))?;
+            let layout = KINDS[usize::from(head.kind)].load(Ordering::Acquire);
+            if layout.is_null() || head.kind == NO_KIND {
+                return Err(to_py(&Error::corrupt(format!("no record class has kind {}", head.kind))));
+            }
+            let layout = std::mem::ManuallyDrop::new(Bound::from_owned_ptr(py, layout).cast_into_unchecked::<Layout>());
+            receive(py, layout.get(), &buffer, &head, call.key, false).map(Bound::into_ptr)
+        })
+    }
+}
+
+unsafe extern "C" fn decode_current_entry(
+    _: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as for encode_entry.
+    unsafe { answer(|py| decode_class(py, parse::<2>(py, args, count, names)?, true).map(Bound::into_ptr)) }
+}
+
+unsafe extern "C" fn decode_as_entry(
+    _: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as for encode_entry.
+    unsafe { answer(|py| decode_class(py, parse::<2>(py, args, count, names)?, false).map(Bound::into_ptr)) }
+}
+
+fn decode_class<'py>(py: Python<'py>, call: Call<'_, 'py, 2>, current: bool) -> PyResult<Bound<'py, PyAny>> {
+    let [buffer, class] = call.given;
+    let layout = class.getattr(intern!(py, "__layout__"))?;
+    let layout = layout.cast::<Layout>().map_err(|_| wrong_type("a record class is expected"))?.get();
+    let buffer = owned(buffer)?;
+    let mut head = lift(envelope::open(buffer.as_bytes(), call.key))?;
+    if head.kind != layout.kind {
+        return Err(to_py(&Error::corrupt(format!("kind {} is expected, not {}", layout.kind, head.kind))));
+    }
+    if current && !head.checked {
+        check_rest(py, buffer.as_bytes(), head.head_bytes)?;
+        head.checked = true;
+    }
+    receive(py, layout, &buffer, &head, call.key, current)
+}
+
+fn check_rest(py: Python<'_>, bytes: &[u8], head_bytes: u32) -> PyResult<()> {
+    if bytes.len() < DETACH_BYTES {
+        return lift(envelope::verify_rest(bytes, head_bytes));
+    }
+    lift(py.detach(|| envelope::verify_rest(bytes, head_bytes)))
+}
+
+/// The bytes object itself, or a copy of another buffer: what may change is no ground to stand on.
+#[inline]
+fn owned<'py>(buffer: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    match buffer.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.clone()),
+        Err(_) => Ok(PyBytes::new(buffer.py(), &copied(buffer)?)),
+    }
+}
+
+#[inline]
+fn receive<'py>(
+    py: Python<'py>,
+    layout: &Layout,
+    buffer: &Bound<'py, PyBytes>,
+    head: &Envelope,
+    key: u64,
+    current: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    if head.oldest_reader > layout.revision || (current && head.revision < layout.revision) {
+        return Err(unreadable(head, layout));
+    }
+    let start = ENVELOPE_BYTES as u32;
+    let end = start + head.body_bytes;
+    let source = Source { key, start, end, revision: head.revision, checked: head.checked, whole: true };
+    Record::allocate(layout.class(py)?, Some(buffer), &source)
+}
+
+#[cold]
+fn unreadable(head: &Envelope, layout: &Layout) -> PyErr {
+    let message = format!(
+        "revision {} (oldest reader {}) is not for revision {} to read",
+        head.revision, head.oldest_reader, layout.revision
+    );
+    to_py(&Error::corrupt(message))
+}
+
+fn layout_of<'py>(record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Layout>> {
+    let layout = record.get_type().getattr(intern!(record.py(), "__layout__"))?;
+    Ok(layout.cast_into::<Layout>()?)
+}
+
+/// The buffer itself if the record came in it under this key; else a copy for the new key, or the fields by their values.
+fn encode<'py>(object: &Bound<'py, PyAny>, key: u64) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    let record = Record::of_any(object)?;
+    if record.whole {
+        if let Some(buffer) = record.buffer(py) {
+            if record.key == key {
+                return Ok(buffer.into_any());
+            }
+            let mut copy = buffer.as_bytes().to_vec();
+            envelope::rekey(&mut copy, record.key, key);
+            return Ok(PyBytes::new(py, &copy).into_any());
+        }
+    }
+    let layout = layout_of(object)?;
+    let layout = layout.get();
+    let mut out = start();
+    let head = body(&mut out, py, layout, record, 0)?;
+    lift(envelope::seal(&mut out, layout.kind, record.revision, oldest_reader(record, layout), head, key))?;
+    Ok(PyBytes::new(py, &out).into_any())
+}
+
+/// The buffer that the record came in, else what `encode` makes for the empty key.
+#[pyfunction]
+fn record_bytes<'py>(record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let own = Record::of_any(record)?;
+    match own.buffer(record.py()) {
+        Some(buffer) if own.whole => Ok(buffer.into_any()),
+        _ => encode(record, envelope::key_of(b"")),
+    }
+}
+
+/// The record's bytes for the empty key.
+#[pyfunction]
+fn portable_bytes<'py>(record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    encode(record, envelope::key_of(b""))
+}
+
+/// The fields as this class writes them, so that equal records have equal bytes whoever wrote them; a newer writer's as they are.
+fn canonical(record: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let (layout, own) = (layout_of(record)?, Record::of_any(record)?);
+    let layout = layout.get();
+    let mut out = Vec::with_capacity(512);
+    if own.revision < layout.revision {
+        fields(&mut out, record.py(), layout, own, 0)?;
+    } else {
+        body(&mut out, record.py(), layout, own, 0)?;
+    }
+    Ok(out)
+}
+
+/// A digest of the record's fields.
+#[pyfunction]
+fn record_hash(record: &Bound<'_, PyAny>) -> PyResult<isize> {
+    Ok(content_hash(&canonical(record)?) as isize)
+}
+
+/// Whether two records are of one class and their fields are the same bytes.
+#[pyfunction]
+fn record_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if one.is(other) {
+        return Ok(true);
+    }
+    Ok(one.get_type().is(&other.get_type()) && canonical(one)? == canonical(other)?)
+}
+
+/// `changed` has this class's fields; what a newer writer of `original` had behind them is kept, with its revision.
+#[pyfunction]
+fn graft<'py>(changed: &Bound<'py, PyAny>, original: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = changed.py();
+    let layout = layout_of(changed)?;
+    let (layout, own) = (layout.get(), Record::of_any(original)?);
+    let (true, Some(bytes)) = (own.revision > layout.revision, own.bytes()) else { return Ok(changed.clone()) };
+    own.vouch(own.end as usize, bytes)?;
+    let reader: Reader<'_> = walk(own, layout, layout.fields.len(), bytes)?;
+    let mut out = start();
+    let head = fields(&mut out, py, layout, Record::of_any(changed)?, 0)?;
+    out.extend_from_slice(&bytes[reader.position()..own.end as usize]);
+    let (key, oldest) = (envelope::key_of(b""), oldest_reader(own, layout));
+    lift(envelope::seal(&mut out, layout.kind, own.revision, oldest, head, key))?;
+    let buffer = PyBytes::new(py, &out);
+    let head = lift(envelope::open(&out, key))?;
+    receive(py, layout, &buffer, &head, key, false)
+}
+
+/// The revision that wrote the record: its class's own unless it was received.
+#[pyfunction]
+fn record_revision(record: &Bound<'_, PyAny>) -> PyResult<u16> {
+    Ok(Record::of_any(record)?.revision)
+}
+
+struct Definition(ffi::PyMethodDef);
+// SAFETY: a definition is constant: names and functions that live as long as the program.
+unsafe impl Sync for Definition {}
+
+const fn definition(name: *const c_char, doc: *const c_char, entry: Entry) -> Definition {
+    Definition(ffi::PyMethodDef {
+        ml_name: name,
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: doc,
+    })
+}
+
+static ENTRIES: [Definition; 4] = [
+    definition(c"encode".as_ptr(), c"encode(record, *, key=b\"\")\n--\n\nThe record's bytes: 32 of envelope, then its fields.".as_ptr(), encode_entry),
+    definition(c"decode".as_ptr(), c"decode(buffer, *, key=b\"\")\n--\n\nThe record in the buffer, of the class that declared its kind.".as_ptr(), decode_entry),
+    definition(c"decode_current".as_ptr(), c"decode_current(buffer, cls, *, key=b\"\")\n--\n\nA record of cls, not older than it, checked to its last byte.".as_ptr(), decode_current_entry),
+    definition(c"decode_as".as_ptr(), c"decode_as(buffer, cls, *, key=b\"\")\n--\n\nA record of cls, whatever class declared its kind last.".as_ptr(), decode_as_entry),
+];
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let name = PyString::new(py, "tierstore.codec");
+    for entry in &ENTRIES {
+        // SAFETY: the definition lives as long as the program, and is only read.
+        let function = unsafe {
+            let definition = ptr::from_ref(&entry.0).cast_mut();
+            Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, ptr::null_mut(), name.as_ptr()))?
+        };
+        let own: Bound<'_, PyAny> = function.getattr("__name__")?;
+        module.add(own.cast::<PyString>()?.to_str()?, &function)?;
+    }
+    module.add_function(wrap_pyfunction!(bind_kind, module)?)?;
+    module.add_function(wrap_pyfunction!(record_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(portable_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(record_hash, module)?)?;
+    module.add_function(wrap_pyfunction!(record_equal, module)?)?;
+    module.add_function(wrap_pyfunction!(record_revision, module)?)?;
+    module.add_function(wrap_pyfunction!(graft, module)?)
+}

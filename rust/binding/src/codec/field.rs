@@ -1,0 +1,174 @@
+//! The descriptor of one field: builds the value when it is first read, and keeps it.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+use tierstore_core::codec::read::Reader;
+
+use super::layout::Layout;
+use super::object::Record;
+use super::raw::answer;
+use super::read::read;
+use crate::errors::to_py;
+
+#[repr(C)]
+struct Descriptor {
+    ob_base: ffi::PyObject,
+    layout: Py<Layout>,
+    at: usize,
+}
+
+static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+unsafe extern "C" fn get(
+    descriptor: *mut ffi::PyObject,
+    object: *mut ffi::PyObject,
+    _class: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this with a live descriptor, and a live object or null.
+    unsafe {
+        if object.is_null() {
+            ffi::Py_INCREF(descriptor);
+            return descriptor;
+        }
+        let own = &*descriptor.cast::<Descriptor>();
+        let py = Python::assume_attached();
+        let layout = own.layout.bind(py).get();
+        let object = std::mem::ManuallyDrop::new(Bound::from_owned_ptr(py, object));
+        let Some(record) = Record::of(&object, layout) else { return answer(|py| Err(foreign(py, layout))) };
+        if let Some(value) = record.value(own.at) {
+            ffi::Py_INCREF(value.as_ptr());
+            return value.as_ptr();
+        }
+        answer(|py| field(py, record, layout, own.at).map(Bound::into_ptr))
+    }
+}
+
+unsafe extern "C" fn set(
+    descriptor: *mut ffi::PyObject,
+    _object: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+) -> c_int {
+    // SAFETY: the interpreter calls this with a live descriptor.
+    unsafe {
+        answer(|py| {
+            let own = &*descriptor.cast::<Descriptor>();
+            let name = own.layout.bind(py).get().fields[own.at].name.bind(py);
+            Err(PyAttributeError::new_err(format!("a record is immutable: use replace({name}=…)")))
+        });
+    }
+    -1
+}
+
+unsafe extern "C" fn dealloc(descriptor: *mut ffi::PyObject) {
+    // SAFETY: called once, when the last reference is gone; the layout is dropped in place before its memory goes.
+    unsafe {
+        let class = ffi::Py_TYPE(descriptor);
+        ffi::Py_DECREF((*descriptor.cast::<Descriptor>()).layout.as_ptr());
+        let free = (*class).tp_free;
+        if let Some(free) = free {
+            free(descriptor.cast());
+        }
+        ffi::Py_DECREF(class.cast());
+    }
+}
+
+#[cold]
+fn foreign(py: Python<'_>, layout: &Layout) -> PyErr {
+    let name = layout
+        .class(py)
+        .and_then(|class| class.name())
+        .map_or_else(|_| "another class".into(), |name| name.to_string());
+    PyTypeError::new_err(format!("this field belongs to {name}"))
+}
+
+/// The value of field `at`: built now if it was not yet. AttributeError for a field that a collected record lost.
+pub fn field<'py>(py: Python<'py>, record: &Record, layout: &Layout, at: usize) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(value) = record.value(at) {
+        // SAFETY: a kept value lives as long as the record, which the caller borrows.
+        return Ok(unsafe { Bound::from_borrowed_ptr(py, value.as_ptr()) });
+    }
+    let field = &layout.fields[at];
+    let (Some(bytes), Some(owner)) = (record.bytes(), record.buffer(py)) else {
+        return Err(PyAttributeError::new_err(format!("{} has no value", field.name.bind(py))));
+    };
+    let value = if field.revision > record.revision {
+        field.make_default(py)?.ok_or_else(|| no_default(py, record, layout, at))?
+    } else {
+        let mut reader = walk(record, layout, at, bytes)?;
+        record.vouch(reader.position() + 1, bytes)?;
+        let value = read(py, &field.shape, &mut reader, &owner)?;
+        record.vouch(reader.position(), bytes)?;
+        record.set_walked(at + 1, reader.position());
+        value
+    };
+    record.keep(value, at, layout.fields.len())
+}
+
+/// A reader that stands before field `at`.
+pub fn walk<'a>(record: &Record, layout: &Layout, at: usize, bytes: &'a [u8]) -> PyResult<Reader<'a>> {
+    let data = &bytes[..record.end as usize];
+    let (from, offset) = match record.walked() {
+        (from, offset) if from <= at => (from, offset),
+        _ => (0, record.start as usize),
+    };
+    let mut reader = Reader::new(data, offset);
+    for field in &layout.fields[from..at] {
+        if field.revision <= record.revision {
+            field.shape.skip(&mut reader).map_err(|error| to_py(&error))?;
+        }
+    }
+    Ok(reader)
+}
+
+#[cold]
+fn no_default(py: Python<'_>, record: &Record, layout: &Layout, at: usize) -> PyErr {
+    let field = &layout.fields[at];
+    let message = format!("revision {} has no {}, which has no default", record.revision, field.name.bind(py));
+    to_py(&tierstore_core::error::Error::corrupt(message))
+}
+
+/// The descriptor of `layout`'s field at wire position `at`.
+#[pyfunction]
+fn field_descriptor<'py>(layout: &Bound<'py, Layout>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+    let py = layout.py();
+    if at >= layout.get().fields.len() {
+        return Err(PyTypeError::new_err("no such field"));
+    }
+    let class = CLASS.get(py).ok_or_else(|| PyTypeError::new_err("the module is not ready"))?;
+    // SAFETY: the class was made for a Descriptor's memory; both fields are written before the object is seen.
+    unsafe {
+        let object = Bound::from_owned_ptr_or_err(py, ffi::PyType_GenericAlloc(class.as_ptr().cast(), 0))?;
+        let own = object.as_ptr().cast::<Descriptor>();
+        (&raw mut (*own).layout).write(layout.clone().unbind());
+        (&raw mut (*own).at).write(at);
+        Ok(object)
+    }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let slot = |slot: c_int, function: *mut c_void| ffi::PyType_Slot { slot, pfunc: function };
+    let mut slots = [
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_descr_get, get as *mut c_void),
+        slot(ffi::Py_tp_descr_set, set as *mut c_void),
+        slot(0, ptr::null_mut()),
+    ];
+    let mut spec = ffi::PyType_Spec {
+        name: c"tierstore._native.FieldDescriptor".as_ptr(),
+        basicsize: size_of::<Descriptor>() as c_int,
+        itemsize: 0,
+        flags: (ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) as _,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the spec lives through the call, which copies what it keeps.
+    let class = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&raw mut spec))?.cast_into_unchecked() };
+    let _ = CLASS.set(py, class.unbind());
+    module.add_function(wrap_pyfunction!(field_descriptor, module)?)
+}

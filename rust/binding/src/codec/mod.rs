@@ -1,0 +1,39 @@
+//! Records, bincode and MessagePack for Python.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `layout` | what a record class is: its fields in wire order, compiled once |
+//! | `shape` | from the tuples of `tierstore.layout` to the core's shapes |
+//! | `object` | the record itself: its memory, its life and death |
+//! | `field` | the descriptor that builds a field when it is first read |
+//! | `read`, `write`, `scalar` | Python values from bincode and back |
+//! | `lazy` | sequences and mappings whose items are built when asked for |
+//! | `entry` | encode, decode and what they share |
+//! | `msgpack`, `msgpack_write`, `keys`, `bincode` | the two formats for plain values |
+
+use pyo3::prelude::*;
+
+mod bincode;
+mod entry;
+mod field;
+mod keys;
+mod layout;
+mod lazy;
+mod msgpack;
+mod msgpack_write;
+mod object;
+mod raw;
+mod read;
+mod scalar;
+mod shape;
+mod write;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    object::register(module)?;
+    field::register(module)?;
+    layout::register(module)?;
+    lazy::register(module)?;
+    entry::register(module)?;
+    msgpack::register(module)?;
+    bincode::register(module)
+}

@@ -1,0 +1,188 @@
+//! Python values from bincode bytes.
+
+use std::sync::Arc;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyMemoryView, PySlice, PyString, PyTuple};
+use tierstore_core::codec::read::Reader;
+use tierstore_core::codec::shape::{Int, variant};
+use tierstore_core::error::{Error, Result as CoreResult};
+
+use super::object::{Record, Source};
+use super::shape::{Class, Compiled};
+use super::{lazy, msgpack, scalar};
+use crate::errors::to_py;
+
+/// A fault of the core, as an exception.
+#[inline]
+pub fn lift<T>(result: CoreResult<T>) -> PyResult<T> {
+    result.map_err(|error| to_py(&error))
+}
+
+/// Build the value of `shape` at the reader. `owner` is the bytes object that the reader reads: lazy values keep it.
+/// Recursion is as deep as the declaration.
+pub fn read<'py>(
+    py: Python<'py>,
+    shape: &Compiled,
+    reader: &mut Reader<'_>,
+    owner: &Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyAny>> {
+    use tierstore_core::codec::shape::Shape::*;
+    Ok(match shape {
+        Str => str(py, lift(reader.bytes())?)?,
+        Int(kind) => int(py, *kind, reader)?,
+        Bytes => PyBytes::new(py, lift(reader.bytes())?).into_any(),
+        Datetime => scalar::datetime(py, lift(reader.int_of(64))?)?,
+        Bool => lift(reader.flag())?.into_pyobject(py)?.to_owned().into_any(),
+        Option(inner) => match lift(reader.flag())? {
+            true => read(py, inner, reader, owner)?,
+            false => py.None().into_bound(py),
+        },
+        Enum(class, values) => member(class, read(py, values, reader, owner)?)?,
+        Json => msgpack::decode_whole(py, lift(reader.bytes())?)?,
+        F64 => PyFloat::new(py, f64::from_le_bytes(lift(reader.array())?)).into_any(),
+        F32 => PyFloat::new(py, f64::from(f32::from_le_bytes(lift(reader.array())?))).into_any(),
+        None => py.None().into_bound(py),
+        Char => PyString::new(py, lift(reader.char())?.encode_utf8(&mut [0; 4])).into_any(),
+        View => view(py, reader, owner)?,
+        Date => scalar::date(py, lift(reader.int_of(32))?)?,
+        Timedelta => scalar::timedelta(py, lift(reader.int128())?)?,
+        Uuid => scalar::uuid(py, lift(reader.array())?)?,
+        Decimal => scalar::decimal(py, lift(reader.bytes())?)?,
+        Record(class) => record(py, class, reader, owner)?,
+        List(item) => list(py, item, reader, owner)?.into_any(),
+        Many(item) => PyTuple::new(py, list(py, item, reader, owner)?.iter())?.into_any(),
+        Sequence(item) => lazy::sequence(py, Arc::clone(item), reader, owner)?,
+        Dict(pair) => dict(py, pair, reader, owner)?,
+        Mapping(pair) => lazy::mapping(py, Arc::clone(pair), reader, owner)?,
+        Tuple(items) => PyTuple::new(py, fixed(py, items, reader, owner)?)?.into_any(),
+        Struct(class, items) => structure(py, class, &fixed(py, items, reader, owner)?)?,
+        Union(variants) => {
+            let (_, shape) = lift(variant(variants, reader))?;
+            read(py, shape, reader, owner)?
+        }
+    })
+}
+
+/// A str of UTF-8 bytes. ASCII, the usual case, is copied as it is.
+#[inline]
+pub fn str<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: a new ASCII string has room for so many one-byte characters, and nobody has seen it yet.
+    unsafe {
+        if bytes.is_ascii() && !bytes.is_empty() {
+            let text = Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_New(bytes.len() as ffi::Py_ssize_t, 127))?;
+            let data = ffi::PyUnicode_DATA(text.as_ptr()).cast::<u8>();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+            return Ok(text);
+        }
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(PyString::new(py, text).into_any()),
+        Err(error) => {
+            Err(to_py(&Error::corrupt(format!("text that is not UTF-8 from byte {} on", error.valid_up_to()))))
+        }
+    }
+}
+
+#[inline]
+fn int<'py>(py: Python<'py>, kind: Int, reader: &mut Reader<'_>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match kind {
+        Int::U8 => lift(reader.byte())?.into_pyobject(py)?,
+        Int::I8 => (lift(reader.byte())? as i8).into_pyobject(py)?,
+        Int::U128 => lift(reader.uint128())?.into_pyobject(py)?,
+        Int::I128 => lift(reader.int128())?.into_pyobject(py)?,
+        Int::U16 | Int::U32 | Int::U64 => lift(reader.uint_of(kind.bits()))?.into_pyobject(py)?,
+        Int::I16 | Int::I32 | Int::I64 => lift(reader.int_of(kind.bits()))?.into_pyobject(py)?,
+    }
+    .into_any())
+}
+
+fn member<'py>(class: &Class, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let Class::Enum { class, members } = class else { return Ok(value) };
+    let py = value.py();
+    if let Some(member) = members.bind(py).get_item(&value)? {
+        return Ok(member);
+    }
+    class.bind(py).call1((&value,)).map_err(|_| to_py(&Error::corrupt(format!("{value} is no member of {class}"))))
+}
+
+fn view<'py>(py: Python<'py>, reader: &mut Reader<'_>, owner: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+    let length = lift(reader.bytes())?.len();
+    let (start, end) = (reader.position() - length, reader.position());
+    PyMemoryView::from(owner.as_any())?.get_item(PySlice::new(py, start as isize, end as isize, 1))
+}
+
+/// A nested record: a frame with a length, that starts with its revision.
+fn record<'py>(
+    py: Python<'py>,
+    class: &Class,
+    reader: &mut Reader<'_>,
+    owner: &Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let layout = class.layout(py)?.bind(py).get();
+    let frame = lift(reader.bytes())?;
+    let mut inner = Reader::new(frame, 0);
+    let revision = lift(inner.uint_of(16))? as u16;
+    let oldest = lift(inner.uint_of(16))? as u16;
+    if oldest > layout.revision {
+        let message = format!("a nested record of revision {revision}, which revision {} cannot read", layout.revision);
+        return Err(to_py(&Error::corrupt(message)));
+    }
+    let end = reader.position();
+    let start = end - inner.remaining();
+    let (start, end) = (start as u32, end as u32);
+    // A nested record has no key of its own: its place holds the oldest reader.
+    let source = Source { key: u64::from(oldest), start, end, revision, checked: true, whole: false };
+    Record::allocate(layout.class(py)?, Some(owner), &source)
+}
+
+fn list<'py>(
+    py: Python<'py>,
+    item: &Compiled,
+    reader: &mut Reader<'_>,
+    owner: &Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyList>> {
+    let count = lift(reader.count(item.least()))?;
+    let list = PyList::empty(py);
+    for _ in 0..count {
+        list.append(read(py, item, reader, owner)?)?;
+    }
+    Ok(list)
+}
+
+fn dict<'py>(
+    py: Python<'py>,
+    pair: &(Compiled, Compiled),
+    reader: &mut Reader<'_>,
+    owner: &Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let count = lift(reader.count(pair.0.least() + pair.1.least()))?;
+    let dict = PyDict::new(py);
+    for _ in 0..count {
+        let key = read(py, &pair.0, reader, owner)?;
+        dict.set_item(key, read(py, &pair.1, reader, owner)?)?;
+    }
+    if dict.len() != count {
+        return Err(to_py(&reader.fail("a key stands twice in a dict")));
+    }
+    Ok(dict.into_any())
+}
+
+fn fixed<'py>(
+    py: Python<'py>,
+    items: &[Compiled],
+    reader: &mut Reader<'_>,
+    owner: &Bound<'py, PyBytes>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    items.iter().map(|item| read(py, item, reader, owner)).collect()
+}
+
+fn structure<'py>(py: Python<'py>, class: &Class, values: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyAny>> {
+    let Class::Struct { class, names } = class else { return Err(to_py(&Error::corrupt("not a struct"))) };
+    let keywords = PyDict::new(py);
+    for (name, value) in names.iter().zip(values) {
+        keywords.set_item(name.bind(py), value)?;
+    }
+    class.bind(py).call((), Some(&keywords))
+}

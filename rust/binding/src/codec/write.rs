@@ -1,0 +1,337 @@
+//! bincode bytes from Python values.
+
+use pyo3::exceptions::PyOverflowError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use tierstore_core::codec::envelope::ENVELOPE_BYTES;
+use tierstore_core::codec::shape::Int;
+use tierstore_core::codec::write as put;
+use tierstore_core::error::Error;
+
+use super::field::field;
+use super::layout::Layout;
+use super::msgpack;
+use super::object::Record;
+use super::scalar::{self, expected};
+use super::shape::{Class, Compiled};
+use crate::errors::to_py;
+
+/// Records inside one another, at most: each level takes some of the thread's stack, which may be 64 KiB.
+const MAX_NESTING: u32 = 40;
+
+/// Append `value` as `shape` says. `nesting` counts records inside one another.
+pub fn write(out: &mut Vec<u8>, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    use tierstore_core::codec::shape::Shape::*;
+    match shape {
+        Str => put::bytes(out, text(value)?),
+        Int(kind) => int(out, *kind, value)?,
+        Bytes | View => bytes(out, value)?,
+        Datetime => put::int(out, scalar::datetime_micros(value)?),
+        Bool => out.push(u8::from(value.cast::<PyBool>().map_err(|_| expected("a bool", value))?.is_true())),
+        Option(inner) => {
+            out.push(u8::from(!value.is_none()));
+            if !value.is_none() {
+                write(out, inner, value, nesting)?;
+            }
+        }
+        Enum(class, values) => write(out, values, &member(class, value)?, nesting)?,
+        Json => put::framed(out, |out| msgpack::encode_json(out, value))?,
+        F64 => out.extend_from_slice(&float(value)?.to_le_bytes()),
+        F32 => out.extend_from_slice(&short_float(value)?.to_le_bytes()),
+        None => {
+            if !value.is_none() {
+                return Err(expected("None", value));
+            }
+        }
+        Char => out.extend_from_slice(one_char(value)?),
+        Date => put::int(out, scalar::date_days(value)?),
+        Timedelta => put::int128(out, scalar::timedelta_micros(value)?),
+        Uuid => out.extend_from_slice(&scalar::uuid_bytes(value)?),
+        Decimal => put::bytes(out, scalar::decimal_text(value)?.as_bytes()),
+        Record(class) => record(out, class.layout(value.py())?.bind(value.py()).get(), value, nesting)?,
+        List(item) | Many(item) => items(out, item, value, nesting)?,
+        Sequence(item) => items(out, item, value, nesting)?,
+        Dict(pair) => pairs(out, pair, value, nesting)?,
+        Mapping(pair) => pairs(out, pair, value, nesting)?,
+        Tuple(shapes) => {
+            let tuple = value.cast::<PyTuple>().map_err(|_| expected("a tuple", value))?;
+            if tuple.len() != shapes.len() {
+                return Err(to_py(&Error::invalid(format!(
+                    "a tuple of {} is expected, not of {}",
+                    shapes.len(),
+                    tuple.len()
+                ))));
+            }
+            for (shape, item) in shapes.iter().zip(tuple.iter()) {
+                write(out, shape, &item, nesting)?;
+            }
+        }
+        Struct(class, shapes) => structure(out, class, shapes, value, nesting)?,
+        Union(variants) => union(out, variants, value, nesting)?,
+    }
+    Ok(())
+}
+
+/// The UTF-8 of a str; a lone surrogate has none.
+#[inline]
+pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    let text = value.cast::<PyString>().map_err(|_| expected("a str", value))?;
+    match text.to_str() {
+        Ok(text) => Ok(text.as_bytes()),
+        Err(_) => Err(to_py(&Error::invalid("a lone surrogate has no place in UTF-8"))),
+    }
+}
+
+fn one_char<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    let bytes = text(value)?;
+    match std::str::from_utf8(bytes).map(|text| text.chars().count()) {
+        Ok(1) => Ok(bytes),
+        _ => Err(expected("a str of one character", value)),
+    }
+}
+
+fn bytes(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Ok(own) = value.cast::<PyBytes>() {
+        put::bytes(out, own.as_bytes());
+        return Ok(());
+    }
+    if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<pyo3::types::PyMemoryView>() {
+        put::bytes(out, &copied(value)?);
+        return Ok(());
+    }
+    Err(expected("bytes", value))
+}
+
+/// The bytes of any buffer: a copy, since another thread might change it meanwhile.
+pub fn copied(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let buffer = pyo3::buffer::PyBuffer::<u8>::get(value)?;
+    buffer.to_vec(value.py())
+}
+
+#[inline]
+fn int(out: &mut Vec<u8>, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+        return Err(expected("an int", value));
+    }
+    if kind == Int::I64 {
+        let mut overflow = 0;
+        // SAFETY: value is an int, so that only the range can go wrong, and overflow says so.
+        let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &raw mut overflow) };
+        if overflow != 0 {
+            return Err(out_of_range(kind, value));
+        }
+        put::int(out, number);
+        return Ok(());
+    }
+    let fail = |error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(value.py()) { out_of_range(kind, value) } else { error }
+    };
+    match kind {
+        Int::U8 => out.push(value.extract::<u8>().map_err(fail)?),
+        Int::I8 => out.push(value.extract::<i8>().map_err(fail)? as u8),
+        Int::U16 => put::uint(out, value.extract::<u16>().map_err(fail)?.into()),
+        Int::U32 => put::uint(out, value.extract::<u32>().map_err(fail)?.into()),
+        Int::U64 => put::uint(out, value.extract::<u64>().map_err(fail)?),
+        Int::U128 => put::uint128(out, value.extract::<u128>().map_err(fail)?),
+        Int::I16 => put::int(out, value.extract::<i16>().map_err(fail)?.into()),
+        Int::I32 => put::int(out, value.extract::<i32>().map_err(fail)?.into()),
+        Int::I64 => put::int(out, value.extract::<i64>().map_err(fail)?),
+        Int::I128 => put::int128(out, value.extract::<i128>().map_err(fail)?),
+    }
+    Ok(())
+}
+
+#[cold]
+fn out_of_range(kind: Int, value: &Bound<'_, PyAny>) -> PyErr {
+    let digits = value.str().map_or_else(|_| "a huge number".into(), |digits| digits.to_string());
+    to_py(&Error::invalid(format!("{digits} does not fit {}", format!("{kind:?}").to_lowercase())))
+}
+
+/// A float, or an int that a float can hold.
+fn float(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let number =
+        value.is_instance_of::<PyFloat>() || (value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>());
+    if number {
+        value.extract::<f64>().map_err(|_| expected("a float", value))
+    } else {
+        Err(expected("a float", value))
+    }
+}
+
+fn short_float(value: &Bound<'_, PyAny>) -> PyResult<f32> {
+    let long = float(value)?;
+    let short = long as f32;
+    if short.is_infinite() && long.is_finite() {
+        return Err(to_py(&Error::invalid(format!("{long} does not fit f32"))));
+    }
+    Ok(short)
+}
+
+fn member<'py>(class: &Class, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    match class {
+        Class::Enum { class, .. } if value.is_instance(class.bind(py))? => value.getattr(pyo3::intern!(py, "_value_")),
+        Class::Enum { class, .. } => Err(expected(&format!("a member of {class}"), value)),
+        _ => Err(expected("an enum", value)),
+    }
+}
+
+fn items(out: &mut Vec<u8>, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    if let Ok(list) = value.cast::<PyList>() {
+        return counted(out, list.len(), list.iter().map(Ok), |out, value| write(out, item, &value, nesting));
+    }
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        return counted(out, tuple.len(), tuple.iter().map(Ok), |out, value| write(out, item, &value, nesting));
+    }
+    if value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyBytes>()
+        || value.cast::<pyo3::types::PySequence>().is_err()
+    {
+        return Err(expected("a list, tuple or other sequence", value));
+    }
+    counted(out, value.len()?, value.try_iter()?, |out, value| write(out, item, &value, nesting))
+}
+
+/// `count` and then what `one` writes of each; what changed while it was read is refused.
+fn counted<T>(
+    out: &mut Vec<u8>,
+    count: usize,
+    all: impl Iterator<Item = PyResult<T>>,
+    one: impl Fn(&mut Vec<u8>, T) -> PyResult<()>,
+) -> PyResult<()> {
+    put::uint(out, count as u64);
+    let mut written = 0;
+    for value in all {
+        one(out, value?)?;
+        written += 1;
+    }
+    if written == count { Ok(()) } else { Err(to_py(&Error::invalid("a collection changed while it was encoded"))) }
+}
+
+fn pairs(out: &mut Vec<u8>, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    let one = |out: &mut Vec<u8>, (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        write(out, &pair.0, &key, nesting)?;
+        write(out, &pair.1, &item, nesting)
+    };
+    if let Ok(dict) = value.cast::<PyDict>() {
+        let entries: Vec<_> = dict.iter().collect();
+        return counted(out, entries.len(), entries.into_iter().map(Ok), one);
+    }
+    let mapping = value.cast::<PyMapping>().map_err(|_| expected("a dict or other mapping", value))?;
+    let entries = mapping.items()?;
+    counted(out, entries.len(), entries.iter().map(|entry| entry.extract()), one)
+}
+
+fn structure(
+    out: &mut Vec<u8>,
+    class: &Class,
+    shapes: &[Compiled],
+    value: &Bound<'_, PyAny>,
+    nesting: u32,
+) -> PyResult<()> {
+    let py = value.py();
+    let Class::Struct { class, names } = class else { return Err(expected("a dataclass", value)) };
+    if !value.is_instance(class.bind(py))? {
+        return Err(expected(&class.bind(py).name()?.to_string(), value));
+    }
+    for (name, shape) in names.iter().zip(shapes) {
+        write(out, shape, &value.getattr(name)?, nesting)?;
+    }
+    Ok(())
+}
+
+fn union(out: &mut Vec<u8>, variants: &[Compiled], value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    for (index, variant) in variants.iter().enumerate() {
+        if let Compiled::Struct(Class::Struct { class, .. }, _) = variant {
+            if value.get_type().is(class) {
+                put::uint(out, index as u64);
+                return write(out, variant, value, nesting);
+            }
+        }
+    }
+    Err(expected("one of the union's classes", value))
+}
+
+/// A nested record: its length, revision, oldest reader and fields. One that was received is copied as it is.
+fn record(out: &mut Vec<u8>, layout: &Layout, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    let py = value.py();
+    let Some(record) = Record::of(value, layout) else {
+        return Err(expected(&layout.class(py)?.name()?.to_string(), value));
+    };
+    if nesting >= MAX_NESTING {
+        return Err(to_py(&Error::invalid(format!("records more than {MAX_NESTING} deep in one another"))));
+    }
+    put::framed(out, |out| {
+        put::uint(out, record.revision.into());
+        put::uint(out, oldest_reader(record, layout).into());
+        body(out, py, layout, record, nesting + 1).map(|_| ())
+    })
+}
+
+/// What a record says of its oldest reader: one that was received keeps its writer's word.
+pub fn oldest_reader(record: &Record, layout: &Layout) -> u16 {
+    match record.bytes() {
+        None => layout.oldest_reader,
+        Some(bytes) if record.whole => u16::from_le_bytes([bytes[4], bytes[5]]),
+        Some(_) => record.key as u16,
+    }
+}
+
+/// Append a record's fields; the answer is how many bytes of them come before the first bulk field.
+pub fn body(out: &mut Vec<u8>, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
+    let start = out.len();
+    if let Some(bytes) = record.bytes() {
+        record.vouch(record.end as usize, bytes)?;
+        out.extend_from_slice(&bytes[record.start as usize..record.end as usize]);
+        let head =
+            if record.whole { u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize } else { 0 };
+        return Ok(head.min(out.len() - start));
+    }
+    fields(out, py, layout, record, nesting)
+}
+
+/// Append the fields by their values.
+pub fn fields(out: &mut Vec<u8>, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
+    let start = out.len();
+    let mut head = None;
+    for (at, own) in layout.fields.iter().enumerate() {
+        if own.bulk && head.is_none() {
+            head = Some(out.len() - start);
+        }
+        let value = match own.removed {
+            true => own.make_default(py)?.unwrap_or_else(|| py.None().into_bound(py)),
+            false => field(py, record, layout, at)?,
+        };
+        write(out, &own.shape, &value, nesting).map_err(|error| named(py, error, layout, at))?;
+    }
+    Ok(head.unwrap_or(out.len() - start).min(out.len() - start))
+}
+
+/// A ValidationError without a place gets the field's name as its place.
+#[cold]
+fn named(py: Python<'_>, error: PyErr, layout: &Layout, at: usize) -> PyErr {
+    let place = |error: &PyErr| -> PyResult<Option<(String, Option<String>)>> {
+        let value = error.value(py);
+        if value.get_type().name()? != "ValidationError" {
+            return Ok(None);
+        }
+        let class = layout.class(py)?.name()?.to_string();
+        let own = format!("{class}.{}", layout.fields[at].name.bind(py));
+        let inner: Option<String> = value.getattr("place")?.extract()?;
+        let place = inner.as_ref().map_or(own.clone(), |inner| format!("{own}: {inner}"));
+        Ok(Some((place, inner)))
+    };
+    let Ok(Some((place, inner))) = place(&error) else { return error };
+    let text = error.value(py).getattr("message").and_then(|text| text.extract::<String>()).unwrap_or_default();
+    let own_text = inner.and_then(|inner| text.strip_suffix(&format!(" ({inner})")).map(str::to_owned));
+    let text = own_text.unwrap_or(text);
+    to_py(&Error::invalid(text).at(tierstore_core::error::Place::Name(place)))
+}
+
+/// The scratch buffer starts with the envelope's place.
+pub fn start() -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    out.resize(ENVELOPE_BYTES, 0);
+    out
+}

@@ -1,0 +1,186 @@
+//! The envelope: 32 bytes, little-endian, before the fields of a record.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0–1 | kind: which class of record |
+//! | 2–3 | revision of the class that wrote it |
+//! | 4–5 | oldest reader: the lowest revision that may read it |
+//! | 6–7 | flags: the format, 1 |
+//! | 8–11 | length of the head fields: those before the first bulk one |
+//! | 12–15 | length of all fields |
+//! | 16–23 | body sum: CRC-32C of the fields behind the head fields |
+//! | 24–31 | head sum: over bytes 0–23 and the head fields, xor the key's hash |
+//!
+//! Bulk has a sum of its own so that a large record is received at the price of a small one: `open` checks the head and, up to
+//! `EAGER_BYTES`, the rest; a longer rest is checked before its first byte is handed out, or at once by `verify_rest`.
+
+use super::sum::{body_sum, head_sum, key_sum};
+use crate::error::{Error, Result};
+
+pub const ENVELOPE_BYTES: usize = 32;
+/// Up to this length the fields behind the head are checked on receipt: 160 ns for the longest.
+pub const EAGER_BYTES: usize = 16 * 1024;
+const FORMAT: u16 = 1;
+
+/// An envelope whose head sum fits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Envelope {
+    pub kind: u16,
+    pub revision: u16,
+    pub oldest_reader: u16,
+    pub head_bytes: u32,
+    pub body_bytes: u32,
+    /// The bytes behind the head fields are known to fit the body sum.
+    pub checked: bool,
+}
+
+#[inline]
+fn word(buffer: &[u8], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&buffer[at..at + 8]);
+    u64::from_le_bytes(bytes)
+}
+
+/// Read and check the envelope of `buffer`, which was stored under the key with this `key_sum`.
+#[inline]
+pub fn open(buffer: &[u8], key: u64) -> Result<Envelope> {
+    if buffer.len() < ENVELOPE_BYTES {
+        return Err(truncated(buffer.len()));
+    }
+    let (first, lengths, sum, head) = (word(buffer, 0), word(buffer, 8), word(buffer, 16), word(buffer, 24));
+    let (head_bytes, body_bytes) = (lengths as u32, (lengths >> 32) as u32);
+    if body_bytes as usize != buffer.len() - ENVELOPE_BYTES || head_bytes > body_bytes {
+        return Err(wrong_length(buffer.len(), body_bytes));
+    }
+    if (first >> 48) as u16 != FORMAT {
+        return Err(Error::corrupt("not a record of a format that this code knows"));
+    }
+    let (fields, rest) = buffer[ENVELOPE_BYTES..].split_at(head_bytes as usize);
+    if head_sum([first, lengths, sum], body_sum(fields)) ^ key != head {
+        return Err(Error::corrupt("the head sum does not fit: the record is damaged, or belongs to another key"));
+    }
+    let checked = rest.len() <= EAGER_BYTES;
+    if checked && body_sum(rest) != sum {
+        return Err(damaged());
+    }
+    let (kind, revision, oldest_reader) = (first as u16, (first >> 16) as u16, (first >> 32) as u16);
+    Ok(Envelope { kind, revision, oldest_reader, head_bytes, body_bytes, checked })
+}
+
+/// Check what `open` left for later. `buffer` MUST be one that `open` accepted.
+pub fn verify_rest(buffer: &[u8], head_bytes: u32) -> Result<()> {
+    let rest = buffer.get(ENVELOPE_BYTES + head_bytes as usize..).unwrap_or_default();
+    if body_sum(rest) == word(buffer, 16) { Ok(()) } else { Err(damaged()) }
+}
+
+/// Fill in the envelope of `buffer`, whose first 32 bytes are free and whose fields stand behind them.
+pub fn seal(
+    buffer: &mut [u8],
+    kind: u16,
+    revision: u16,
+    oldest_reader: u16,
+    head_bytes: usize,
+    key: u64,
+) -> Result<()> {
+    let body_bytes = buffer.len() - ENVELOPE_BYTES;
+    let Ok(length) = u32::try_from(body_bytes) else {
+        return Err(Error::invalid(format!("a record of {body_bytes} bytes: the limit is 4 GiB")));
+    };
+    let first = u64::from(kind) | u64::from(revision) << 16 | u64::from(oldest_reader) << 32 | u64::from(FORMAT) << 48;
+    let lengths = head_bytes as u64 | u64::from(length) << 32;
+    let (fields, rest) = buffer[ENVELOPE_BYTES..].split_at(head_bytes);
+    let sum = body_sum(rest);
+    let head = head_sum([first, lengths, sum], body_sum(fields)) ^ key;
+    for (at, word) in [first, lengths, sum, head].into_iter().enumerate() {
+        buffer[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// Make a sealed buffer that of another key: the key's hash enters by xor, so nothing is summed again.
+pub fn rekey(buffer: &mut [u8], old: u64, new: u64) {
+    let head = word(buffer, 24) ^ old ^ new;
+    buffer[24..32].copy_from_slice(&head.to_le_bytes());
+}
+
+/// The hash of `key` as it stands under the head sum.
+#[inline]
+pub fn key_of(key: &[u8]) -> u64 {
+    key_sum(key)
+}
+
+#[cold]
+fn truncated(length: usize) -> Error {
+    Error::corrupt(format!("{length} bytes: a record has {ENVELOPE_BYTES} at least"))
+}
+
+#[cold]
+fn wrong_length(length: usize, claimed: u32) -> Error {
+    Error::corrupt(format!("{length} bytes, but the envelope speaks of {ENVELOPE_BYTES} and {claimed}"))
+}
+
+#[cold]
+fn damaged() -> Error {
+    Error::corrupt("the body sum does not fit: the record is damaged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(body: &[u8], head: usize, key: &[u8]) -> Vec<u8> {
+        let mut buffer = vec![0; ENVELOPE_BYTES];
+        buffer.extend_from_slice(body);
+        seal(&mut buffer, 7, 3, 2, head, key_of(key)).unwrap();
+        buffer
+    }
+
+    #[test]
+    fn every_flip_truncation_and_other_key_is_refused() {
+        for (length, head) in [(0, 0), (1, 0), (1, 1), (40, 13), (700, 300)] {
+            let body: Vec<u8> = (0..length).map(|i| (i * 7) as u8).collect();
+            let buffer = sealed(&body, head, b"key");
+            let envelope = open(&buffer, key_of(b"key")).unwrap();
+            assert_eq!((envelope.kind, envelope.revision, envelope.oldest_reader), (7, 3, 2));
+            for bit in 0..buffer.len() * 8 {
+                let mut flipped = buffer.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(open(&flipped, key_of(b"key")).is_err(), "bit {bit} of {length}");
+            }
+            assert!((0..buffer.len()).all(|end| open(&buffer[..end], key_of(b"key")).is_err()));
+            assert!(open(&buffer, key_of(b"other")).is_err());
+        }
+    }
+
+    #[test]
+    fn a_long_rest_is_checked_when_asked() {
+        let mut buffer = sealed(&vec![5; EAGER_BYTES + 100], 50, b"");
+        assert!(!open(&buffer, key_of(b"")).unwrap().checked);
+        assert!(verify_rest(&buffer, 50).is_ok());
+        *buffer.last_mut().unwrap() ^= 1;
+        assert!(open(&buffer, key_of(b"")).is_ok());
+        assert!(verify_rest(&buffer, 50).is_err());
+    }
+
+    #[test]
+    fn a_new_key_is_an_xor() {
+        let mut buffer = sealed(b"fields", 6, b"a");
+        rekey(&mut buffer, key_of(b"a"), key_of(b"b"));
+        assert_eq!(buffer, sealed(b"fields", 6, b"b"));
+    }
+
+    #[test]
+    fn rubbish_is_never_accepted() {
+        let mut state = 0x1234_5678_9ABC_DEF1u64;
+        let mut buffer = [0u8; 64];
+        for _ in 0..200_000 {
+            for chunk in buffer.chunks_mut(8) {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                chunk.copy_from_slice(&(state ^ (state >> 29)).to_le_bytes());
+            }
+            buffer[6..8].copy_from_slice(&FORMAT.to_le_bytes());
+            buffer[8..16].copy_from_slice(&(16u64 | 32 << 32).to_le_bytes());
+            assert!(open(&buffer, key_of(b"")).is_err());
+        }
+    }
+}
