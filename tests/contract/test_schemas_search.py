@@ -10,7 +10,7 @@ import pytest
 from tests.contract.schema_stores import FACES, backend_config, opened
 from tests.contract.test_schemas_reads import all_pages
 from tierstore import _native, errors
-from tierstore.plan.search import BLOCK_HITS
+from tierstore.plan.search import BLOCK_HITS, graded, words_of
 
 CONTENT = b'{"type": "object", "properties": {"customer_name": {"type": "string"}}}'
 
@@ -201,11 +201,7 @@ def test_both_engines_answer_the_same_pages(request, tmp_path):
             return [(hit.schema.subject, hit.schema.version, hit.score) for hit in hits]
 
         for text in queries():
-            expected = {
-                (row[0], row[3], score)
-                for row, score in zip(rows, _scores(text, rows), strict=True)
-                if score is not None
-            }
+            expected = _expected(text, rows)
             for options in ({}, {"tags": ["a", "b"]}, {"metadata": {"n": 3}, "states": ["active"]}):
                 lite, server = (each.run(pages, text, options) for each in stores)
                 assert lite == server, (text, options)
@@ -220,5 +216,11 @@ def _scored_fields(schemas):
     ]
 
 
-def _scores(text, rows):
-    return _native.score_many(text, [row[:3] for row in rows])
+def _expected(text, rows):
+    words = words_of(text)
+    scores = _native.score_many(text, [row[:3] for row in rows])
+    return {
+        (row[0], row[3], graded(words.tier(*row[:3]), score))
+        for row, score in zip(rows, scores, strict=True)
+        if score is not None
+    }

@@ -7,9 +7,10 @@ in tiers, each read in one order, newest version first within a subject (`Key`):
     anywhere    every such word stands in subject, description or search text
     similar     the rest: some word is only similar to what is there
 
-The hits in this order are cut into blocks of BLOCK_HITS; a page lists a block by descending score before it goes on to the next. So a
-search with up to BLOCK_HITS hits is ranked as a whole, and one with more never reads them all: the first block holds those that match in
-the subject, which the score prefers anyway.
+A hit's score is the core's, graded by its tier: every hit of a tier scores above every hit of the next. So a page reads a tier only if
+those before it do not fill the page, and the dearest, what is only similar, is mostly left alone. A tier is cut into blocks of
+BLOCK_HITS in the order of `Key`, and a block is listed by descending score before the next one: a tier with up to BLOCK_HITS hits is
+ranked as a whole, and one with more never has to be read as a whole.
 
 SQLite's trigram index knows no word boundaries. A word with n trigrams is similar only if 0.6 n of them are found. Those with a blank
 (at most three a run of letters) it cannot see, so it is asked for the remaining number of the others. Where none may remain, what is
@@ -33,6 +34,9 @@ SHORTEST_SOUGHT = 3
 SIMILAR_SHARE = 0.6
 SEPARATORS = "".join(chr(code) for code in (9, 10, 13, *range(32, 127)) if not chr(code).isalnum())
 TIERS = ("subject", "anywhere", "similar")
+NOTHING = "\x01"
+"""A pattern that no text matches."""
+GRADES = {tier: grade for grade, tier in enumerate(reversed(TIERS))}
 
 
 class Key(NamedTuple):
@@ -73,6 +77,11 @@ class Words(NamedTuple):
         return "anywhere" if all(any(word in field for field in fields) for word in self.long) else "similar"
 
 
+def graded(tier: str, score: float) -> float:
+    """The score of a hit in that tier: between 0 and 1, above all of the tiers behind."""
+    return (GRADES[tier] + score) / len(TIERS)
+
+
 def words_of(text: object) -> Words | None:
     """None for None and for blanks. ValidationError for a text that is too long."""
     if text is None:
@@ -88,13 +97,18 @@ def words_of(text: object) -> Words | None:
 
 
 def terms(words: Words) -> dict[str, Any]:
-    """The parameters of a search that come from its words. The longest word leads: it finds the fewest."""
+    """The parameters of a search that come from its words. The longest word leads: it finds the fewest.
+
+    `contained` are the patterns that tell an earlier tier's hit from a similar one; beyond ASCII they tell nothing.
+    """
     lead = max(words.long, key=len, default="")
+    patterns = [f"%{_like(word)}%" for word in words.long]
     return {
         "lead": lead,
         "pattern": f"%{_like(lead)}%",
-        "patterns": [f"%{_like(word)}%" for word in words.long],
+        "patterns": patterns,
         "prefixes": [f"{_like(word)}%" for word in words.short],
+        "contained": patterns if all(word.isascii() for word in words.long) else [NOTHING],
     }
 
 

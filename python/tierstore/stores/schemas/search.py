@@ -14,7 +14,18 @@ from tierstore.errors import InvalidKeyError
 from tierstore.plan.lifecycle import check_states
 from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
 from tierstore.plan.schemas import check_metadata, check_subject, check_tags, metadata_text
-from tierstore.plan.search import BLOCK_HITS, FIRST, Key, Words, contains, fts_contains, fts_similar, terms, words_of
+from tierstore.plan.search import (
+    BLOCK_HITS,
+    FIRST,
+    Key,
+    Words,
+    contains,
+    fts_contains,
+    fts_similar,
+    graded,
+    terms,
+    words_of,
+)
 from tierstore.stores.schemas.model import SearchHit
 from tierstore.stores.schemas.reads import Fetch, infos
 from tierstore.stores.schemas.validation import check_type
@@ -113,7 +124,7 @@ async def search(fetch: Fetch, query: Query, *, limit: int, after: str | None) -
 
 
 async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], Start | None]:
-    """Up to BLOCK_HITS hits from `start` on, in no order that matters, and where the next block begins (None: nowhere)."""
+    """Up to BLOCK_HITS hits of one tier, and where the next block begins (None: nowhere)."""
     hits: list[Hit] = []
     tier, after = start
     tiers = query.tiers()
@@ -127,7 +138,7 @@ async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], S
         found, after = _hits(query, tiers[tier], rows, wanted, after)
         hits += found
         if len(rows) < limit and (not rows or after == _key(rows[-1])):
-            tier, after = tier + 1, FIRST
+            return hits, Start(tier + 1, FIRST) if tier + 1 < len(tiers) else None
     return hits, None
 
 
@@ -139,7 +150,7 @@ def _hits(query: Query, tier: str, rows: Sequence[Row], wanted: int, after: Key)
             break
         after = _key(row)
         if score is not None and _belongs(query, tier, row):
-            hits.append(Hit(row[0], after, score))
+            hits.append(Hit(row[0], after, score if query.words is None else graded(tier, score)))
     return hits, after
 
 

@@ -105,6 +105,7 @@ WHERE
         s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text ILIKE %(pattern)s
         OR s.subject %%> %(lead)s OR s.description %%> %(lead)s OR s.search_text %%> %(lead)s
     )
+    AND NOT concat_ws(E'\n', s.subject, s.description, s.search_text) ILIKE ALL(%(contained)s::text[])
     AND s.subject ILIKE ALL(%(prefixes)s::text[])
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
     AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))

@@ -184,7 +184,12 @@ FROM (
     FROM schemas_fts AS f
     CROSS JOIN schemas AS s ON s.seq = f.rowid
     WHERE
-        f.schemas_fts MATCH :fts AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        f.schemas_fts MATCH :fts
+        AND EXISTS (
+            SELECT 1 FROM json_each(:contained) AS p
+            WHERE s.subject || char(10) || s.description || char(10) || s.search_text NOT LIKE p.value ESCAPE '\'
+        )
+        AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
         AND s.deleted_at IS NULL
         AND (:subject IS NULL OR s.subject = :subject)
         AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
@@ -216,7 +221,11 @@ FROM (
     SELECT s.seq
     FROM schemas AS s
     WHERE
-        NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        EXISTS (
+            SELECT 1 FROM json_each(:contained) AS p
+            WHERE s.subject || char(10) || s.description || char(10) || s.search_text NOT LIKE p.value ESCAPE '\'
+        )
+        AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
         AND s.deleted_at IS NULL
         AND (:subject IS NULL OR s.subject = :subject)
         AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
