@@ -13,12 +13,12 @@ use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tierstore_core::cache::{Choice, Found, Life, Limits, Reason, Removed, Shard, Slot};
 use tierstore_core::error::{Error, Place};
 
-type Object = Py<PyAny>;
+pub type Object = Py<PyAny>;
 type Objects = Shard<Object, Object>;
 type Out = Removed<Object, Object>;
 
@@ -28,7 +28,9 @@ const STEP: usize = 256;
 /// A bounded map from hashable keys to values, in this process.
 #[pyclass(frozen, weakref, subclass, mapping, module = "tierstore")]
 pub struct Cache {
-    shard: Cell<Objects>,
+    pub shard: Cell<Objects>,
+    /// No entry has a time, weight or listener unless its put says so.
+    pub plain: bool,
     limits: Limits,
     ttl: Option<u64>,
     idle: Option<u64>,
@@ -113,7 +115,7 @@ impl Cache {
     /// Tell the listener and drop what left. Never inside a borrow.
     fn dispose(&self, py: Python<'_>, out: Out) {
         if let Some(listener) = &self.on_evict {
-            for gone in &out {
+            for gone in out.iter() {
                 let told = listener.call1(py, (&gone.key, &gone.value, reason_text(gone.reason)));
                 if let Err(error) = told {
                     error.write_unraisable(py, Some(listener.bind(py)));
@@ -126,7 +128,7 @@ impl Cache {
     #[inline]
     fn look_up(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
         let hash = hash_of(key)?;
-        let mut out = Vec::new();
+        let mut out = Removed::default();
         let found = with_key(&self.shard, key, hash, |shard, slot| match slot {
             Some(slot) => shard.touch(slot, now_ms, &mut out).map(|value| value.clone_ref(key.py())),
             None => {
@@ -151,7 +153,7 @@ impl Cache {
         if (life.ttl.is_some() || life.idle.is_some()) && !own.watched.swap(true, Ordering::Relaxed) {
             this.py().import("tierstore.cache")?.call_method1("watch", (this,))?;
         }
-        let (py, hash, mut out) = (key.py(), hash_of(key)?, Vec::new());
+        let (py, hash, mut out) = (key.py(), hash_of(key)?, Out::default());
         let pair = (key.clone().unbind(), value.clone().unbind());
         let now = now_ms();
         let tag_hashes: Vec<u32> = life.tags.iter().map(|tag| tag_hash(tag)).collect();
@@ -198,7 +200,7 @@ impl Cache {
     }
 
     fn take(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let (hash, mut out) = (hash_of(key)?, Vec::new());
+        let (hash, mut out) = (hash_of(key)?, Out::default());
         let live = with_key(&self.shard, key, hash, |shard, slot| {
             shard.refuse_fills(hash);
             let Some(slot) = slot else { return false };
@@ -207,7 +209,7 @@ impl Cache {
             live
         })?;
         if live {
-            let taken = out.pop().map(|gone| (gone.key, gone.value));
+            let taken = out.take().map(|gone| (gone.key, gone.value));
             self.dispose(key.py(), out);
             return Ok(taken.map(|(_, value)| value));
         }
@@ -232,7 +234,7 @@ impl Cache {
     fn sweep_all(&self, py: Python<'_>) -> usize {
         let mut total = 0;
         loop {
-            let mut out = Vec::new();
+            let mut out = Removed::default();
             let now = now_ms();
             let count = self.shard.with(py, |shard| shard.sweep(now, STEP, &mut out));
             self.dispose(py, out);
@@ -267,7 +269,9 @@ impl Cache {
         let entries = count("max_entries", 1, max_entries.as_ref())?.unwrap_or(10_000);
         let weight = count("max_weight", 1, max_weight.as_ref())?.unwrap_or(u64::MAX);
         let limits = Limits { entries: usize::try_from(entries).unwrap_or(usize::MAX), weight };
+        let plain = ttl.is_none() && tti.is_none() && weigher.is_none() && on_evict.is_none();
         Ok(Self {
+            plain,
             shard: Cell::new(Shard::new(limits, choice(policy)?)),
             limits,
             ttl: duration("ttl", ttl.as_ref())?,
@@ -319,7 +323,7 @@ impl Cache {
     /// Remove the key, and refuse the fills of it that are under way. Whether it was there.
     #[pyo3(signature = (key, /))]
     fn invalidate(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (hash, mut out) = (hash_of(key)?, Vec::new());
+        let (hash, mut out) = (hash_of(key)?, Out::default());
         let live = with_key(&self.shard, key, hash, |shard, slot| {
             shard.refuse_fills(hash);
             let Some(slot) = slot else { return false };
@@ -329,16 +333,6 @@ impl Cache {
         })?;
         self.dispose(key.py(), out);
         Ok(live)
-    }
-
-    /// One value or None for each key, in order.
-    #[pyo3(signature = (keys, /))]
-    fn get_many<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let found = PyList::empty(keys.py());
-        for key in keys.try_iter()? {
-            found.append(self.look_up(&key?)?)?;
-        }
-        Ok(found)
     }
 
     /// Put pairs: a mapping, or an iterable of (key, value).
@@ -375,7 +369,7 @@ impl Cache {
     fn invalidate_tag(&self, tag: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (py, tag, mut total) = (tag.py(), tag_text(tag)?, 0);
         loop {
-            let mut out = Vec::new();
+            let mut out = Removed::default();
             let count = self.shard.with(py, |shard| shard.invalidate_tag(&tag, tag_hash(&tag), STEP, &mut out));
             self.dispose(py, out);
             total += count;
@@ -387,7 +381,7 @@ impl Cache {
 
     /// Remove everything, and refuse the fills under way.
     fn clear(&self, py: Python<'_>) {
-        let mut out = Vec::new();
+        let mut out = Removed::default();
         self.shard.with(py, |shard| shard.clear(&mut out));
         self.dispose(py, out);
     }
@@ -489,7 +483,7 @@ impl Cache {
     /// The flight to join for this key: `flight` itself where none is under way, or only one that began before an invalidation.
     fn _join(&self, ticket: &Bound<'_, FillTicket>, flight: &Bound<'_, PyAny>) -> PyResult<Object> {
         let (py, given) = (ticket.py(), ticket.get());
-        let mut out = Vec::new();
+        let mut out = Removed::default();
         let joined = with_key(&self.flights, given.key.bind(py), given.hash, |flights, slot| {
             let current = slot
                 .and_then(|slot| flights.peek(slot, || 0))
@@ -513,7 +507,7 @@ impl Cache {
     /// End a flight: nobody joins it from now on.
     fn _leave(&self, ticket: &Bound<'_, FillTicket>, flight: &Bound<'_, PyAny>) -> PyResult<()> {
         let given = ticket.get();
-        let mut out = Vec::new();
+        let mut out = Removed::default();
         with_key(&self.flights, given.key.bind(ticket.py()), given.hash, |flights, slot| {
             if let Some(slot) = slot
                 && flights.peek(slot, || 0).is_some_and(|(_, (current, _))| current.is(flight))
@@ -614,7 +608,7 @@ impl Cache {
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        let mut out = Vec::new();
+        let mut out = Removed::default();
         self.shard.with(py, |shard| shard.clear(&mut out));
         drop(out);
     }

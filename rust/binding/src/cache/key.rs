@@ -11,14 +11,51 @@ const MOST_QUESTIONS: usize = 1000;
 /// The 32-bit hash of a key. Runs the key's `__hash__`: call it outside every borrow.
 #[inline]
 pub fn hash_of(key: &Bound<'_, PyAny>) -> PyResult<u32> {
-    let object = key.as_ptr();
-    // SAFETY: `object` is a live str, so it starts with a PyASCIIObject; the hash field is written once and read racily
-    // by CPython itself.
-    let cached = unsafe {
-        if ffi::PyUnicode_CheckExact(object) != 0 { (*object.cast::<ffi::PyASCIIObject>()).hash } else { -1 }
+    // SAFETY: attached, and the key is live.
+    unsafe { hash_pointer(key.as_ptr()) }.ok_or_else(|| PyErr::fetch(key.py()))
+}
+
+/// As `hash_of`; None: an exception is set.
+///
+/// SAFETY: attached, and `object` is live.
+#[inline(always)]
+pub unsafe fn hash_pointer(object: *mut ffi::PyObject) -> Option<u32> {
+    // SAFETY: a str starts with a PyASCIIObject, whose hash field is written once and read without a lock by CPython itself.
+    let hash = unsafe {
+        let cached =
+            if ffi::PyUnicode_CheckExact(object) != 0 { (*object.cast::<ffi::PyASCIIObject>()).hash } else { -1 };
+        if cached == -1 { ffi::PyObject_Hash(object) } else { cached }
     };
-    let hash = if cached == -1 { key.hash()? } else { cached };
-    Ok(mix(hash as u64))
+    (hash != -1).then(|| mix(hash as u64))
+}
+
+/// Whether two exact str of ASCII characters are equal; None: at least one is something else.
+///
+/// SAFETY: both are live exact str.
+#[cfg(all(not(Py_3_14), not(Py_GIL_DISABLED), target_endian = "little"))]
+#[inline(always)]
+unsafe fn equal_ascii(one: *mut ffi::PyObject, other: *mut ffi::PyObject) -> Option<bool> {
+    /// `compact` and `ascii` in the bit field that CPython 3.11 to 3.13 keep after the hash: interned:2, kind:3, compact:1, ascii:1.
+    const COMPACT_ASCII: u32 = 0b110_0000;
+    let (one, other) = (one.cast::<ffi::PyASCIIObject>(), other.cast::<ffi::PyASCIIObject>());
+    // SAFETY: both are live exact str; the characters of a compact ASCII one follow its header, `length` of them.
+    unsafe {
+        if (*one).state & (*other).state & COMPACT_ASCII != COMPACT_ASCII {
+            return None;
+        }
+        let length = (*one).length;
+        if length != (*other).length {
+            return Some(false);
+        }
+        let text =
+            |object: *mut ffi::PyASCIIObject| std::slice::from_raw_parts(object.add(1).cast::<u8>(), length as usize);
+        Some(text(one) == text(other))
+    }
+}
+
+#[cfg(not(all(not(Py_3_14), not(Py_GIL_DISABLED), target_endian = "little")))]
+unsafe fn equal_ascii(_one: *mut ffi::PyObject, _other: *mut ffi::PyObject) -> Option<bool> {
+    None
 }
 
 /// The families of exact builtin types that C code compares: members of different ones are never equal.
@@ -54,11 +91,29 @@ unsafe fn family(object: *mut ffi::PyObject) -> Family {
     }
 }
 
-/// Compare without running Python code, as far as that goes. Both must be live.
-unsafe fn quick(one: *mut ffi::PyObject, other: *mut ffi::PyObject) -> Match {
+/// Compare without running Python code, as far as that goes.
+///
+/// SAFETY: both are live.
+#[inline(always)]
+pub unsafe fn quick(one: *mut ffi::PyObject, other: *mut ffi::PyObject) -> Match {
     if one == other {
         return Match::Yes;
     }
+    // SAFETY: both are live, and exact str where that is said.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(one) != 0
+            && ffi::PyUnicode_CheckExact(other) != 0
+            && let Some(equal) = equal_ascii(one, other)
+        {
+            return if equal { Match::Yes } else { Match::No };
+        }
+    }
+    // SAFETY: both are live.
+    unsafe { quick_other(one, other) }
+}
+
+/// SAFETY: as `quick`.
+unsafe fn quick_other(one: *mut ffi::PyObject, other: *mut ffi::PyObject) -> Match {
     // SAFETY: both are live, and the calls below look only at exact builtin types, whose comparison is C code.
     unsafe {
         match (family(one), family(other)) {

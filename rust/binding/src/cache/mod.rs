@@ -7,6 +7,7 @@
 //! | `clock` | the coarse monotonic clock |
 //! | `life` | reading ttl, tti, weight and tags |
 //! | `class` | the class |
+//! | `fast` | the short way in for the most usual calls |
 //! | `iterate` | walking over the keys |
 //! | `stats`, `ticket` | the small classes that it answers with |
 
@@ -15,6 +16,7 @@ use pyo3::prelude::*;
 mod cell;
 mod class;
 mod clock;
+mod fast;
 mod iterate;
 mod key;
 mod life;
@@ -22,6 +24,7 @@ mod stats;
 mod ticket;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    fast::install(&module.py().get_type::<class::Cache>())?;
     module.add_class::<class::Cache>()?;
     module.add_class::<iterate::CacheIterator>()?;
     module.add_class::<stats::CacheStats>()?;

@@ -82,6 +82,10 @@ impl Expiry {
         None
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -3,7 +3,7 @@
 use super::expiry::{Expiry, NEVER};
 use super::fence::Fence;
 use super::policy::{Choice, Policy};
-use super::slab::{Slab, Slot};
+use super::slab::{Entry, Slab, Slot, TIME_BITS};
 use super::table::Table;
 use super::tags::Tags;
 use std::sync::Arc;
@@ -42,8 +42,42 @@ pub struct Gone<K, V> {
     pub reason: Reason,
 }
 
-/// All that left the shard during one call; dropped by the owner, after the shard was let go.
-pub type Removed<K, V> = Vec<Gone<K, V>>;
+/// All that left the shard during one call; dropped by the owner, after the shard was let go. The first costs no allocation.
+pub struct Removed<K, V> {
+    first: Option<Gone<K, V>>,
+    more: Vec<Gone<K, V>>,
+}
+
+impl<K, V> Default for Removed<K, V> {
+    fn default() -> Self {
+        Self { first: None, more: Vec::new() }
+    }
+}
+
+impl<K, V> Removed<K, V> {
+    #[inline]
+    pub fn push(&mut self, gone: Gone<K, V>) {
+        if self.first.is_none() {
+            self.first = Some(gone);
+        } else {
+            self.more.push(gone);
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Gone<K, V>> {
+        self.first.iter().chain(&self.more)
+    }
+
+    /// Take out what left first.
+    pub fn take(&mut self) -> Option<Gone<K, V>> {
+        self.first.take()
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -69,18 +103,12 @@ pub struct Counters {
     pub expirations: u64,
 }
 
-impl Counters {
-    /// The policy's clock.
-    #[inline]
-    fn accesses(&self) -> u64 {
-        self.hits + self.misses
-    }
-}
-
 pub struct Shard<K, V> {
     table: Table,
     slab: Slab<K, V>,
     policy: Policy,
+    /// Look-ups to one tick of the policy's clock, as a power of two.
+    tick_shift: u32,
     expiry: Expiry,
     tags: Tags,
     fence: Fence,
@@ -92,6 +120,11 @@ pub struct Shard<K, V> {
     pub counters: Counters,
 }
 
+/// The clock has TIME_BITS, and should not come round within 64 look-ups an entry.
+fn tick_shift(entries: usize) -> u32 {
+    (entries as u128 * 64).max(1).ilog2().saturating_sub(TIME_BITS - 1).min(40)
+}
+
 impl<K, V> Shard<K, V> {
     #[must_use]
     pub fn new(limits: Limits, choice: Choice) -> Self {
@@ -99,6 +132,7 @@ impl<K, V> Shard<K, V> {
             table: Table::new(),
             slab: Slab::new(limits.entries),
             policy: Policy::new(choice, limits.entries),
+            tick_shift: tick_shift(limits.entries),
             expiry: Expiry::default(),
             tags: Tags::default(),
             fence: Fence::default(),
@@ -123,6 +157,12 @@ impl<K, V> Shard<K, V> {
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.weight
+    }
+
+    /// The policy's clock: look-ups, coarser in a huge cache.
+    #[inline]
+    fn tick(&self) -> u32 {
+        ((self.counters.hits + self.counters.misses) >> self.tick_shift) as u32
     }
 
     /// Look a key up. Counts nothing and changes nothing.
@@ -151,9 +191,38 @@ impl<K, V> Shard<K, V> {
             self.counters.misses += 1;
             return None;
         }
+        self.use_live(slot)
+    }
+
+    /// As `touch`, but where the time of the entry is past it does nothing at all, and answers None.
+    #[inline]
+    pub fn touch_live(&mut self, slot: Slot, now: impl FnOnce() -> u64) -> Option<&V> {
+        if self.slab.at(slot).mark.expires() {
+            let now = now();
+            if self.expiry.of(slot).at() <= now {
+                return None;
+            }
+            self.expiry.renew(slot, now);
+        }
+        self.use_live(slot)
+    }
+
+    #[inline]
+    fn use_live(&mut self, slot: Slot) -> Option<&V> {
         self.counters.hits += 1;
-        self.policy.hit(&mut self.slab, slot, self.counters.accesses());
-        self.slab.at(slot).pair.as_ref().map(|(_, value)| value)
+        self.renew_use(slot).pair.as_ref().map(|(_, value)| value)
+    }
+
+    /// A look-up or an update is a use of the entry.
+    #[inline]
+    fn renew_use(&mut self, slot: Slot) -> &mut Entry<K, V> {
+        let tick = self.tick();
+        if let Policy::Lru(policy) = &mut self.policy {
+            policy.hit(&mut self.slab, slot);
+        }
+        let entry = self.slab.at_mut(slot);
+        entry.mark.used(tick);
+        entry
     }
 
     /// False if the time of the entry is past: it is gone then.
@@ -197,11 +266,38 @@ impl<K, V> Shard<K, V> {
             out.push(Gone { key, value, reason: Reason::Evicted });
             return;
         }
-        self.make_room(1, life.weight, now, out);
-        let slot = self.slab.insert(hash, key, value);
+        let slot = if self.is_plainly_full() && life.weight == 1 {
+            self.displace(hash, (key, value), out)
+        } else {
+            self.make_room(1, life.weight, now, out);
+            self.slab.insert(hash, key, value)
+        };
         self.table.insert(hash, slot);
-        self.policy.insert(&mut self.slab, slot, self.counters.accesses());
+        let tick = self.tick();
+        self.policy.insert(&mut self.slab, slot, tick);
         self.attach(slot, life, now);
+    }
+
+    /// One eviction makes room for one entry: the bound is on entries, and none of them may have expired.
+    fn is_plainly_full(&self) -> bool {
+        self.slab.len() == self.limits.entries && self.weights.is_empty() && self.expiry.is_empty()
+    }
+
+    /// Put the pair into the slot of the entry that the policy evicts: what `make_room` and `Slab::insert` do, in one step.
+    fn displace(&mut self, hash: u32, pair: (K, V), out: &mut Removed<K, V>) -> Slot {
+        let Some(slot) = self.policy.evict(&mut self.slab) else {
+            return self.slab.insert(hash, pair.0, pair.1);
+        };
+        self.counters.evictions += 1;
+        self.weight -= 1;
+        if self.slab.at(slot).mark.is_tagged() {
+            self.tags.remove(slot);
+        }
+        self.table.remove(self.slab.at(slot).hash, slot);
+        if let Some((key, value)) = self.slab.reuse(slot, hash, pair) {
+            out.push(Gone { key, value, reason: Reason::Evicted });
+        }
+        slot
     }
 
     /// Expired entries go first, then what the policy chooses.
@@ -219,7 +315,17 @@ impl<K, V> Shard<K, V> {
         }
     }
 
+    #[inline]
     fn attach(&mut self, slot: Slot, life: &Life<'_>, now: u64) {
+        let plain = life.ttl.is_none() && life.idle.is_none() && life.tags.is_empty() && life.weight == 1;
+        if plain && self.weights.is_empty() {
+            self.weight += 1;
+        } else {
+            self.attach_all(slot, life, now);
+        }
+    }
+
+    fn attach_all(&mut self, slot: Slot, life: &Life<'_>, now: u64) {
         if life.ttl.is_some() || life.idle.is_some() {
             self.slab.at_mut(slot).mark.set_expires(true);
             self.expiry.insert(slot, now, life.ttl.unwrap_or(NEVER), life.idle.unwrap_or(NEVER));
@@ -260,6 +366,28 @@ impl<K, V> Shard<K, V> {
         }
     }
 
+    /// Whether entries without a time, a tag or a weight of their own may be put by `swap` and `insert` with `now` 0.
+    #[inline]
+    #[must_use]
+    pub fn has_deadlines(&self) -> bool {
+        !self.expiry.is_empty()
+    }
+
+    /// Put a value under a key that was found, if neither it nor its entry has a time, tags or another weight than 1.
+    /// The old value, or the new one back as an error.
+    #[inline]
+    pub fn swap(&mut self, slot: Slot, value: V) -> Result<V, V> {
+        let entry = self.slab.at_mut(slot);
+        if entry.mark.expires() || entry.mark.is_tagged() || !self.weights.is_empty() {
+            return Err(value);
+        }
+        let Some((_, old)) = entry.pair.as_mut() else { return Err(value) };
+        let old = std::mem::replace(old, value);
+        self.fence.invalidate(self.slab.at(slot).hash);
+        self.renew_use(slot);
+        Ok(old)
+    }
+
     /// Put a value under a key that was found; `key` is the spelling that is not kept, as in a dict.
     pub fn replace(&mut self, slot: Slot, pair: (K, V), life: &Life<'_>, now: u64, out: &mut Removed<K, V>) {
         let hash = self.slab.at(slot).hash;
@@ -277,7 +405,7 @@ impl<K, V> Shard<K, V> {
             let value = std::mem::replace(old, value);
             out.push(Gone { key, value, reason: Reason::Replaced });
         }
-        self.policy.hit(&mut self.slab, slot, self.counters.accesses());
+        self.renew_use(slot);
         self.attach(slot, life, now);
         self.make_room(0, 0, now, out);
     }
@@ -327,7 +455,6 @@ impl<K, V> Shard<K, V> {
     /// Remove everything, and refuse the fills under way.
     pub fn clear(&mut self, out: &mut Removed<K, V>) {
         self.fence.clear();
-        out.reserve(self.slab.len());
         for slot in 0..self.slab.end() {
             if let Some((key, value)) = self.slab.remove(slot) {
                 out.push(Gone { key, value, reason: Reason::Cleared });

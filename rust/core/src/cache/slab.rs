@@ -131,6 +131,14 @@ impl<K, V> Slab<K, V> {
         (self.entries.len() - 1) as Slot
     }
 
+    /// Put another entry into the slot of one that is unlinked already; the pair that was there.
+    pub fn reuse(&mut self, slot: Slot, hash: u32, pair: (K, V)) -> Option<(K, V)> {
+        let entry = self.at_mut(slot);
+        entry.hash = hash;
+        entry.mark = Mark::default();
+        entry.pair.replace(pair)
+    }
+
     /// Doubling, but not beyond the most entries that there may be: a full cache has no room to spare.
     fn reserve(&mut self) {
         let have = self.entries.len();

@@ -7,6 +7,7 @@ use super::slab::Slot;
 
 const EMPTY: u64 = 0;
 const FIRST_BITS: u32 = 3;
+const MANY_BITS: u32 = 17;
 
 /// Spread the entropy of a 64-bit hash into 32 bits: CPython's integers hash to themselves.
 /// The multiplier is 2^64 / φ (Knuth, TAOCP 6.4).
@@ -67,11 +68,19 @@ impl Table {
     }
 
     pub fn insert(&mut self, hash: u32, slot: Slot) {
-        if (self.len + 1) * 5 > self.buckets.len() * 4 {
+        if self.len >= self.room() {
             self.grow();
         }
         self.place(pack(hash, slot));
         self.len += 1;
+    }
+
+    /// How many slots it holds before it grows: half of its buckets, since short probes are what a branch predictor can
+    /// learn; four fifths of very many, to save memory.
+    #[inline]
+    fn room(&self) -> usize {
+        let buckets = self.buckets.len();
+        if self.bits < MANY_BITS { buckets / 2 } else { buckets / 5 * 4 }
     }
 
     fn place(&mut self, bucket: u64) {

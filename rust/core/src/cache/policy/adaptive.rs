@@ -10,19 +10,21 @@
 //! - A ghost that comes back soon after it left probation says that a longer probation queue would have kept it; one that
 //!   left the main queue says the opposite. Each moves the share by a step, so it settles where both gain the same.
 //!
-//! A hit writes one word of the entry, its time and its uses, and moves nothing.
+//! A hit writes one word of the entry, its time and its uses (`Mark::used`), and moves nothing.
 
 use super::super::slab::{List, Mark, Slab, Slot, TIME_BITS};
 use super::ghosts::{Ghost, Ghosts};
 
 // Each constant is the best of those tried on the traces, none is critical: docs/design/cache-policy.md has the table.
-/// The share of the probation queue, at first and at least, and at most.
-const LEAST_SHARE: f64 = 0.01;
-const MOST_SHARE: f64 = 0.9;
-/// How far the share moves with one ghost.
-const STEP: f64 = 0.003;
-/// A ghost came back soon if its queue has evicted no more than this share of the cache since.
-const SOON: f64 = 0.05;
+// Shares are of WHOLE entries.
+const WHOLE: u64 = 1 << 16;
+/// The share of the probation queue, at first and at least: 1 %; and at most: 90 %.
+const LEAST_SHARE: u64 = WHOLE / 100;
+const MOST_SHARE: u64 = WHOLE * 9 / 10;
+/// How far the share moves with one ghost: 0.3 %.
+const STEP: u64 = WHOLE * 3 / 1000;
+/// A ghost came back soon if its queue has evicted no more than this share of the cache since: 5 %.
+const SOON: u64 = WHOLE / 20;
 /// Uses on probation that lead to the main queue.
 const ENOUGH_USES: u32 = 2;
 /// Entries of the main queue that one call may send round again: a bound on its time. Then the next one leaves as it is.
@@ -32,12 +34,10 @@ pub struct Adaptive {
     probation: List,
     main: List,
     ghosts: Ghosts,
-    share: f64,
+    share: u64,
     /// Evictions from each queue so far.
     probation_round: u64,
     main_round: u64,
-    /// Look-ups to one tick of the clock, as a power of two.
-    tick_shift: u32,
     most: usize,
     /// How many entries filled the cache when it last was full (a bound on weight can do that too); `most` before.
     full: usize,
@@ -45,8 +45,6 @@ pub struct Adaptive {
 
 impl Adaptive {
     pub fn new(most: usize) -> Self {
-        // The clock should not come round (2^24 ticks) within 64 look-ups an entry.
-        let span = (most as u128 * 64).max(1).ilog2() + 1;
         Self {
             probation: List::new(),
             main: List::new(),
@@ -54,24 +52,12 @@ impl Adaptive {
             share: LEAST_SHARE,
             probation_round: 0,
             main_round: 0,
-            tick_shift: span.saturating_sub(TIME_BITS).min(40),
             most,
             full: most,
         }
     }
 
-    #[inline]
-    fn tick(&self, accesses: u64) -> u32 {
-        ((accesses >> self.tick_shift) as u32) & ((1 << TIME_BITS) - 1)
-    }
-
-    #[inline]
-    pub fn hit<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, accesses: u64) {
-        let now = self.tick(accesses);
-        slab.at_mut(slot).mark.used(now);
-    }
-
-    pub fn insert<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, accesses: u64) {
+    pub fn insert<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, tick: u32) {
         let hash = slab.at(slot).hash;
         let main = match self.ghosts.take(hash) {
             Some(ghost) => {
@@ -81,7 +67,7 @@ impl Adaptive {
             None => self.has_room(),
         };
         let mark = &mut slab.at_mut(slot).mark;
-        *mark = Mark::new(self.tick(accesses));
+        *mark = Mark::new(tick);
         mark.set_main(main);
         if main { &mut self.main } else { &mut self.probation }.push_head(slab, slot);
     }
@@ -94,16 +80,17 @@ impl Adaptive {
 
     /// How many of `entries` may be on probation.
     fn quota(&self, entries: usize) -> usize {
-        ((entries as f64 * self.share) as usize).max(1)
+        (entries as u64).saturating_mul(self.share).div_euclid(WHOLE).max(1) as usize
     }
 
     fn learn(&mut self, ghost: Ghost) {
-        let soon = SOON * (self.probation.len + self.main.len) as f64;
+        let entries = (self.probation.len + self.main.len) as u64;
         let round = if ghost.main { self.main_round } else { self.probation_round };
-        if (ghost.depth(round) as f64) < soon {
-            let step = if ghost.main { -STEP } else { STEP };
-            self.share = (self.share + step).clamp(LEAST_SHARE, MOST_SHARE);
+        if ghost.depth(round) * WHOLE >= entries * SOON {
+            return;
         }
+        let moved = if ghost.main { self.share.saturating_sub(STEP) } else { self.share + STEP };
+        self.share = moved.clamp(LEAST_SHARE, MOST_SHARE);
     }
 
     /// Whether the ghost was used more recently than the entry that is to leave the main queue next.

@@ -30,19 +30,10 @@ impl Policy {
         }
     }
 
-    /// The entry was used. `accesses` counts all look-ups so far.
-    #[inline]
-    pub fn hit<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, accesses: u64) {
-        match self {
-            Self::Default(policy) => policy.hit(slab, slot, accesses),
-            Self::Lru(policy) => policy.hit(slab, slot),
-        }
-    }
-
     /// The entry is new: link it. Room was made before.
-    pub fn insert<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, accesses: u64) {
+    pub fn insert<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, tick: u32) {
         match self {
-            Self::Default(policy) => policy.insert(slab, slot, accesses),
+            Self::Default(policy) => policy.insert(slab, slot, tick),
             Self::Lru(policy) => policy.insert(slab, slot),
         }
     }

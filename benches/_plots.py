@@ -1,0 +1,54 @@
+"""Plots of results, as SVG whose bytes depend on the data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from benches._machine import RESULTS, header
+
+mpl.rcParams["svg.hashsalt"] = "tierstore"
+OURS = "#c2410c"
+
+
+def _save(figure: Figure, name: str) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    figure.text(0.01, 0.005, header().replace("# ", ""), fontsize=5, color="#666666")
+    figure.savefig(RESULTS / name, metadata={"Date": None})
+
+
+def bars(name: str, title: str, values: Mapping[str, float]) -> None:
+    """One bar a contestant, on a logarithmic axis; ours stand out."""
+    figure, axes = plt.subplots(
+        figsize=(7, 0.35 * len(values) + 1.2), layout="constrained", gridspec_kw={"bottom": 0.1}
+    )
+    labels = list(values)[::-1]
+    drawn = axes.barh(labels, [values[label] for label in labels])
+    for bar, label in zip(drawn, labels, strict=True):
+        bar.set_color(OURS if label.startswith("tierstore") else "#94a3b8")
+    axes.bar_label(drawn, fmt="%.0f", padding=3, fontsize=8)
+    axes.set(title=title, xscale="log")
+    _save(figure, name)
+
+
+def curves(name: str, title: str, x_label: str, sizes: Sequence[float], lines: Mapping[str, Sequence[float]]) -> None:
+    """One line a contestant over the sizes."""
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for label, values in lines.items():
+        ours = label == "tierstore"
+        axes.plot(
+            sizes,
+            values,
+            label=label,
+            marker="o",
+            markersize=3,
+            linewidth=2.4 if ours else 1.2,
+            color=OURS if ours else ("black" if label == "optimum" else None),
+            linestyle="--" if label == "optimum" else "-",
+        )
+    axes.set(title=title, xlabel=x_label, ylabel="hit ratio", xscale="log", ylim=(0, 1))
+    axes.legend(fontsize=7)
+    _save(figure, name)
