@@ -78,6 +78,7 @@ class Parts:
         """Start the background jobs."""
         await self.engine.open(self._supervisor)
         self._supervisor.start("access counts", self.schemas.flush_access)
+        self._supervisor.start("blob uploads", self.blobs.settle)
 
     async def close(self, deadline: Deadline) -> None:
         """Flush, stop the jobs, close the drivers."""

@@ -9,10 +9,11 @@ I7  when all is quiet and delivered, L1 and L2 hold nothing but what the databas
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from tests.model.simulation import SimRuntime, Simulation, SimSupervisor, Task
+from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
 from tests.model.world import Bus, FakeChannel, FakeRecords, SteppedKeyValue, World, item_kind
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.tiers.engine import Engine, Limits
@@ -76,10 +77,8 @@ class Process:
         simulation = self.story.simulation
         for _ in range(writes):
             key = simulation.random.choice(KEYS)
-            try:
+            with contextlib.suppress(StorageError):
                 await self.write(key)
-            except StorageError:
-                pass
             await self.runtime.sleep(simulation.random.choice((0.0, 0.005, 0.3)))
 
     async def write(self, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import threading
 import time
 
@@ -33,7 +34,7 @@ def leaving_at_the_deadline(fetch):
     async def leaving(query, params, *, deadline, **more):
         try:
             return await asyncio.wait_for(fetch(query, params, deadline=deadline, **more), deadline.remaining())
-        except asyncio.TimeoutError:
+        except builtins.TimeoutError:
             raise TimeoutError("late") from None
 
     return leaving
@@ -271,7 +272,7 @@ class Threads:
 
     async def slow(self, name):
         if name == "answer":
-            time.sleep(self.delay_s)
+            time.sleep(self.delay_s)  # noqa: ASYNC251  (the blocking face blocks)
 
     def read(self, keys, seconds=5.0):
         """One thread a key; what each got."""
