@@ -1,5 +1,6 @@
 -- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
 -- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
+-- Patterns are in lower case, as search_text is: LIKE is several times faster than ILIKE there.
 
 -- name: all
 -- Without a text.
@@ -76,8 +77,11 @@ SELECT
 FROM schemas AS s
 WHERE
     s.deleted_at IS NULL
-    AND (s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text ILIKE %(pattern)s)
-    AND concat_ws(E'\n', s.subject, s.description, s.search_text) ILIKE ALL(%(patterns)s::text[])
+    AND (s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text LIKE %(pattern)s)
+    AND NOT EXISTS (
+        SELECT 1 FROM unnest(%(patterns)s::text[]) AS p (pattern)
+        WHERE NOT (s.subject ILIKE p.pattern OR s.description ILIKE p.pattern OR s.search_text LIKE p.pattern)
+    )
     AND s.subject ILIKE ALL(%(prefixes)s::text[])
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
     AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
@@ -102,10 +106,13 @@ FROM schemas AS s
 WHERE
     s.deleted_at IS NULL
     AND (
-        s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text ILIKE %(pattern)s
+        s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text LIKE %(pattern)s
         OR s.subject %%> %(lead)s OR s.description %%> %(lead)s OR s.search_text %%> %(lead)s
     )
-    AND NOT concat_ws(E'\n', s.subject, s.description, s.search_text) ILIKE ALL(%(contained)s::text[])
+    AND EXISTS (
+        SELECT 1 FROM unnest(%(contained)s::text[]) AS p (pattern)
+        WHERE NOT (s.subject ILIKE p.pattern OR s.description ILIKE p.pattern OR s.search_text LIKE p.pattern)
+    )
     AND s.subject ILIKE ALL(%(prefixes)s::text[])
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
     AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
