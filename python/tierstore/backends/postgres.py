@@ -33,8 +33,8 @@ from tierstore.sql import load_queries
 
 ASIDE_CONNECTIONS = 2
 WATCH_CONNECTIONS = 1
-REPLICA_REST_S = 1.0
-"""How long a replica that failed is left alone."""
+REPLICA_REST_S, REPLICA_REST_MAX_S = 1.0, 30.0
+"""How long a replica that failed is left alone: each failure in a row doubles it."""
 ASK_AGAIN_S = 0.05
 
 
@@ -44,6 +44,14 @@ class Replica:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.rests_until = 0.0
+        self._rest_s = REPLICA_REST_S
+
+    def failed(self, now: float) -> None:
+        self.rests_until = now + self._rest_s
+        self._rest_s = min(REPLICA_REST_MAX_S, self._rest_s * 2)
+
+    def answered(self) -> None:
+        self._rest_s = REPLICA_REST_S
 
 
 class PostgresRecords:
@@ -170,10 +178,12 @@ class PostgresRecords:
                 replayed = await replica.pool.read(self._queries["protocol.replayed"], {"position": after}, half)
                 if not replayed[0][0]:
                     return None
-            return await replica.pool.read(self._queries[query], params, half)
+            rows = await replica.pool.read(self._queries[query], params, half)
         except (psycopg.Error, psycopg_pool.PoolTimeout, errors.StorageError):
-            replica.rests_until = self._runtime.monotonic() + REPLICA_REST_S
+            replica.failed(self._runtime.monotonic())
             return None
+        replica.answered()
+        return rows
 
     async def fetch_fenced(
         self,

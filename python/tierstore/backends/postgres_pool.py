@@ -27,7 +27,8 @@ CHECK_AFTER_IDLE_S = 30.0
 CHECK_S = 1.0
 WARM_MAX = 8
 WARM_S = 1.0
-ASK_AGAIN_S = 0.5
+ASK_AGAIN_S, TROUBLED_S = 0.5, 0.1
+"""How long one wait in psycopg_pool lasts, before and after a connection could not be made; waiting anew makes it try again."""
 CANCEL_AGAIN_S = 0.01
 RECONNECT_S = 0.2
 """psycopg_pool gives up a failed connection after this long: the next caller that waits makes it try again at once."""
@@ -145,7 +146,8 @@ class Pool:
             self.cool()  # what was given back between looking there and being counted here
             while True:
                 try:
-                    connection = await self._wire.get(self.raw, min(ends.remaining(), ASK_AGAIN_S))
+                    patience = ASK_AGAIN_S if self._trouble is None else TROUBLED_S
+                    connection = await self._wire.get(self.raw, min(ends.remaining(), patience))
                 except psycopg_pool.PoolTimeout:
                     if self._trouble is not None:
                         raise errors.ConnectionError(self._trouble, tier="database") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -134,7 +135,7 @@ class AsyncWire:
         try:
             async with asyncio.timeout(REAP_S):
                 await self._finish(connection)
-        except (psycopg.Error, OSError):
+        except Exception:
             connection.pgconn.finish()
         finally:
             self._reaped -= 1
@@ -165,7 +166,7 @@ class BlockingWire:
     connection_class = BlockingLimited
 
     def __init__(self) -> None:
-        self._left: queue.SimpleQueue[tuple[Any, BlockingLimited] | None] = queue.SimpleQueue()
+        self._left: queue.SimpleQueue[tuple[Any, BlockingLimited, float] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._reaper: threading.Thread | None = None
 
@@ -200,7 +201,7 @@ class BlockingWire:
             connection.pgconn.finish()
             self.put(pool, connection)
             return
-        self._left.put((pool, connection))
+        self._left.put((pool, connection, time.monotonic() + REAP_S))
         with self._lock:
             if self._reaper is None:
                 self._reaper = threading.Thread(target=self._reap, name="tierstore postgres reaper", daemon=True)
@@ -208,10 +209,12 @@ class BlockingWire:
 
     def _reap(self) -> None:
         while (left := self._left.get()) is not None:
-            pool, connection = left
+            pool, connection, ends_at = left
             try:
+                if time.monotonic() > ends_at:
+                    raise psycopg.OperationalError("others before it took all the time")
                 self._finish(connection)
-            except (psycopg.Error, OSError):
+            except Exception:
                 connection.pgconn.finish()
             connection.committing = False
             self.put(pool, connection)
