@@ -19,7 +19,7 @@ from tierstore.tiers.absent import Absent
 from tierstore.tiers.coalesce import After, Coalescer, settle
 from tierstore.tiers.flight import Flight, Lease, Outcome
 from tierstore.tiers.kind import ABSENT, Found, K, Kind, Loaded, Meta, R
-from tierstore.tiers.l1 import L1, twin
+from tierstore.tiers.l1 import L1, told
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
 
@@ -220,7 +220,8 @@ class CachedKind(Generic[K, R]):
         if isinstance(record, Absent):
             self._land(flight, None, record.row_version, "l2")
         else:
-            self._land(flight, record, self.kind.version(record), "l2")  # type: ignore[arg-type]
+            again = shared.decode(flight.l2_key, buffer, self.kind.record)  # lazy, and far cheaper than a copy
+            self._land(flight, record, self.kind.version(record), "l2", again)  # type: ignore[arg-type]
         return True
 
     async def _lease(self, shared: Shared, misses: list[Flight], deadline: Deadline) -> list[Flight]:
@@ -284,7 +285,7 @@ class CachedKind(Generic[K, R]):
         self._counters.stale_served += 1
         if entry.value is ABSENT:
             return Outcome(ABSENT, entry.version)
-        return Outcome(twin(entry.value, Meta("l1", entry.loaded_at, self._clock, stale=True)), entry.version)
+        return Outcome(told(entry.value.replace(), Meta("l1", entry.loaded_at, self._clock, stale=True)), entry.version)
 
     async def _fill_l2(self, flights: list[Flight], loaded: Loaded, deadline: Deadline) -> None:
         assert self._shared is not None  # noqa: S101  (leases come from it)
@@ -299,7 +300,8 @@ class CachedKind(Generic[K, R]):
 
     # Landing and changing
 
-    def _land(self, flight: Flight, record: Record | None, version: int, tier: Any) -> None:
+    def _land(self, flight: Flight, record: Record | None, version: int, tier: Any, same: Record | None = None) -> None:
+        """Keep the record in L1, and give the callers the `same` one, which says by which tier it came."""
         now, clock = self._clock(), self._clock
         if record is not None:
             attach(record, Meta("l1", now, clock))
@@ -308,7 +310,7 @@ class CachedKind(Generic[K, R]):
         accept = flight.epoch == self._engine.epoch and version >= self._floors.get(flight.key, 0)
         outcome = self.l1.fill(flight, record, version, accept=accept)
         if record is not None and outcome.value is record:
-            outcome = Outcome(twin(record, Meta(tier, now, clock)), version)
+            outcome = Outcome(told(same or record.replace(), Meta(tier, now, clock)), version)
         flight.land(outcome)
         self._forget(flight)
 

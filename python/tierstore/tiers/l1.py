@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -166,8 +165,7 @@ def _weigher(weigh: Callable[[Any], int]) -> Callable[[Hashable, Entry], int]:
     return lambda _key, entry: 64 if entry.value is ABSENT else weigh(entry.value)
 
 
-def twin(record: Record, meta: Meta) -> Record:
-    """The same value with another account of how it was come by."""
-    made = copy.copy(record)
-    attach(made, meta)
-    return made
+def told(record: Record, meta: Meta) -> Record:
+    """`record`, which nobody else has, with the account of how it was come by."""
+    attach(record, meta)
+    return record
