@@ -4,6 +4,8 @@
 |---|---|
 | `postgres.py` | PostgreSQL, and a streaming replica when its address is asked for |
 | `redis.py` | redis-server or valkey-server |
+| `redis_cluster.py`, `redis_sentinel.py` | the same as three nodes, and as a primary with a replica and three sentinels |
+| `redis_impostor.py` | a link that misbehaves, a server that refuses everything |
 | `s3.py` | the Versity S3 gateway |
 | `http_proxy.py` | a proxy before one of them that spoils replies |
 | `programs.py` | finds their programs, or installs them where that is possible |

@@ -1,7 +1,7 @@
 """A circuit breaker: after some failures in a row nobody waits for a server that does not answer.
 
 Closed: all calls pass. Open: none does. After a while one call may try; its success closes the breaker, its failure opens it again
-for up to four times as long, with jitter, so that a fleet does not come back in one stroke.
+for twice as long, with jitter, so that a fleet does not come back in one stroke.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from tierstore.errors import ConnectionError, StorageError
 
 FAILURES = 3
-OPEN_S, LONGEST_OPEN_S = 1.0, 4.0
+OPEN_S, LONGEST_OPEN_S = 1.0, 2.0
 JITTER = 0.2
 PROBED_S = 2.0
 """After a probe by housekeeping, calls that a user waits for are not used as trials for so long."""
