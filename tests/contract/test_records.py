@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -376,3 +377,27 @@ asyncio.run(main()) if {engine.face.name == "async"} else drive(run(ThreadsRunti
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
     assert time.monotonic() - started < 8
+
+
+@pytest.mark.parametrize("face", ["blocking"], indirect=True)
+def test_an_interrupted_caller_is_interrupted_and_leaves_nothing_behind(engine: Engine) -> None:
+    records = engine.migrated(max_connections=4)
+
+    async def read() -> None:
+        await records.fetch("suite.slow", deadline=soon(engine, 20))
+
+    async def write() -> None:
+        async with records.unit(deadline=soon(engine, 20)) as unit:
+            await unit.execute("suite.add_subject", {"subject": "dropped", "version": 1})
+            await unit.fetch("suite.slow")
+
+    for work in (read, write):
+        timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            engine.face.run(work)
+        timer.join()
+        assert time.monotonic() - started < 1
+    engine.face.run(add, records, "next", soon(engine, 2))
+    assert engine.face.run(subjects, records, soon(engine)) == ["next"]

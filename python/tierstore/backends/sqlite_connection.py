@@ -61,6 +61,11 @@ class Connection:
     def _is_late(self) -> int:
         return time.monotonic() > self._ends_at
 
+    def _raise_ctrl_c(self, error: sqlite3.OperationalError) -> None:
+        """Ctrl-C is raised inside the progress handler, where sqlite3 drops it and stops the statement before its time."""
+        if _code(error) == sqlite3.SQLITE_INTERRUPT and time.monotonic() < self._ends_at:
+            raise KeyboardInterrupt from None
+
     def interrupt(self) -> None:
         """Stop the statement that is under way, from any thread."""
         self._ends_at = 0.0
@@ -78,6 +83,9 @@ class Connection:
         try:
             cursor = self.raw.execute(sql, _plain(params))
             return cursor.fetchall(), cursor.rowcount
+        except sqlite3.OperationalError as error:
+            self._raise_ctrl_c(error)
+            raise
         finally:
             self._ends_at = NEVER
 
@@ -85,6 +93,9 @@ class Connection:
         self._ends_at = ends_at
         try:
             self.raw.executemany(sql, [_plain(params) for params in many])
+        except sqlite3.OperationalError as error:
+            self._raise_ctrl_c(error)
+            raise
         finally:
             self._ends_at = NEVER
 
@@ -92,6 +103,9 @@ class Connection:
         self._ends_at = ends_at
         try:
             self.raw.executescript(text)
+        except sqlite3.OperationalError as error:
+            self._raise_ctrl_c(error)
+            raise
         finally:
             self._ends_at = NEVER
 
