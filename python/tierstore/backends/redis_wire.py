@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import select
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -135,10 +136,22 @@ class AsyncioWire:
                 while not _replies(self._reader, replies, count):
                     await self._feed()
         except _builtin_timeout:
-            raise TimeoutError(SLOW) from None
+            if not await self._arrived(replies, count):
+                raise TimeoutError(SLOW) from None
         except OSError as error:
             raise ConnectionError(LOST.format(error)) from None
         return replies
+
+    async def _arrived(self, replies: list[Any], count: int) -> bool:
+        """Whether all came in time, while something else held up the event loop: that is no fault of the server."""
+        while self._buffered():
+            await self._feed()  # does not suspend: there is something to read
+            if _replies(self._reader, replies, count):
+                return True
+        return False
+
+    def _buffered(self) -> bool:
+        return bool(self._stream._buffer)  # type: ignore[attr-defined]  # asyncio has no public word for it
 
     async def _feed(self) -> None:
         received = await self._stream.read(READ_BYTES)
@@ -158,8 +171,8 @@ class AsyncioWire:
         return replies
 
     def idle(self) -> bool:
-        buffered = self._stream._buffer  # type: ignore[attr-defined]  # asyncio has no public word for it
-        return not (self._stream.at_eof() or self._writer.is_closing() or buffered or self._reader.has_data())
+        unread = self._buffered() or self._reader.has_data()
+        return not (unread or self._stream.at_eof() or self._writer.is_closing())
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):  # its loop is closed already
@@ -194,7 +207,9 @@ class BlockingWire:
     async def exchange(self, payload: bytes, count: int, deadline: Deadline) -> list[Any]:
         replies: list[Any] = []
         try:
-            self._until(deadline)
+            if (left_s := deadline.remaining()) <= 0:
+                raise _builtin_timeout
+            self._socket.settimeout(left_s)
             self._socket.sendall(payload)
             while not _replies(self._reader, replies, count):
                 self._feed(deadline)
@@ -204,14 +219,12 @@ class BlockingWire:
             raise ConnectionError(LOST.format(error)) from None
         return replies
 
-    def _until(self, deadline: Deadline) -> None:
-        if (left_s := deadline.remaining()) <= 0:
-            raise _builtin_timeout
-        self._socket.settimeout(left_s)
-
     def _feed(self, deadline: Deadline) -> None:
-        self._until(deadline)
-        count = self._socket.recv_into(self._buffer)
+        self._socket.settimeout(deadline.remaining())  # zero: what is there already was in time
+        try:
+            count = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            raise _builtin_timeout from None
         if count == 0:
             raise ConnectionResetError("closed by the server")
         self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]  # any buffer will do
