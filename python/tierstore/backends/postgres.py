@@ -118,7 +118,9 @@ class PostgresRecords:
     async def open(self, deadline: Deadline) -> None:
         self._check()
         async with self._private(deadline):
-            pass
+            pass  # it can be reached; if not, the reason was raised, which a pool would only have logged
+        for pool in (self._primary, *(replica.pool for replica in self._replicas)):
+            await pool.start()
 
     @asynccontextmanager
     async def _private(self, deadline: Deadline) -> AsyncIterator[Any]:

@@ -113,14 +113,19 @@ class Pool:
         connection.prepared_max = PREPARED_MAX
         return connection
 
+    async def start(self) -> None:
+        """Begin to make connections, `least` of them; does not wait for one."""
+        if not self._opened:
+            self._opened = True
+            await self._wire.open(self.raw)
+
     async def take(self, deadline: Deadline) -> Any:
         """A connection of this caller's own.
 
         PoolTimeoutError after `acquire_s` or at the deadline; ConnectionError sooner, where the server refuses new ones.
         """
         if not self._opened:
-            self._opened = True
-            await self._wire.open(self.raw)
+            await self.start()
         while True:
             connection = self._take_warm() or await self._take_pooled(deadline)
             connection.limit = deadline
