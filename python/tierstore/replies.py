@@ -38,19 +38,16 @@ class Alarms:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._ticks: dict[int, set[LoopReply]] = {}
+        self.ticks: dict[int, set[LoopReply]] = {}
 
-    def set(self, at: float) -> set[LoopReply]:
-        """The replies that time out together with one of the deadline `at`."""
-        tick = int(at * TICKS_PER_S) + 1
-        replies = self._ticks.get(tick)
-        if replies is None:
-            replies = self._ticks[tick] = set()
-            self.loop.call_at(tick / TICKS_PER_S, self._ring, tick)
+    def begin(self, tick: int) -> set[LoopReply]:
+        """A timer for a tick that has none."""
+        self.loop.call_at(tick / TICKS_PER_S, self._ring, tick)
+        replies = self.ticks[tick] = set()
         return replies
 
     def _ring(self, tick: int) -> None:
-        for reply in list(self._ticks.pop(tick)):
+        for reply in list(self.ticks.pop(tick)):
             reply.expire()
 
 
@@ -60,8 +57,10 @@ class LoopReply:
     __slots__ = ("_alarm", "_future")
 
     def __init__(self, alarms: Alarms, at: float) -> None:
-        self._future: asyncio.Future[Any] = alarms.loop.create_future()
-        self._alarm = alarms.set(at)
+        self._future: asyncio.Future[Any] = asyncio.Future(loop=alarms.loop)
+        tick = int(at * TICKS_PER_S) + 1
+        alarm = alarms.ticks.get(tick)
+        self._alarm = alarms.begin(tick) if alarm is None else alarm
         self._alarm.add(self)
 
     @property

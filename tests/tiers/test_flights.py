@@ -12,6 +12,7 @@ import pytest
 from tests.tiers.conftest import Bench
 from tierstore.errors import QueryError, TimeoutError
 from tierstore.runtime import AsyncioRuntime, ThreadsRuntime, drive
+from tierstore.tiers.cached import L2_LANES
 
 
 def in_loop(story, **more):
@@ -136,7 +137,7 @@ def test_nothing_is_left_when_all_are_cancelled(l2):
         gate.open.set()
         assert await asyncio.wait_for(bench.get("a"), 1) == 1
         assert len(bench.items._database._lanes) == 2
-        assert len(bench.items._l2._lanes) == 2
+        assert len(bench.items._l2._lanes) == L2_LANES
 
     in_loop(story, l2=l2)
 

@@ -72,7 +72,7 @@ class BlobTier:
             max(1, cached_bytes // 1024), max_weight=cached_bytes, weigher=lambda _digest, content: len(content)
         )
         self._flights: dict[str, Flight] = {}
-        self._reading = Coalescer(self._read, lanes=READS_AT_ONCE, most=1)
+        self._reading = Coalescer(runtime, self._read, lanes=READS_AT_ONCE, most=1)
         self._settled: deque[tuple[str, str]] = deque()
         self.rows_instead_of_objects = 0
         self.corrupt = 0

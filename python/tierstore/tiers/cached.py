@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
 
 from tierstore.backends import Change, Fill, Unit
 from tierstore.errors import ConnectionError, StorageError, TimeoutError
@@ -19,7 +19,7 @@ from tierstore.tiers.absent import Absent
 from tierstore.tiers.coalesce import After, Coalescer, settle
 from tierstore.tiers.flight import Flight, Lease, Outcome
 from tierstore.tiers.kind import ABSENT, Found, K, Kind, Loaded, Meta, R
-from tierstore.tiers.l1 import L1, told
+from tierstore.tiers.l1 import L1
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
 
@@ -27,11 +27,21 @@ if TYPE_CHECKING:
     from tierstore.tiers.engine import Engine
 
 LOAD_BUDGET_S = 5.0
+L2_LANES = 1
+"""A second MGET under way makes both half as large; none takes longer than the soft budget."""
 POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
 """How a reader waits while another process loads the same key: 50 ms in all, the soft budget; then it asks the database itself."""
 NOWHERE = Found(None, 0)
 MOST_FLOORS = 1024
 """Keys whose last known version is remembered beside L1: those that changed while they were loaded."""
+
+
+class Readings(NamedTuple):
+    """How the records of one batch were come by, and when."""
+
+    kept: Meta
+    given: Meta
+    now: float
 
 
 class CachedKind(Generic[K, R]):
@@ -48,8 +58,8 @@ class CachedKind(Generic[K, R]):
         self._flights: dict[Hashable, Flight] = {}
         self._floors: dict[Hashable, int] = {}
         self.misses = 0
-        self._database = Coalescer(self._load)
-        self._l2 = Coalescer(self._ask_l2)
+        self._database = Coalescer(self._runtime, self._load)
+        self._l2 = Coalescer(self._runtime, self._ask_l2, lanes=L2_LANES)
         self._stages = (self._database,) if self._shared is None else (self._l2, self._database)
         self._first = self._stages[0]
         self.hit = l1.hit
@@ -145,10 +155,10 @@ class CachedKind(Generic[K, R]):
         try:
             if mine:
                 await self._first.take([flight], deadline)
-            if not flight.done:
-                await settle(self._runtime, flight, self._stages, deadline)
-        finally:
+            await settle(self._runtime, flight, self._stages, deadline)
+        except BaseException:
             self._leave(flight)
+            raise
         return flight
 
     async def _fly_many(self, keys: list[K], deadline: Deadline) -> dict[K, Flight]:
@@ -162,11 +172,11 @@ class CachedKind(Generic[K, R]):
             for at in range(0, len(mine), self._first.most):
                 await self._first.take(mine[at : at + self._first.most], deadline)
             for flight in flights.values():
-                if not flight.done:
-                    await settle(self._runtime, flight, self._stages, deadline)
-        finally:
+                await settle(self._runtime, flight, self._stages, deadline)
+        except BaseException:
             for flight in flights.values():
                 self._leave(flight)
+            raise
         return flights
 
     def _leave(self, flight: Flight) -> None:
@@ -198,11 +208,11 @@ class CachedKind(Generic[K, R]):
         buffers = await shared.get_many([flight.l2_key for flight in flights], deadline)
         if buffers is None:
             return flights
-        misses, corrupt = [], []
+        misses, corrupt, how = [], [], self._readings("l2")
         for flight, buffer in zip(flights, buffers, strict=True):
             if buffer is None:
                 misses.append(flight)
-            elif not self._land_buffer(shared, flight, buffer):
+            elif not self._land_buffer(shared, flight, buffer, how):
                 misses.append(flight)
                 corrupt.append(flight.l2_key)
         if not misses:
@@ -212,16 +222,16 @@ class CachedKind(Generic[K, R]):
             await shared.discard(corrupt, deadline)
         return await self._lease(shared, misses, deadline)
 
-    def _land_buffer(self, shared: Shared, flight: Flight, buffer: bytes) -> bool:
+    def _land_buffer(self, shared: Shared, flight: Flight, buffer: bytes, how: Readings) -> bool:
         record = shared.decode(flight.l2_key, buffer, self.kind.record)
         if record is None:
             return False
         self._counters.l2_hits += 1
         if isinstance(record, Absent):
-            self._land(flight, None, record.row_version, "l2")
+            self._land(flight, None, record.row_version, how)
         else:
             again = shared.decode(flight.l2_key, buffer, self.kind.record)  # lazy, and far cheaper than a copy
-            self._land(flight, record, self.kind.version(record), "l2", again)  # type: ignore[arg-type]
+            self._land(flight, record, self.kind.version(record), how, again)  # type: ignore[arg-type]
         return True
 
     async def _lease(self, shared: Shared, misses: list[Flight], deadline: Deadline) -> list[Flight]:
@@ -229,9 +239,9 @@ class CachedKind(Generic[K, R]):
         if answer is None:
             return misses
         token, leases = answer
-        onward = []
+        onward, how = [], self._readings("l2")
         for flight, lease in zip(misses, leases, strict=True):
-            if lease.value is not None and self._land_buffer(shared, flight, lease.value):
+            if lease.value is not None and self._land_buffer(shared, flight, lease.value, how):
                 continue
             if lease.held:
                 flight.lease = Lease(token, lease.seeding)
@@ -265,9 +275,10 @@ class CachedKind(Generic[K, R]):
                 flight.land(stale) if (stale := self._stale(flight.key, error)) else flight.fail(error)
                 self._forget(flight)
             return partial(self._shared.release, leases) if leases and self._shared else None
+        how = self._readings("database")
         for flight in flights:
             found = loaded.values.get(flight.key, NOWHERE)
-            self._land(flight, found.record, found.version, "database")
+            self._land(flight, found.record, found.version, how)
         return partial(self._fill_l2, flights, loaded) if leases else None
 
     async def _load_batch(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> Loaded:
@@ -285,7 +296,9 @@ class CachedKind(Generic[K, R]):
         self._counters.stale_served += 1
         if entry.value is ABSENT:
             return Outcome(ABSENT, entry.version)
-        return Outcome(told(entry.value.replace(), Meta("l1", entry.loaded_at, self._clock, stale=True)), entry.version)
+        answer = entry.value.replace()
+        attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
+        return Outcome(answer, entry.version)
 
     async def _fill_l2(self, flights: list[Flight], loaded: Loaded, deadline: Deadline) -> None:
         assert self._shared is not None  # noqa: S101  (leases come from it)
@@ -300,19 +313,27 @@ class CachedKind(Generic[K, R]):
 
     # Landing and changing
 
-    def _land(self, flight: Flight, record: Record | None, version: int, tier: Any, same: Record | None = None) -> None:
-        """Keep the record in L1, and give the callers the `same` one, which says by which tier it came."""
+    def _readings(self, tier: Literal["l2", "database"]) -> Readings:
+        """What the records of one batch say of themselves: those kept in L1, and those that its callers get."""
         now, clock = self._clock(), self._clock
+        return Readings(Meta("l1", now, clock), Meta(tier, now, clock), now)
+
+    def _land(
+        self, flight: Flight, record: Record | None, version: int, how: Readings, same: Record | None = None
+    ) -> None:
+        """Keep the record in L1, and give the callers the `same` one, or a copy: each says by which tier it came."""
+        key = flight.key
+        if self._flights.pop(key, None) is not flight:
+            self._overtaken(key, version)
+        accept = flight.epoch == self._engine.epoch and (not self._floors or version >= self._floors.get(key, 0))
         if record is not None:
-            attach(record, Meta("l1", now, clock))
-        if self._flights.get(flight.key) is not flight:
-            self._overtaken(flight.key, version)
-        accept = flight.epoch == self._engine.epoch and version >= self._floors.get(flight.key, 0)
-        outcome = self.l1.fill(flight, record, version, accept=accept)
+            attach(record, how.kept)
+        outcome = self.l1.fill(flight, record, version, how.now, accept=accept)
         if record is not None and outcome.value is record:
-            outcome = Outcome(told(same or record.replace(), Meta(tier, now, clock)), version)
+            given = same or record.replace()
+            attach(given, how.given)
+            outcome = Outcome(given, version)
         flight.land(outcome)
-        self._forget(flight)
 
     def _overtaken(self, key: Hashable, version: int) -> None:
         """A change came while this flight was under way, and its fill may be refused: its callers know the version, L1 will not.
@@ -322,7 +343,6 @@ class CachedKind(Generic[K, R]):
         self._floors[key] = max(version, self._floors.get(key, 0))
         if len(self._floors) > MOST_FLOORS:
             self._floors.pop(next(iter(self._floors)), None)
-        self._flights.pop(key, None)
         entry = self.l1.look(key)
         if entry is not None and entry.version < version:
             self.l1.drop(key)

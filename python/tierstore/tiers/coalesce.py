@@ -3,6 +3,9 @@
 There is no task and no thread behind it: a caller that finds a free lane runs the batch itself, in both faces. An idle coalescer has
 no queue to go through, so that a lone caller pays nothing. When a batch has ended, one of the callers that wait is woken to run the
 next. A runner that is cancelled, or whose own deadline comes first, hands what is left to the next one.
+
+After a batch of several its callers come back together, one by one: the first of them lets the others run before it sets off, or it
+would go alone and have all others wait for it.
 """
 
 from __future__ import annotations
@@ -27,8 +30,10 @@ class Coalescer:
     What it answers is called when the lane is free again: work that nobody should queue behind.
     """
 
-    def __init__(self, run: Run, *, lanes: int = LANES, most: int = MOST_KEYS) -> None:
+    def __init__(self, runtime: Runtime, run: Run, *, lanes: int = LANES, most: int = MOST_KEYS) -> None:
+        self._runtime = runtime
         self._run = run
+        self._crowded = False
         self.most = most
         """Keys of a batch at most."""
         self._queue: deque[Flight] = deque()
@@ -60,9 +65,12 @@ class Coalescer:
 
         An error of the batch goes to its flights. Only what ends this caller itself is raised.
         """
-        batch = self._board(flights)
-        after: After | None = None
+        batch, after = flights, None
         try:
+            if self._crowded:
+                await self._runtime.sleep(0)
+            batch = self._board(flights)
+            self._crowded = len(batch) > 1
             if batch:
                 self.batches += 1
                 self.keys += len(batch)
@@ -117,12 +125,22 @@ class Coalescer:
 
 
 async def settle(runtime: Runtime, flight: Flight, stages: Sequence[Coalescer], deadline: Deadline) -> None:
-    """Wait until the flight has landed or was abandoned, and do what falls to this caller meanwhile."""
+    """Wait until the flight has landed or was abandoned, and do what falls to this caller meanwhile. (One level: each costs 60 ns.)"""
     while not flight.done:
         if flight.todo:
             await _take_step(flight, deadline)
             continue
-        lane = await _wait(flight, stages, runtime.reply(deadline))
+        reply = runtime.reply(deadline)
+        flight.replies.append(reply)
+        if flight.settled_meanwhile():
+            lane = _withdraw(reply)
+        elif (lane := _free_lane(stages, reply)) is None:
+            try:
+                lane = await reply
+            except BaseException:
+                if reply.value is not None:  # it came together with the cancellation
+                    reply.value.leave()
+                raise
         if lane is not None:
             await _use(lane, flight, deadline)
 
@@ -142,23 +160,14 @@ async def _take_step(flight: Flight, deadline: Deadline) -> None:
     await step(flight, deadline)
 
 
-async def _wait(flight: Flight, stages: Sequence[Coalescer], reply: Reply) -> Coalescer | None:
-    """The coalescer whose lane this caller was given, if it was."""
-    flight.replies.append(reply)
-    if flight.done or flight.todo:
-        return _withdraw(reply)
-    lane = next((stage for stage in stages if stage.poke()), None)
-    if lane is not None:
-        if (other := _withdraw(reply)) is not None:
-            other.leave()
-        return lane
-    try:
-        granted: Coalescer | None = await reply
-    except BaseException:
-        if reply.value is not None:  # it came together with the cancellation
-            reply.value.leave()
-        raise
-    return granted
+def _free_lane(stages: Sequence[Coalescer], reply: Reply) -> Coalescer | None:
+    """A lane to run what is queued, if one is free; then the reply is not waited for."""
+    for stage in stages:
+        if stage.poke():
+            if (other := _withdraw(reply)) is not None:
+                other.leave()
+            return stage
+    return None
 
 
 def _withdraw(reply: Reply) -> Coalescer | None:

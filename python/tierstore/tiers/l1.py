@@ -6,10 +6,10 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from tierstore.cache import Cache
-from tierstore.records import Record, attach
+from tierstore.records import Record
 from tierstore.tiers.flight import Flight, Outcome
 from tierstore.tiers.freshness import Freshness
-from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S, Meta
+from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S
 
 JITTER = 0.1
 """A lifetime is cut by up to this share, so that what was filled together does not expire together."""
@@ -127,13 +127,12 @@ class L1:
 
     # Changes
 
-    def fill(self, flight: Flight, record: Record | None, version: int, *, accept: bool) -> Outcome:
+    def fill(self, flight: Flight, record: Record | None, version: int, now: float, *, accept: bool) -> Outcome:
         """Keep what was loaded, unless the key was invalidated meanwhile or a later version is there; answer what callers get.
 
         Rule 4: never a lower version than what is there. `accept` False keeps nothing.
         """
-        key, now = flight.key, self._clock()
-        there = self.look(key)
+        there = self.look(flight.key)
         if there is not None and there.version > version:
             self.refused += 1
             return Outcome(there.value, there.version)
@@ -163,9 +162,3 @@ class L1:
 
 def _weigher(weigh: Callable[[Any], int]) -> Callable[[Hashable, Entry], int]:
     return lambda _key, entry: 64 if entry.value is ABSENT else weigh(entry.value)
-
-
-def told(record: Record, meta: Meta) -> Record:
-    """`record`, which nobody else has, with the account of how it was come by."""
-    attach(record, meta)
-    return record

@@ -14,7 +14,7 @@ class Positions:
     def __init__(self, runtime: Runtime, records: Records) -> None:
         self._runtime = runtime
         self._records = records
-        self._asking = Coalescer(self._ask, lanes=1)
+        self._asking = Coalescer(runtime, self._ask, lanes=1)
 
     async def after(self, fence: int, deadline: Deadline) -> str:
         """A position at or behind the commit that returned just now."""
