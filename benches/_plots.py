@@ -15,15 +15,14 @@ OURS = "#c2410c"
 
 def _save(figure: Figure, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
-    figure.text(0.01, 0.005, header().replace("# ", ""), fontsize=5, color="#666666")
+    figure.supxlabel(header().replace("# ", ""), fontsize=5, color="#666666")
     figure.savefig(RESULTS / name, metadata={"Date": None})
 
 
 def bars(name: str, title: str, values: Mapping[str, float]) -> None:
     """One bar a contestant, on a logarithmic axis; ours stand out."""
-    figure, axes = plt.subplots(
-        figsize=(7, 0.35 * len(values) + 1.2), layout="constrained", gridspec_kw={"bottom": 0.1}
-    )
+    figure = Figure(figsize=(7, 0.35 * len(values) + 1.2), layout="constrained")
+    axes = figure.subplots()
     labels = list(values)[::-1]
     drawn = axes.barh(labels, [values[label] for label in labels])
     for bar, label in zip(drawn, labels, strict=True):
