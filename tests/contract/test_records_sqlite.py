@@ -8,15 +8,17 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.contract.engines import SqliteEngine
 from tests.contract.test_records import add, subjects
 from tierstore import errors
-from tierstore.runtime import Deadline
+from tierstore.runtime import Deadline, drive
 
 WRITER = """
 import sys
@@ -121,6 +123,34 @@ def test_the_loop_goes_on_while_a_write_or_a_large_read_waits(lite: SqliteEngine
     lite.face.run(run)
     other.close()
     assert longest < 0.2
+
+
+def test_polling_leaves_the_deadline_of_a_write_alone(lite: SqliteEngine) -> None:
+    """The carrier asks on the writer's connection, from another thread in the blocking face."""
+    records: Any = lite.migrated()
+    polls: list[int] = []
+
+    async def poll() -> None:
+        polls.append(await records.data_version(soon(lite, 5)))
+
+    async def write() -> None:
+        with pytest.raises(errors.TimeoutError):
+            async with records.unit(deadline=soon(lite, 0.6)) as unit:
+                await unit.fetch("suite.slow")
+
+    async def together() -> None:
+        await asyncio.gather(write(), poll())
+
+    started = time.monotonic()
+    if lite.face.name == "async":
+        lite.face.run(together)
+    else:
+        timer = threading.Timer(0.2, lambda: drive(poll()))
+        timer.start()
+        lite.face.run(write)
+        timer.join()
+    assert len(polls) == 1
+    assert 0.5 < time.monotonic() - started < 1.2
 
 
 def test_the_file_is_written_for_keeps(lite: SqliteEngine) -> None:

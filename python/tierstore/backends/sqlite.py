@@ -198,10 +198,7 @@ class SqliteRecords:
     async def data_version(self, deadline: Deadline) -> int:
         """Rises when another connection than this store's writer commits."""
         await self._ready(deadline)
-        rows = await self._writer.call(
-            self._writer.connection.fetch, "PRAGMA data_version", NOTHING, deadline.at, deadline=deadline
-        )
-        return int(rows[0][0])
+        return await self._writer.call(self._writer.connection.data_version, deadline=deadline)
 
     async def ping(self, deadline: Deadline) -> str:
         return f"SQLite {(await self.fetch('protocol.server', deadline=deadline))[0][0]}"

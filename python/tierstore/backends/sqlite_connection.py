@@ -114,6 +114,10 @@ class Connection:
         self._ends_at = NEVER
         self.raw.execute(sql)
 
+    def data_version(self) -> int:
+        """May be asked while another thread is inside a statement, whose deadline it leaves alone; SQLite's own lock parts the two."""
+        return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
+
     def roll_back(self) -> None:
         """Leave the transaction, if an error has not ended it already."""
         if self.raw.in_transaction:
