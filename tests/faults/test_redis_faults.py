@@ -544,7 +544,12 @@ def test_tls_is_verified(client, tmp_path):
         url = f"rediss://127.0.0.1:{port}"
         own = client(url=f"{url}?ssl_ca_certs={certificate}", patient=True)
         assert own.load("a", b"one")
-        assert own.get("a") == [b"one"]
+        with redis.Redis(port=server.port) as plain:
+            connections = plain.info("stats")["total_connections_received"]
+            assert all(own.get("a") == [b"one"] for _ in range(20))
+            assert plain.info("stats")["total_connections_received"] == connections
+        with pytest.raises(ConfigError, match="TLS options"):
+            client(url=f"{url}?ssl_ca_certs=/nowhere")
         with pytest.raises(ConnectionError, match="certificate"):
             client(url=url, patient=True).get("a")
     finally:

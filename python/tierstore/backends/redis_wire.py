@@ -64,17 +64,27 @@ def settings_of(url: str) -> dict[str, Any]:
         settings: dict[str, Any] = blocking_connection.parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise ConfigError(f"failed to create redis client: {error}") from None
-    kind = settings.pop("connection_class", blocking_connection.Connection)
-    return settings | {"kind": kind.__name__}
+    kind = settings.pop("connection_class", blocking_connection.Connection).__name__
+    return _with_tls(settings) if kind == "SSLConnection" else settings | {"kind": kind}
 
 
-def _opened(module: Any, settings: Mapping[str, Any], connected: Any, timeout_s: float) -> Any:
+def _with_tls(settings: dict[str, Any]) -> dict[str, Any]:
+    """The options of TLS as one context, made once: redis-py makes one a connection, which takes half of the soft budget."""
+    options = {name: settings.pop(name) for name in list(settings) if name.startswith("ssl_")}
+    try:
+        tls = asyncio_connection.SSLConnection(**options).ssl_context
+        tls.get()
+    except (TypeError, ValueError, OSError, RedisError) as error:
+        raise ConfigError(f"failed to create redis client: the TLS options of the address are wrong: {error}") from None
+    return settings | {"kind": "SSLConnection", "tls": tls}
+
+
+def _opened(module: Any, kind: str, settings: Mapping[str, Any], connected: Any, timeout_s: float) -> Any:
     """A connection of redis-py that leaves the handshake to us."""
-    options = dict(settings)
-    kind = getattr(module, options.pop("kind", "Connection"))
+    options = {name: value for name, value in settings.items() if name not in ("kind", "tls")}
     times = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
     try:
-        return kind(**(options | times), protocol=2, redis_connect_func=connected)
+        return getattr(module, kind)(**(options | times), protocol=2, redis_connect_func=connected)
     except TypeError as error:
         raise ConfigError(f"the address of Redis has an option that redis-py does not know: {error}") from None
 
@@ -103,7 +113,10 @@ async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
     async def connected(_: object) -> None:
         return None
 
-    connection = _opened(asyncio_connection, settings, connected, max(0.001, deadline.remaining()))
+    kind = settings.get("kind", "Connection")
+    connection = _opened(asyncio_connection, kind, settings, connected, max(0.001, deadline.remaining()))
+    if tls := settings.get("tls"):
+        connection.ssl_context = tls
     try:
         async with asyncio.timeout(deadline.remaining()):
             await connection.connect()
@@ -183,9 +196,14 @@ async def open_blocking(settings: Mapping[str, Any], deadline: Deadline) -> Wire
     def connected(_: object) -> None:
         return None
 
-    connection = _opened(blocking_connection, settings, connected, max(0.001, deadline.remaining()))
+    tls, kind = settings.get("tls"), settings.get("kind", "Connection")
+    plain = "Connection" if tls else kind
+    connection = _opened(blocking_connection, plain, settings, connected, max(0.001, deadline.remaining()))
     try:
         connection.connect()
+        if tls:
+            connection._sock.settimeout(max(0.001, deadline.remaining()))
+            connection._sock = tls.get().wrap_socket(connection._sock, server_hostname=connection.host)
         return BlockingWire(connection._sock)
     except _builtin_timeout:
         raise TimeoutError(SLOW) from None
@@ -193,7 +211,7 @@ async def open_blocking(settings: Mapping[str, Any], deadline: Deadline) -> Wire
         deadline.check("connecting to Redis")
         raise ConnectionError(LOST.format(error)) from None
     finally:
-        connection._sock = None
+        connection._sock = None  # its own destructor must not close what is ours now
 
 
 class BlockingWire:
