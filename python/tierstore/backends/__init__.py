@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 
+from tierstore.plan.invalidate import Change as Change
 from tierstore.runtime import Deadline
 
 Row = tuple[Any, ...]
@@ -149,13 +150,6 @@ class Fill(NamedTuple):
     ceiling: int
     seeding: bool
     ttl_ms: int
-
-
-class Change(NamedTuple):
-    """One key that a write changed, as `plan.keys` names it, and the row_version of the write."""
-
-    key: str
-    version: int
 
 
 class KeyValue(Protocol):

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from tierstore.backends import Change
+
+class Change(NamedTuple):
+    """One key that a write changed, as `plan.keys` names it, and the row_version of the write."""
+
+    key: str
+    version: int
 
 
 class Named(NamedTuple):
