@@ -9,11 +9,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use tierstore_core::codec::envelope::{self, ENVELOPE_BYTES, Envelope};
-use tierstore_core::codec::read::Reader;
 use tierstore_core::codec::sum::content_hash;
 use tierstore_core::error::Error;
 
-use super::field::walk;
+use super::field::{reader, walk};
 use super::layout::{Layout, NO_KIND};
 use super::object::{Record, Source};
 use super::raw::answer;
@@ -281,7 +280,9 @@ fn graft<'py>(changed: &Bound<'py, PyAny>, original: &Bound<'py, PyAny>) -> PyRe
     let (layout, own) = (layout.get(), Record::of_any(original)?);
     let (true, Some(bytes)) = (own.revision > layout.revision, own.bytes()) else { return Ok(changed.clone()) };
     own.vouch(own.end as usize, bytes)?;
-    let reader: Reader<'_> = walk(own, layout, layout.fields.len(), bytes)?;
+    let known = layout.fields.len();
+    let (from, mut reader) = reader(own, bytes, known);
+    walk(own, layout, from, known, &mut reader)?;
     let mut out = start();
     let head = fields(&mut out, py, layout, Record::of_any(changed)?, 0)?;
     out.extend_from_slice(&bytes[reader.position()..own.end as usize]);

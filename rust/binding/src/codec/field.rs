@@ -13,7 +13,7 @@ use tierstore_core::codec::read::Reader;
 use super::layout::Layout;
 use super::object::Record;
 use super::raw::answer;
-use super::read::read;
+use super::read::{lift, read};
 use crate::errors::to_py;
 
 #[repr(C)]
@@ -100,7 +100,8 @@ pub fn field<'py>(py: Python<'py>, record: &Record, layout: &Layout, at: usize) 
     let value = if field.revision > record.revision {
         field.make_default(py)?.ok_or_else(|| no_default(py, record, layout, at))?
     } else {
-        let mut reader = walk(record, layout, at, bytes)?;
+        let (from, mut reader) = reader(record, bytes, at);
+        walk(record, layout, from, at, &mut reader)?;
         record.vouch(reader.position() + 1, bytes)?;
         let value = read(py, &field.shape, &mut reader, &owner)?;
         record.vouch(reader.position(), bytes)?;
@@ -110,20 +111,25 @@ pub fn field<'py>(py: Python<'py>, record: &Record, layout: &Layout, at: usize) 
     record.keep(value, at, layout.fields.len())
 }
 
-/// A reader that stands before field `at`.
-pub fn walk<'a>(record: &Record, layout: &Layout, at: usize, bytes: &'a [u8]) -> PyResult<Reader<'a>> {
-    let data = &bytes[..record.end as usize];
-    let (from, offset) = match record.walked() {
-        (from, offset) if from <= at => (from, offset),
-        _ => (0, record.start as usize),
-    };
-    let mut reader = Reader::new(data, offset);
-    for field in &layout.fields[from..at] {
+/// A reader over the record's fields, not yet before any of them: see `walk`.
+#[inline]
+pub fn reader<'a>(record: &Record, bytes: &'a [u8], at: usize) -> (usize, Reader<'a>) {
+    let data = bytes.get(..record.end as usize).unwrap_or(bytes);
+    match record.walked() {
+        (from, offset) if from <= at => (from, Reader::new(data, offset)),
+        _ => (0, Reader::new(data, record.start as usize)),
+    }
+}
+
+/// Step over the fields `from` to `at`.
+#[inline]
+pub fn walk(record: &Record, layout: &Layout, from: usize, at: usize, reader: &mut Reader<'_>) -> PyResult<()> {
+    for field in layout.fields.get(from..at).unwrap_or_default() {
         if field.revision <= record.revision {
-            field.shape.skip(&mut reader).map_err(|error| to_py(&error))?;
+            lift(field.shape.skip(reader))?;
         }
     }
-    Ok(reader)
+    Ok(())
 }
 
 #[cold]

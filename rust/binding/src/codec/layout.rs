@@ -1,5 +1,7 @@
 //! What a record class is, compiled once when the class is made.
 
+use std::sync::atomic::{AtomicPtr, Ordering};
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -45,6 +47,8 @@ pub struct Layout {
     /// Wire positions in the order of the declaration, removed fields left out.
     pub declared: Vec<usize>,
     class: PyOnceLock<Py<PyType>>,
+    /// The same class, to compare with.
+    class_pointer: AtomicPtr<pyo3::ffi::PyTypeObject>,
 }
 
 impl Layout {
@@ -58,12 +62,14 @@ impl Layout {
 
     pub fn set_class(&self, class: &Bound<'_, PyType>) -> PyResult<()> {
         let set = self.class.set(class.py(), class.clone().unbind());
-        set.map_err(|_| PyTypeError::new_err("this layout has a class already"))
+        set.map_err(|_| PyTypeError::new_err("this layout has a class already"))?;
+        self.class_pointer.store(class.as_type_ptr(), Ordering::Release);
+        Ok(())
     }
 
     #[inline]
-    pub fn is_class(&self, py: Python<'_>, class: *mut pyo3::ffi::PyTypeObject) -> bool {
-        self.class.get(py).is_some_and(|own| own.as_ptr().cast() == class)
+    pub fn is_class(&self, class: *mut pyo3::ffi::PyTypeObject) -> bool {
+        self.class_pointer.load(Ordering::Acquire) == class
     }
 
     pub fn position(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
@@ -108,7 +114,9 @@ impl Layout {
             return Err(PyValueError::new_err("a declared position is no field"));
         }
         let fields = fields.into_iter().map(compile_field).collect::<PyResult<_>>()?;
-        Ok(Self { kind: kind.unwrap_or(NO_KIND), revision, oldest_reader, fields, declared, class: PyOnceLock::new() })
+        let kind = kind.unwrap_or(NO_KIND);
+        let (class, class_pointer) = (PyOnceLock::new(), AtomicPtr::new(std::ptr::null_mut()));
+        Ok(Self { kind, revision, oldest_reader, fields, declared, class, class_pointer })
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `layout` | what a record class is: its fields in wire order, compiled once |
 //! | `shape` | from the tuples of `tierstore.layout` to the core's shapes |
 //! | `object` | the record itself: its memory, its life and death |
+//! | `pool` | the memory of dead records, for the next ones |
 //! | `field` | the descriptor that builds a field when it is first read |
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
 //! | `lazy` | sequences and mappings whose items are built when asked for |
@@ -22,6 +23,7 @@ mod lazy;
 mod msgpack;
 mod msgpack_write;
 mod object;
+mod pool;
 mod raw;
 mod read;
 mod scalar;

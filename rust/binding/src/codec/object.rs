@@ -22,6 +22,7 @@ use tierstore_core::codec::envelope::{self, ENVELOPE_BYTES};
 use tierstore_core::codec::once::OnceSlot;
 
 use super::layout::Layout;
+use super::pool;
 use super::raw::{answer, is_container};
 use crate::errors::to_py;
 
@@ -55,6 +56,12 @@ pub struct Record {
     pub whole: bool,
 }
 
+/// Offer to a slot of a record. Under the GIL nobody else can.
+#[inline]
+fn offer<T>(slot: &OnceSlot<T>, value: NonNull<T>) -> Result<(), NonNull<T>> {
+    if cfg!(Py_GIL_DISABLED) { slot.offer(value) } else { slot.offer_alone(value) }
+}
+
 /// Where a record's bytes lie and how far they are to be trusted.
 pub struct Source {
     pub key: u64,
@@ -79,7 +86,7 @@ impl Record {
         // SAFETY: class is a record class (layouts adopt no other), so the memory has the size of a Record; every field of it
         // is written before anything else can see the object, and the collector does not know it yet.
         unsafe {
-            let record: *mut Record = ffi::PyObject_GC_New(class.as_type_ptr());
+            let record: *mut Record = pool::object(class.as_type_ptr()).cast();
             if record.is_null() {
                 return Err(PyErr::fetch(py));
             }
@@ -103,7 +110,7 @@ impl Record {
     #[inline]
     pub fn of<'a>(object: &'a Bound<'_, PyAny>, layout: &Layout) -> Option<&'a Record> {
         // SAFETY: an object of exactly the layout's class has a Record's memory; it is only read, or changed by atomics.
-        layout.is_class(object.py(), object.get_type_ptr()).then(|| unsafe { &*object.as_ptr().cast::<Record>() })
+        layout.is_class(object.get_type_ptr()).then(|| unsafe { &*object.as_ptr().cast::<Record>() })
     }
 
     /// The record in any instance of any record class.
@@ -184,16 +191,13 @@ impl Record {
         if let Some(slots) = self.slots() {
             return Ok(slots);
         }
-        let size = (count + 1) * size_of::<Slot>();
-        // SAFETY: zeroed memory is so many empty slots; a slot has a usize's size, so the length fits before them.
+        // SAFETY: the pool's blocks hold so many empty slots behind their length, and this one is nobody else's.
         unsafe {
-            let block: *mut Slot = ffi::PyMem_Calloc(1, size).cast();
-            let Some(own) = NonNull::new(block) else {
+            let Some(own) = NonNull::new(pool::block(count)) else {
                 return Err(pyo3::exceptions::PyMemoryError::new_err("no memory for a record's fields"));
             };
-            *block.cast::<usize>() = count;
-            if self.values.offer(own).is_err() {
-                ffi::PyMem_Free(block.cast());
+            if offer(&self.values, own).is_err() {
+                pool::give_block(own.as_ptr());
             }
         }
         Ok(self.slots().unwrap_or_default())
@@ -208,7 +212,7 @@ impl Record {
         unsafe {
             let container = is_container(value.as_ptr());
             let own = NonNull::new_unchecked(value.clone().into_ptr());
-            let kept = match slot.offer(own) {
+            let kept = match offer(slot, own) {
                 Ok(()) => value,
                 Err(winner) => {
                     ffi::Py_DECREF(own.as_ptr());
@@ -293,7 +297,7 @@ unsafe fn free(object: *mut ffi::PyObject) {
         empty(record);
         ffi::Py_XDECREF(record.buffer);
         let class = ffi::Py_TYPE(object);
-        ffi::PyObject_GC_Del(object.cast());
+        pool::give_object(object);
         ffi::Py_DECREF(class.cast());
     }
 }
@@ -301,17 +305,21 @@ unsafe fn free(object: *mut ffi::PyObject) {
 /// # Safety
 /// No other thread may use the record.
 unsafe fn empty(record: &Record) {
-    // SAFETY: what slots hold is owned by them; the block was made by `slots_or_make`.
+    // SAFETY: what slots hold is owned by them; the block came from the pool.
     unsafe {
         for slot in record.slots().unwrap_or_default() {
-            if let Some(value) = slot.take() {
+            if let Some(value) = slot.take_alone() {
                 ffi::Py_DECREF(value.as_ptr());
             }
         }
-        if let Some(block) = record.values.take() {
-            ffi::PyMem_Free(block.as_ptr().cast());
+        if let Some(block) = record.values.take_alone() {
+            pool::give_block(block.as_ptr());
         }
-        ffi::Py_XDECREF(record.meta.swap(ptr::null_mut(), Ordering::AcqRel));
+        let meta = record.meta.load(Ordering::Acquire);
+        if !meta.is_null() {
+            record.meta.store(ptr::null_mut(), Ordering::Relaxed);
+            ffi::Py_DECREF(meta);
+        }
     }
 }
 
@@ -374,7 +382,7 @@ fn build<'py>(
     let name = || class.name().map_or_else(|_| "Record".into(), |name| name.to_string());
     let layout =
         class.getattr(pyo3::intern!(py, "__layout__")).ok().and_then(|layout| layout.cast_into::<Layout>().ok());
-    let Some(layout) = layout.filter(|layout| layout.get().is_class(py, class.as_type_ptr())) else {
+    let Some(layout) = layout.filter(|layout| layout.get().is_class(class.as_type_ptr())) else {
         return Err(PyTypeError::new_err(format!("{} is no record class of its own", name())));
     };
     let layout = layout.get();

@@ -6,19 +6,20 @@
 //! | 2–3 | revision of the class that wrote it |
 //! | 4–5 | oldest reader: the lowest revision that may read it |
 //! | 6–7 | flags: the format, 1 |
-//! | 8–11 | length of the head fields: those before the first bulk one |
+//! | 8–11 | length of the head fields: all, or in a record over 16 KiB those before the first bulk one |
 //! | 12–15 | length of all fields |
 //! | 16–23 | body sum: CRC-32C of the fields behind the head fields |
 //! | 24–31 | head sum: over bytes 0–23 and the head fields, xor the key's hash |
 //!
-//! Bulk has a sum of its own so that a large record is received at the price of a small one: `open` checks the head and, up to
-//! `EAGER_BYTES`, the rest; a longer rest is checked before its first byte is handed out, or at once by `verify_rest`.
+//! Bulk has a sum of its own so that a large record is received at the price of a small one: `open` checks the head fields, and the
+//! rest is checked before its first byte is handed out, or at once by `verify_rest`. A record of up to `EAGER_BYTES` is all head:
+//! one sum costs less than two.
 
 use super::sum::{body_sum, head_sum, key_sum};
 use crate::error::{Error, Result};
 
 pub const ENVELOPE_BYTES: usize = 32;
-/// Up to this length the fields behind the head are checked on receipt: 160 ns for the longest.
+/// Up to this length a record is checked whole on receipt: 160 ns for the longest.
 pub const EAGER_BYTES: usize = 16 * 1024;
 const FORMAT: u16 = 1;
 

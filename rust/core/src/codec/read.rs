@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
         self.fail(format!("{wanted} bytes claimed, {} left", self.remaining()))
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, length: u64) -> Result<&'a [u8]> {
         if length > self.remaining() as u64 {
             return Err(self.short(length));
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn uint(&mut self) -> Result<u64> {
         let mark = self.byte()?;
         if mark <= 250 { Ok(u64::from(mark)) } else { self.long_uint(mark) }
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and so many bytes.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.uint()?;
         self.take(length)
