@@ -20,7 +20,7 @@ pub fn lower(c: char) -> char {
     let code = u32::from(c);
     let following = LOWER_RANGES.partition_point(|range| range.0 <= code);
     // Runs of a step of two interleave with others, so the run that holds `code` need not be the nearest.
-    let holds = |range: &&(u32, u32, u32, i32)| code <= range.1 && (code - range.0) % range.2 == 0;
+    let holds = |range: &&(u32, u32, u32, i32)| code <= range.1 && (code - range.0).is_multiple_of(range.2);
     let range = LOWER_RANGES[following.saturating_sub(2)..following].iter().rev().find(holds);
     range.and_then(|range| char::from_u32(code.wrapping_add_signed(range.3))).unwrap_or(c)
 }

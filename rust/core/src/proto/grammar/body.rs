@@ -31,10 +31,10 @@ impl Parser<'_> {
 
     fn message_option(&mut self) -> Step {
         let option = self.option_statement()?;
-        if let Some(Block::Message { map_entry, .. }) = self.blocks.last_mut() {
-            if option.first_part == Some(b"map_entry") {
-                map_entry.get_or_insert(option.name_at);
-            }
+        if let Some(Block::Message { map_entry, .. }) = self.blocks.last_mut()
+            && option.first_part == Some(b"map_entry")
+        {
+            map_entry.get_or_insert(option.name_at);
         }
         Ok(())
     }
@@ -159,10 +159,11 @@ impl Parser<'_> {
 
     fn enum_option(&mut self) -> Step {
         let option = self.option_statement()?;
-        if let Some(Block::Enum(block)) = self.blocks.last_mut() {
-            if option.parts == 1 && option.first_part == Some(b"allow_alias") {
-                block.allow_alias.get_or_insert(option.is_true);
-            }
+        if let Some(Block::Enum(block)) = self.blocks.last_mut()
+            && option.parts == 1
+            && option.first_part == Some(b"allow_alias")
+        {
+            block.allow_alias.get_or_insert(option.is_true);
         }
         Ok(())
     }
