@@ -9,11 +9,12 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from tests.servers.process import Given, Server, free_port, ordinary_user
+from tests.servers.process import POLL_S, Given, Server, free_port, ordinary_user
 from tests.servers.programs import postgres_folder
 
 USER, PASSWORD = "tierstore", "only-for-tests"
@@ -31,6 +32,9 @@ SETTINGS = {
     "hot_standby_feedback": "on",
     "wal_retrieve_retry_interval": "200ms",
 }
+REPLICA_SETTINGS = {"fsync": "off", "checkpoint_timeout": "30s", "max_wal_size": "64MB"}
+"""A killed replica replays all since its last restart point; these keep that short. It is a copy: a crash of the machine may cost it."""
+CATCH_UP_S = 20
 _numbers = itertools.count(1)
 
 
@@ -42,6 +46,7 @@ class _Node(Server):
     """One data folder with its port."""
 
     stop_signal = signal.SIGINT  # the "fast" shutdown: sessions are ended, data is written
+    settings = SETTINGS
 
     def __init__(self) -> None:
         self.user = ordinary_user("postgres", "nobody")
@@ -58,7 +63,7 @@ class _Node(Server):
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
     def command(self) -> list[str]:
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in self.settings.items()]
         return [str(postgres_folder() / "postgres"), "-D", str(self.data), f"--port={self.port}", *settings]
 
     def ready(self) -> bool:
@@ -90,6 +95,7 @@ class Replica(_Node):
     """Follows its primary by streaming; read only until `promote`."""
 
     name = "postgres-replica"
+    settings = SETTINGS | REPLICA_SETTINGS
 
     def __init__(self, primary: _Node) -> None:
         super().__init__()
@@ -116,6 +122,8 @@ class Replica(_Node):
             self._copy()
             self._promoted = False
         super().restore()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_wal_replay_resume()")
 
 
 class Postgres(_Node):
@@ -165,7 +173,8 @@ class Postgres(_Node):
         drop_database(self.url, url)
 
     def replica_of(self, url: str) -> str:
-        """The URL of the same database on the replica."""
+        """The URL of the same database on the replica, which has replayed all that the primary wrote until now."""
+        catch_up(self.url, self.replica_url)
         return with_database(self.replica_url, urlsplit(url).path[1:])
 
 
@@ -193,6 +202,17 @@ def create_database(url: str) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
     return with_database(url, name)
+
+
+def catch_up(primary_url: str, replica_url: str) -> None:
+    """Wait until the replica has replayed what the primary has written."""
+    with psycopg.connect(primary_url) as primary, psycopg.connect(replica_url, autocommit=True) as replica:
+        written = primary.execute("SELECT pg_current_wal_lsn()").fetchone()
+        until = time.monotonic() + CATCH_UP_S
+        while replica.execute("SELECT pg_last_wal_replay_lsn() >= %s", written).fetchone() != (True,):
+            if time.monotonic() > until:
+                raise RuntimeError(f"the replica is behind {written} after {CATCH_UP_S} s")
+            time.sleep(POLL_S)
 
 
 def drop_database(admin_url: str, url: str) -> None:
