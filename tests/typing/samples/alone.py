@@ -39,4 +39,5 @@ def use_errors(error: Exception) -> None:
         assert_type(error.place, str | None)
     refused: builtins.ConnectionError = tierstore.ConnectionError("cannot reach it")
     late: builtins.TimeoutError = tierstore.PoolTimeoutError("no connection became free")
-    tierstore.StorageError("too", "many", refused, late)  # error: call-arg
+    print(refused, late)
+    tierstore.StorageError("too", "many")  # error: call-arg
