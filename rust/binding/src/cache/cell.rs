@@ -1,51 +1,96 @@
-//! Who may touch the shard. With the interpreter's lock, whoever is attached; without it, whoever holds the mutex.
+//! Who may touch the shards. With the interpreter's lock: whoever is attached, and there is one shard. Without it: whoever holds
+//! the lock of the shard, and there are several.
 //!
-//! The closure given to `with` must run no Python code: no call, no comparison of unknown keys, no drop of an object,
+//! The closure that acts on a shard must run no Python code: no call, no comparison of unknown keys, no drop of an object,
 //! and no allocation that the collector could use to start. So no other thread and no re-entrant call ever meets it.
 
-use pyo3::prelude::*;
+#[cfg(not(Py_GIL_DISABLED))]
+pub use attached::Cell;
+#[cfg(Py_GIL_DISABLED)]
+pub use locked::Cell;
+
+/// Bounds below this many entries are kept by one shard: halves of a small cache evict what the whole would keep.
+#[cfg(Py_GIL_DISABLED)]
+const WORTH_SHARDING: usize = 4096;
+#[cfg(Py_GIL_DISABLED)]
+const SHARDS: usize = 16;
 
 #[cfg(not(Py_GIL_DISABLED))]
-pub struct Cell<T>(std::cell::UnsafeCell<T>);
+mod attached {
+    use pyo3::prelude::*;
+    use std::cell::UnsafeCell;
+    use tierstore_core::cache::{Choice, Limits, Shard};
 
-// SAFETY: every access goes through `with`, whose caller is attached to the interpreter, which one thread at a time is;
-// or through `visit`, which the collector calls while the thread that runs it is attached.
-#[cfg(not(Py_GIL_DISABLED))]
-unsafe impl<T: Send> Sync for Cell<T> {}
+    pub struct Cell<K, V>(UnsafeCell<Shard<K, V>>);
 
-#[cfg(not(Py_GIL_DISABLED))]
-impl<T> Cell<T> {
-    pub fn new(value: T) -> Self {
-        Self(std::cell::UnsafeCell::new(value))
-    }
+    // SAFETY: every access goes through `with` or `nth`, whose caller is attached to the interpreter, which one thread at a
+    // time is; or through `visit`, which the collector calls while the thread that runs it is attached.
+    unsafe impl<K: Send, V: Send> Sync for Cell<K, V> {}
 
-    #[inline(always)]
-    pub fn with<R>(&self, _py: Python<'_>, act: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: attached (`_py`), and the closure runs no Python code, so nobody else is in here until it ends.
-        act(unsafe { &mut *self.0.get() })
-    }
+    impl<K, V> Cell<K, V> {
+        pub fn new(limits: Limits, choice: Choice) -> Self {
+            Self(UnsafeCell::new(Shard::new(limits, choice)))
+        }
 
-    pub fn visit<R>(&self, act: impl FnOnce(&T) -> R) -> R {
-        // SAFETY: the collector runs with the interpreter's lock held and never inside `with`, which allocates no Python object.
-        act(unsafe { &*self.0.get() })
+        /// Act on the shard of this hash.
+        #[inline(always)]
+        pub fn with<R>(&self, py: Python<'_>, _hash: u32, act: impl FnOnce(&mut Shard<K, V>) -> R) -> R {
+            self.nth(py, 0, act)
+        }
+
+        #[inline(always)]
+        pub fn nth<R>(&self, _py: Python<'_>, _number: usize, act: impl FnOnce(&mut Shard<K, V>) -> R) -> R {
+            // SAFETY: attached (`_py`), and the closure runs no Python code, so nobody else is in here until it ends.
+            act(unsafe { &mut *self.0.get() })
+        }
+
+        pub fn count(&self) -> usize {
+            1
+        }
+
+        /// For the collector, which may not attach.
+        pub fn visit<E>(&self, mut act: impl FnMut(&Shard<K, V>) -> Result<(), E>) -> Result<(), E> {
+            // SAFETY: the collector runs attached and never within `with`, which allocates no Python object.
+            act(unsafe { &*self.0.get() })
+        }
     }
 }
 
 #[cfg(Py_GIL_DISABLED)]
-pub struct Cell<T>(std::sync::Mutex<T>);
+mod locked {
+    use super::{SHARDS, WORTH_SHARDING};
+    use pyo3::prelude::*;
+    use tierstore_core::cache::{Choice, Limits, Shard, Sharded, share};
 
-#[cfg(Py_GIL_DISABLED)]
-impl<T> Cell<T> {
-    pub fn new(value: T) -> Self {
-        Self(std::sync::Mutex::new(value))
-    }
+    pub struct Cell<K, V>(Sharded<Shard<K, V>>);
 
-    #[inline(always)]
-    pub fn with<R>(&self, _py: Python<'_>, act: impl FnOnce(&mut T) -> R) -> R {
-        act(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
+    impl<K, V> Cell<K, V> {
+        /// A bound on weight is kept by one shard, or an entry could be too heavy for its share of it.
+        pub fn new(limits: Limits, choice: Choice) -> Self {
+            let whole = limits.entries < WORTH_SHARDING || limits.weight != u64::MAX;
+            let count = if whole { 1 } else { SHARDS };
+            Self(Sharded::new(count, |number| {
+                Shard::new(Limits { entries: share(limits.entries, count, number), ..limits }, choice)
+            }))
+        }
 
-    pub fn visit<R>(&self, act: impl FnOnce(&T) -> R) -> R {
-        act(&self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        #[inline(always)]
+        pub fn with<R>(&self, _py: Python<'_>, hash: u32, act: impl FnOnce(&mut Shard<K, V>) -> R) -> R {
+            self.0.with(hash, act)
+        }
+
+        #[inline(always)]
+        pub fn nth<R>(&self, _py: Python<'_>, number: usize, act: impl FnOnce(&mut Shard<K, V>) -> R) -> R {
+            self.0.nth(number, act)
+        }
+
+        pub fn count(&self) -> usize {
+            self.0.count()
+        }
+
+        /// For the collector, which has stopped the other threads, none of them under a lock: no Python code runs there.
+        pub fn visit<E>(&self, mut act: impl FnMut(&Shard<K, V>) -> Result<(), E>) -> Result<(), E> {
+            (0..self.0.count()).try_for_each(|number| self.0.nth(number, |shard| act(shard)))
+        }
     }
 }

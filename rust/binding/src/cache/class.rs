@@ -1,57 +1,41 @@
-//! The class `Cache`. Every method: read the arguments and hash the key (Python may run), then one closure on the shard
-//! (nothing foreign runs), then tell the listener and drop what left (Python may run again).
+//! The class `Cache` as Python sees it; what its methods are made of is in `work`.
 
 use super::cell::Cell;
 use super::clock::now_ms;
 use super::iterate::{CacheIterator, What};
-use super::key::{Answers, hash_of};
-use super::life::{OwnLife, count, duration, tag_hash, tag_text, tags};
+use super::key::hash_of;
+use super::life::{OwnLife, count, duration, tag_hash, tag_text};
 use super::stats::CacheStats;
 use super::ticket::FillTicket;
+use super::work::{FOREVER, Fencing, STEP, face, with_key};
 use crate::errors::to_py;
-use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tierstore_core::cache::{Choice, Found, Life, Limits, Reason, Removed, Shard, Slot};
+use tierstore_core::cache::{Choice, Limits, Reason, Removed, Shard};
 use tierstore_core::error::{Error, Place};
 
 pub type Object = Py<PyAny>;
-type Objects = Shard<Object, Object>;
-type Out = Removed<Object, Object>;
-
-/// Entries removed at once by a sweep, a tag or a batch: between two such steps other threads get their turn.
-const STEP: usize = 256;
 
 /// A bounded map from hashable keys to values, in this process.
 #[pyclass(frozen, weakref, subclass, mapping, module = "tierstore")]
 pub struct Cache {
-    pub shard: Cell<Objects>,
+    pub shards: Cell<Object, Object>,
     /// No entry has a time, weight or listener unless its put says so.
     pub plain: bool,
     limits: Limits,
-    ttl: Option<u64>,
-    idle: Option<u64>,
-    weigher: Option<Object>,
-    on_evict: Option<Object>,
+    pub ttl: Option<u64>,
+    pub idle: Option<u64>,
+    pub weigher: Option<Object>,
+    pub on_evict: Option<Object>,
     /// The loads under way, each with the ticket it began with.
-    flights: Cell<Shard<Object, (Object, u64)>>,
+    flights: Cell<Object, (Object, u64)>,
     /// Whether the sweeper of `tierstore.cache` knows this cache.
-    watched: AtomicBool,
+    pub watched: AtomicBool,
     loads: AtomicU64,
     load_failures: AtomicU64,
-}
-
-fn reason_text(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Evicted => "evicted",
-        Reason::Expired => "expired",
-        Reason::Invalidated => "invalidated",
-        Reason::Replaced => "replaced",
-        Reason::Cleared => "cleared",
-    }
 }
 
 fn choice(policy: &str) -> PyResult<Choice> {
@@ -73,186 +57,6 @@ fn callable(name: &str, value: Option<Bound<'_, PyAny>>) -> PyResult<Option<Obje
     }
 }
 
-const FOREVER: Life<'static> = Life { ttl: None, idle: None, weight: 1, tags: &[] };
-
-/// Find the key, asking Python where its keys must be compared, and act on what was found under one borrow.
-#[inline]
-fn with_key<V, R>(
-    cell: &Cell<Shard<Object, V>>,
-    key: &Bound<'_, PyAny>,
-    hash: u32,
-    act: impl FnOnce(&mut Shard<Object, V>, Option<Slot>) -> R,
-) -> PyResult<R> {
-    let (py, mut act, mut answers) = (key.py(), Some(act), Answers::default());
-    loop {
-        let step = cell.with(py, |shard| {
-            let slot = match shard.find(hash, |candidate| answers.compare(key.as_ptr(), candidate)) {
-                Found::Hit(slot) => Some(slot),
-                Found::Miss => None,
-                Found::Ask(slot) => return Err(shard.key(slot).map(|candidate| candidate.clone_ref(py))),
-            };
-            Ok(act.take().map(|act| act(shard, slot)))
-        });
-        match step {
-            Ok(Some(result)) => return Ok(result),
-            Ok(None) | Err(None) => {}
-            Err(Some(candidate)) => answers.ask(py, key, candidate)?,
-        }
-    }
-}
-
-/// One call of `tierstore.cache`, which holds the parts that are written in Python.
-fn face<'py>(
-    py: Python<'py>,
-    name: &str,
-    arguments: impl PyCallArgs<'py>,
-    keywords: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Object> {
-    Ok(py.import("tierstore.cache")?.getattr(name)?.call(arguments, keywords)?.unbind())
-}
-
-impl Cache {
-    /// Tell the listener and drop what left. Never inside a borrow.
-    fn dispose(&self, py: Python<'_>, out: Out) {
-        if let Some(listener) = &self.on_evict {
-            for gone in out.iter() {
-                let told = listener.call1(py, (&gone.key, &gone.value, reason_text(gone.reason)));
-                if let Err(error) = told {
-                    error.write_unraisable(py, Some(listener.bind(py)));
-                }
-            }
-        }
-        drop(out);
-    }
-
-    #[inline]
-    fn look_up(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let hash = hash_of(key)?;
-        let mut out = Removed::default();
-        let found = with_key(&self.shard, key, hash, |shard, slot| match slot {
-            Some(slot) => shard.touch(slot, now_ms, &mut out).map(|value| value.clone_ref(key.py())),
-            None => {
-                shard.counters.misses += 1;
-                None
-            }
-        })?;
-        if !out.is_empty() {
-            self.dispose(key.py(), out);
-        }
-        Ok(found)
-    }
-
-    fn store(
-        this: &Bound<'_, Self>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        life: &OwnLife,
-        fence: Fencing,
-    ) -> PyResult<bool> {
-        let own = this.get();
-        if (life.ttl.is_some() || life.idle.is_some()) && !own.watched.swap(true, Ordering::Relaxed) {
-            this.py().import("tierstore.cache")?.call_method1("watch", (this,))?;
-        }
-        let (py, hash, mut out) = (key.py(), hash_of(key)?, Out::default());
-        let pair = (key.clone().unbind(), value.clone().unbind());
-        let now = now_ms();
-        let tag_hashes: Vec<u32> = life.tags.iter().map(|tag| tag_hash(tag)).collect();
-        let refused = with_key(&own.shard, key, hash, |shard, slot| {
-            match fence {
-                Fencing::Raise => shard.refuse_fills(hash),
-                Fencing::Ticket(ticket) if !shard.holds(hash, &tag_hashes, ticket) => return Some(pair),
-                Fencing::Ticket(_) => {}
-            }
-            match slot {
-                Some(slot) => shard.replace(slot, pair, &life.borrow(), now, &mut out),
-                None => shard.insert(hash, pair, &life.borrow(), now, &mut out),
-            }
-            None
-        })?;
-        own.dispose(py, out);
-        Ok(refused.is_none())
-    }
-
-    fn life(
-        &self,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        ttl: Option<&Bound<'_, PyAny>>,
-        tti: Option<&Bound<'_, PyAny>>,
-        weight: Option<&Bound<'_, PyAny>>,
-        tag_names: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<OwnLife> {
-        let weight = match (count("weight", 0, weight)?, &self.weigher) {
-            (Some(weight), _) => weight,
-            (None, None) => 1,
-            (None, Some(weigher)) => {
-                let weight = weigher.bind(key.py()).call1((key, value))?;
-                count("the weigher's answer", 0, Some(&weight))?
-                    .ok_or_else(|| PyTypeError::new_err("the weigher must answer an int, not None"))?
-            }
-        };
-        Ok(OwnLife {
-            ttl: if ttl.is_some() { duration("ttl", ttl)? } else { self.ttl },
-            idle: if tti.is_some() { duration("tti", tti)? } else { self.idle },
-            weight,
-            tags: tags(tag_names)?,
-        })
-    }
-
-    fn take(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let (hash, mut out) = (hash_of(key)?, Out::default());
-        let live = with_key(&self.shard, key, hash, |shard, slot| {
-            shard.refuse_fills(hash);
-            let Some(slot) = slot else { return false };
-            let live = shard.peek(slot, now_ms).is_some();
-            shard.remove(slot, if live { Reason::Invalidated } else { Reason::Expired }, &mut out);
-            live
-        })?;
-        if live {
-            let taken = out.take().map(|gone| (gone.key, gone.value));
-            self.dispose(key.py(), out);
-            return Ok(taken.map(|(_, value)| value));
-        }
-        self.dispose(key.py(), out);
-        Ok(None)
-    }
-
-    /// The next pair from a slot on, and the slot after it.
-    pub fn next_from(&self, py: Python<'_>, mut slot: Slot) -> (Option<(Object, Object)>, Slot) {
-        self.shard.with(py, |shard| {
-            while slot < shard.end() {
-                let pair = shard.peek(slot, now_ms).map(|(key, value)| (key.clone_ref(py), value.clone_ref(py)));
-                slot += 1;
-                if pair.is_some() {
-                    return (pair, slot);
-                }
-            }
-            (None, slot)
-        })
-    }
-
-    fn sweep_all(&self, py: Python<'_>) -> usize {
-        let mut total = 0;
-        loop {
-            let mut out = Removed::default();
-            let now = now_ms();
-            let count = self.shard.with(py, |shard| shard.sweep(now, STEP, &mut out));
-            self.dispose(py, out);
-            total += count;
-            if count < STEP {
-                return total;
-            }
-        }
-    }
-}
-
-/// What a write does with the loads under way.
-#[derive(Clone, Copy)]
-enum Fencing {
-    Raise,
-    Ticket(u64),
-}
-
 #[pymethods]
 impl Cache {
     #[new]
@@ -272,13 +76,13 @@ impl Cache {
         let plain = ttl.is_none() && tti.is_none() && weigher.is_none() && on_evict.is_none();
         Ok(Self {
             plain,
-            shard: Cell::new(Shard::new(limits, choice(policy)?)),
+            shards: Cell::new(limits, choice(policy)?),
             limits,
             ttl: duration("ttl", ttl.as_ref())?,
             idle: duration("tti", tti.as_ref())?,
             weigher: callable("weigher", weigher)?,
             on_evict: callable("on_evict", on_evict)?,
-            flights: Cell::new(Shard::new(Limits { entries: usize::MAX, weight: u64::MAX }, Choice::Lru)),
+            flights: Cell::new(Limits { entries: usize::MAX, weight: u64::MAX }, Choice::Lru),
             watched: AtomicBool::new(false),
             loads: AtomicU64::new(0),
             load_failures: AtomicU64::new(0),
@@ -323,16 +127,7 @@ impl Cache {
     /// Remove the key, and refuse the fills of it that are under way. Whether it was there.
     #[pyo3(signature = (key, /))]
     fn invalidate(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (hash, mut out) = (hash_of(key)?, Out::default());
-        let live = with_key(&self.shard, key, hash, |shard, slot| {
-            shard.refuse_fills(hash);
-            let Some(slot) = slot else { return false };
-            let live = shard.peek(slot, now_ms).is_some();
-            shard.remove(slot, if live { Reason::Invalidated } else { Reason::Expired }, &mut out);
-            live
-        })?;
-        self.dispose(key.py(), out);
-        Ok(live)
+        self.drop_key(key)
     }
 
     /// Put pairs: a mapping, or an iterable of (key, value).
@@ -359,7 +154,7 @@ impl Cache {
     fn invalidate_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<usize> {
         let mut count = 0;
         for key in keys.try_iter()? {
-            count += usize::from(self.invalidate(&key?)?);
+            count += usize::from(self.drop_key(&key?)?);
         }
         Ok(count)
     }
@@ -367,30 +162,21 @@ impl Cache {
     /// Remove every entry that carries the tag, and refuse the fills under way that will; how many were there.
     #[pyo3(signature = (tag, /))]
     fn invalidate_tag(&self, tag: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let (py, tag, mut total) = (tag.py(), tag_text(tag)?, 0);
-        loop {
-            let mut out = Removed::default();
-            let count = self.shard.with(py, |shard| shard.invalidate_tag(&tag, tag_hash(&tag), STEP, &mut out));
-            self.dispose(py, out);
-            total += count;
-            if count < STEP {
-                return Ok(total);
-            }
-        }
+        let tag_name = tag_text(tag)?;
+        let hash = tag_hash(&tag_name);
+        Ok(self.remove_in_steps(tag.py(), |shard, out| shard.invalidate_tag(&tag_name, hash, STEP, out)))
     }
 
     /// Remove everything, and refuse the fills under way.
     fn clear(&self, py: Python<'_>) {
-        let mut out = Removed::default();
-        self.shard.with(py, |shard| shard.clear(&mut out));
-        self.dispose(py, out);
+        self.clear_all(py);
     }
 
     /// A ticket for one later `fill` of this key.
     #[pyo3(signature = (key, /))]
     fn begin(&self, key: &Bound<'_, PyAny>) -> PyResult<FillTicket> {
         let hash = hash_of(key)?;
-        let sequence = self.shard.with(key.py(), Shard::begin);
+        let sequence = self.shards.with(key.py(), hash, Shard::begin);
         Ok(FillTicket { key: key.clone().unbind(), hash, sequence, cache: std::ptr::from_ref(self) as usize })
     }
 
@@ -418,7 +204,7 @@ impl Cache {
     /// Whether a fill with this ticket (and no tags) would be taken now.
     fn _holds(&self, ticket: &Bound<'_, FillTicket>) -> bool {
         let given = ticket.get();
-        self.shard.with(ticket.py(), |shard| shard.holds(given.hash, &[], given.sequence))
+        self.shards.with(ticket.py(), given.hash, |shard| shard.holds(given.hash, &[], given.sequence))
     }
 
     /// The value; where it is missing, one caller loads it and the others wait.
@@ -455,7 +241,7 @@ impl Cache {
     /// What has been counted so far.
     fn stats(&self, py: Python<'_>) -> CacheStats {
         self.sweep_all(py);
-        let (counters, entries, weight) = self.shard.with(py, |shard| (shard.counters, shard.len(), shard.weight()));
+        let (counters, entries, weight) = self.totals(py);
         CacheStats {
             hits: counters.hits,
             misses: counters.misses,
@@ -489,7 +275,7 @@ impl Cache {
                 .and_then(|slot| flights.peek(slot, || 0))
                 .map(|(_, (flight, begun))| (flight.clone_ref(py), *begun));
             if let Some((current, begun)) = current
-                && self.shard.with(py, |shard| shard.holds(given.hash, &[], begun))
+                && self.shards.with(py, given.hash, |shard| shard.holds(given.hash, &[], begun))
             {
                 return current;
             }
@@ -522,7 +308,7 @@ impl Cache {
     /// The value as a one-tuple, or None. No use, and nothing is counted.
     fn _peek<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<(Object,)>> {
         let hash = hash_of(key)?;
-        with_key(&self.shard, key, hash, |shard, slot| {
+        with_key(&self.shards, key, hash, |shard, slot| {
             slot.and_then(|slot| shard.peek(slot, now_ms)).map(|(_, value)| (value.clone_ref(key.py()),))
         })
     }
@@ -551,18 +337,18 @@ impl Cache {
     }
 
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        if self.invalidate(key)? { Ok(()) } else { Err(PyKeyError::new_err(key.clone().unbind())) }
+        if self.drop_key(key)? { Ok(()) } else { Err(PyKeyError::new_err(key.clone().unbind())) }
     }
 
     /// No use, and nothing is counted.
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let hash = hash_of(key)?;
-        with_key(&self.shard, key, hash, |shard, slot| slot.is_some_and(|slot| shard.peek(slot, now_ms).is_some()))
+        with_key(&self.shards, key, hash, |shard, slot| slot.is_some_and(|slot| shard.peek(slot, now_ms).is_some()))
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
         self.sweep_all(py);
-        self.shard.with(py, |shard| shard.len())
+        self.totals(py).1
     }
 
     fn __iter__(this: Py<Self>) -> CacheIterator {
@@ -584,7 +370,7 @@ impl Cache {
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        let (entries, weight) = self.shard.with(py, |shard| (shard.len(), shard.weight()));
+        let (_, entries, weight) = self.totals(py);
         format!("<tierstore.Cache of {entries} entries, at most {}, weight {weight}>", self.limits.entries)
     }
 
@@ -598,7 +384,7 @@ impl Cache {
             }
             Ok(())
         })?;
-        self.shard.visit(|shard| {
+        self.shards.visit(|shard| {
             for (key, value) in shard.pairs() {
                 visit.call(key)?;
                 visit.call(value)?;
@@ -607,9 +393,11 @@ impl Cache {
         })
     }
 
+    /// Break cycles: nobody can reach the cache by now, so nobody is told.
     fn __clear__(&self, py: Python<'_>) {
-        let mut out = Removed::default();
-        self.shard.with(py, |shard| shard.clear(&mut out));
-        drop(out);
+        for number in 0..self.shards.count() {
+            let mut out = Removed::default();
+            self.shards.nth(py, number, |shard| shard.clear(&mut out));
+        }
     }
 }

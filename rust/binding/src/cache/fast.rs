@@ -55,7 +55,7 @@ unsafe fn find(object: Pointer, key: Pointer) -> Quick {
     let (py, cache) = unsafe { open(&object) };
     // SAFETY: attached, and `key` is live.
     let Some(hash) = (unsafe { hash_pointer(key) }) else { return Quick::Failed };
-    cache.shard.with(py, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
+    cache.shards.with(py, hash, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
         Found::Hit(slot) => match shard.touch_live(slot, now_ms) {
             // SAFETY: the shard holds a reference, so the object is live.
             Some(value) => Quick::Hit(unsafe { ffi::Py_NewRef(value.as_ptr()) }),
@@ -94,7 +94,7 @@ unsafe fn store(object: Pointer, key: Pointer, value: Pointer) -> Option<i32> {
     let mut out = Removed::default();
     // SAFETY: both are live; from here on each of the two references is given to the shard or released below.
     let (own_key, own_value) = unsafe { (take(py, key), take(py, value)) };
-    let unused = cache.shard.with(py, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
+    let unused = cache.shards.with(py, hash, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
         Found::Hit(slot) => match shard.swap(slot, own_value) {
             Ok(old) => Ok((Some(own_key), Some(old))),
             Err(value) => Err((own_key, value)),
@@ -113,7 +113,7 @@ unsafe fn store(object: Pointer, key: Pointer, value: Pointer) -> Option<i32> {
     };
     release(py, key);
     release(py, value);
-    while let Some(gone) = out.take() {
+    while let Some(gone) = out.take_any() {
         release(py, Some(gone.key));
         release(py, Some(gone.value));
     }

@@ -1,9 +1,10 @@
 //! Walking over the entries, slot by slot. The cache may change meanwhile: an entry that stays throughout is met exactly once.
 
 use super::class::Cache;
+use super::work::Place;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 #[derive(Clone, Copy)]
 pub enum What {
@@ -16,12 +17,13 @@ pub enum What {
 pub struct CacheIterator {
     cache: Py<Cache>,
     what: What,
-    next: AtomicU32,
+    /// Taken for the moment of one step, in which no Python code runs.
+    next: Mutex<Place>,
 }
 
 impl CacheIterator {
     pub fn new(cache: Py<Cache>, what: What) -> Self {
-        Self { cache, what, next: AtomicU32::new(0) }
+        Self { cache, what, next: Mutex::new((0, 0)) }
     }
 }
 
@@ -32,8 +34,12 @@ impl CacheIterator {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let (pair, next) = self.cache.get().next_from(py, self.next.load(Ordering::Relaxed));
-        self.next.store(next, Ordering::Relaxed);
+        let pair = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let (pair, after) = self.cache.get().next_from(py, *next);
+            *next = after;
+            pair
+        };
         let Some((key, value)) = pair else { return Ok(None) };
         Ok(Some(match self.what {
             What::Keys => key,

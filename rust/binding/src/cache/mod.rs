@@ -6,7 +6,8 @@
 //! | `key` | hashing and comparing keys; when Python must be asked |
 //! | `clock` | the coarse monotonic clock |
 //! | `life` | reading ttl, tti, weight and tags |
-//! | `class` | the class |
+//! | `class` | the class, as Python sees it |
+//! | `work` | what its methods are made of |
 //! | `fast` | the short way in for the most usual calls |
 //! | `iterate` | walking over the keys |
 //! | `stats`, `ticket` | the small classes that it answers with |
@@ -22,6 +23,7 @@ mod key;
 mod life;
 mod stats;
 mod ticket;
+mod work;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     fast::install(&module.py().get_type::<class::Cache>())?;

@@ -1,4 +1,4 @@
-//! The in-process cache: one shard of it, as plain `&mut` data. No lock, no clock and no foreign code in here.
+//! The in-process cache: a shard of it is plain `&mut` data, and locks are a wrapper round that. No clock and no foreign code.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `tags` | which entries carry a tag |
 //! | `fence` | whether a key was invalidated since a load of it began |
 //! | `shard` | all of these together |
+//! | `sharded` | shards behind locks, for callers that run at the same time |
 //!
 //! Whoever owns a shard decides when two keys are equal and drops what leaves it: both may run foreign code, so
 //! `Shard::find` only asks (`Match`), and everything that leaves goes into a `Removed` that outlives the borrow.
@@ -17,11 +18,13 @@ mod expiry;
 mod fence;
 mod policy;
 mod shard;
+mod sharded;
 mod slab;
 mod table;
 mod tags;
 
 pub use policy::Choice;
 pub use shard::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed, Shard};
+pub use sharded::{Sharded, share};
 pub use slab::Slot;
 pub use table::mix;

@@ -73,9 +73,10 @@ impl<K, V> Removed<K, V> {
         self.first.iter().chain(&self.more)
     }
 
-    /// Take out what left first.
-    pub fn take(&mut self) -> Option<Gone<K, V>> {
-        self.first.take()
+    /// Take out what left first, then the others in any order.
+    #[inline]
+    pub fn take_any(&mut self) -> Option<Gone<K, V>> {
+        self.first.take().or_else(|| self.more.pop())
     }
 }
 
@@ -101,6 +102,16 @@ pub struct Counters {
     pub misses: u64,
     pub evictions: u64,
     pub expirations: u64,
+}
+
+impl Counters {
+    /// Count those of another shard in.
+    pub fn add(&mut self, other: Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.evictions += other.evictions;
+        self.expirations += other.expirations;
+    }
 }
 
 pub struct Shard<K, V> {
