@@ -94,7 +94,7 @@ def _avro(content: bytes) -> None:
 
 
 def _protobuf(content: bytes) -> None:
-    _native.parse_imports(content)
+    _native.parse_imports(content, strict=True)
 
 
 _CHECKS: dict[str, Callable[[bytes], None]] = {
