@@ -8,9 +8,9 @@ in tiers, each read in one order, newest version first within a subject (`Key`):
     similar     the rest: some word is only similar to what is there
 
 A hit's score is the core's, graded by its tier: every hit of a tier scores above every hit of the next. So a page reads a tier only if
-those before it do not fill the page, and the dearest, what is only similar, is mostly left alone. A tier is cut into blocks of
-BLOCK_HITS in the order of `Key`, and a block is listed by descending score before the next one: a tier with up to BLOCK_HITS hits is
-ranked as a whole, and one with more never has to be read as a whole.
+those before it do not fill the page, and the dearest, what is only similar, is mostly left alone. A tier is cut into blocks in the order
+of `Key`, and a block is listed by descending score before the next one: a tier whose hits are one block is ranked as a whole, and one
+with more never has to be read as a whole.
 
 SQLite's trigram index knows no word boundaries. A word with n trigrams is similar only if 0.6 n of them are found. Those with a blank
 (at most three a run of letters) it cannot see, so it is asked for the remaining number of the others. Where none may remain, what is
@@ -29,6 +29,12 @@ from tierstore.errors import ValidationError
 from tierstore.plan.schemas import MAX_TEXT_CHARACTERS, check_text
 
 BLOCK_HITS = 256
+SIMILAR_BLOCK_HITS = 64
+WALKED_ROWS = 4_096
+SAMPLED_ROWS = 200
+RARE_SHARE = 0.04
+"""What is only similar is looked for by reading row after row and scoring all of them, 5 µs a row, unless so few rows share enough
+trigrams with the word that the index is quicker: PostgreSQL's own word_similarity takes 60 to 100 µs for each that does."""
 MAX_WORDS = 16
 SHORTEST_SOUGHT = 3
 SIMILAR_SHARE = 0.6
@@ -36,6 +42,7 @@ SEPARATORS = "".join(chr(code) for code in (9, 10, 13, *range(32, 127)) if not c
 TIERS = ("subject", "anywhere", "similar")
 NOTHING = "\x01"
 """A pattern that no text matches."""
+BLOCKS = {"all": BLOCK_HITS, "subject": BLOCK_HITS, "anywhere": BLOCK_HITS, "similar": SIMILAR_BLOCK_HITS}
 GRADES = {tier: grade for grade, tier in enumerate(reversed(TIERS))}
 
 
@@ -101,14 +108,37 @@ def terms(words: Words) -> dict[str, Any]:
 
     `contained` are the patterns that tell an earlier tier's hit from a similar one; beyond ASCII they tell nothing.
     """
-    lead = max(words.long, key=len, default="")
+    lead, second = (*sorted(words.long, key=len, reverse=True), "", "")[:2]
+    second = second or lead
     patterns = [f"%{_like(word)}%" for word in words.long]
     return {
         "lead": lead,
         "pattern": f"%{_like(lead)}%",
+        "second": second,
+        "second_pattern": f"%{_like(second)}%",
         "patterns": patterns,
         "prefixes": [f"{_like(word)}%" for word in words.short],
         "contained": patterns if all(word.isascii() for word in words.long) else [NOTHING],
+    }
+
+
+LAST_CHARACTER = "\U0010ffff"
+SPELLINGS = 4
+
+
+def prefix_ranges(words: Words) -> dict[str, str]:
+    """The ranges of subjects that begin with the longest short word, in every mixture of upper and lower case."""
+    word = max(words.short, key=len)
+    spellings = [""]
+    if word.isascii():
+        for letter in word:
+            spellings = [start + spelt for start in spellings for spelt in {letter, letter.upper()}]
+    padded = spellings + spellings[:1] * (SPELLINGS - len(spellings))
+    ranges = ((number, spelling) for number, spelling in enumerate(padded, start=1))
+    return {
+        f"{side}_{number}": text + end
+        for number, text in ranges
+        for side, end in (("from", ""), ("to", LAST_CHARACTER))
     }
 
 
@@ -144,6 +174,14 @@ def _at_the_ends(runs: Sequence[str]) -> str:
     begins = {separator + run[:2] for run in runs for separator in SEPARATORS}
     either, both = (" OR ".join(map(_quoted, sorted(side))) for side in (ends, begins))
     return f"({either}) AND ({both})" if len(runs) == 1 else f"{either} OR {both}"
+
+
+def is_rare(words: Words, texts: Sequence[str]) -> bool:
+    """Whether few rows, going by these, share enough trigrams with the longest word that the index is worth asking."""
+    sought = set(_native.trigrams(max(words.long, key=len)))
+    sample = texts[:: max(1, len(texts) // SAMPLED_ROWS)]
+    near = sum(len(sought.intersection(_native.trigrams(text))) >= len(sought) * SIMILAR_SHARE for text in sample)
+    return near <= len(sample) * RARE_SHARE
 
 
 def _at_least(trigrams: list[str], needed: int) -> str:

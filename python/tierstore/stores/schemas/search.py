@@ -15,14 +15,17 @@ from tierstore.plan.lifecycle import check_states
 from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
 from tierstore.plan.schemas import check_metadata, check_subject, check_tags, metadata_text
 from tierstore.plan.search import (
-    BLOCK_HITS,
+    BLOCKS,
     FIRST,
+    WALKED_ROWS,
     Key,
     Words,
     contains,
     fts_contains,
     fts_similar,
     graded,
+    is_rare,
+    prefix_ranges,
     terms,
     words_of,
 )
@@ -31,7 +34,7 @@ from tierstore.stores.schemas.reads import Fetch, infos
 from tierstore.stores.schemas.validation import check_type
 
 SPARE_CANDIDATES = 64
-"""Read beyond what a block lacks, so that a few candidates that are no hits cost no second query."""
+"""Read beyond what a block lacks where candidates are nearly always hits, so that a few that are none cost no second query."""
 
 
 class Start(NamedTuple):
@@ -73,10 +76,10 @@ class Query:
         if self.words is None:
             return "schemas_search.all", self.params
         params = self.params | terms(self.words)
+        if not self.words.long:
+            return "schemas_search.prefix", params | prefix_ranges(self.words)
         if self.dialect == "postgres":
-            if self.words.long:
-                return f"schemas_search.{tier}", params
-            return "schemas_search.prefix", params
+            return f"schemas_search.{tier}", params
         fts = fts_similar(params["lead"]) if tier == "similar" else fts_contains(self.words.long)
         return f"schemas_search.{tier}" + ("_scan" if fts is None else ""), params | {"fts": fts}
 
@@ -124,34 +127,37 @@ async def search(fetch: Fetch, query: Query, *, limit: int, after: str | None) -
 
 
 async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], Start | None]:
-    """Up to BLOCK_HITS hits of one tier, and where the next block begins (None: nowhere)."""
+    """The hits of one block, and where the next one begins (None: nowhere)."""
     hits: list[Hit] = []
     tier, after = start
     tiers = query.tiers()
-    while tier < len(tiers):
-        wanted = BLOCK_HITS - len(hits)
-        if wanted == 0:
-            return hits, Start(tier, after)
-        limit = wanted + SPARE_CANDIDATES
-        name, params = query.source(tiers[tier])
-        rows = await fetch(name, params | _behind(after) | {"limit": limit})
-        found, after = _hits(query, tiers[tier], rows, wanted, after)
+    if tier >= len(tiers):
+        return hits, None
+    name = tiers[tier]
+    walking = name == "similar"
+    while (wanted := BLOCKS[name] - len(hits)) > 0:
+        source, params = ("schemas_search.walk", query.params) if walking else query.source(name)
+        exact = name != "similar" or (query.dialect == "postgres" and not walking)
+        limit = wanted + SPARE_CANDIDATES if exact else WALKED_ROWS
+        rows = await fetch(source, params | _behind(after) | {"limit": limit})
+        found, last = _hits(query, name, rows, wanted)
         hits += found
-        if len(rows) < limit and (not rows or after == _key(rows[-1])):
+        if len(rows) < limit and last == len(rows) - 1:
             return hits, Start(tier + 1, FIRST) if tier + 1 < len(tiers) else None
-    return hits, None
+        after = _key(rows[last])
+        walking = walking and query.words is not None and not is_rare(query.words, [row[7] for row in rows])
+    return hits, Start(tier, after)
 
 
-def _hits(query: Query, tier: str, rows: Sequence[Row], wanted: int, after: Key) -> tuple[list[Hit], Key]:
-    """The candidates that are hits of this tier, at most `wanted`, and the key of the last candidate that was looked at."""
+def _hits(query: Query, tier: str, rows: Sequence[Row], wanted: int) -> tuple[list[Hit], int]:
+    """The candidates that are hits of this tier, at most `wanted`, and the number of the last candidate that was looked at."""
     hits: list[Hit] = []
-    for row, score in zip(rows, _scores(query, rows), strict=True):
-        if len(hits) == wanted:
-            break
-        after = _key(row)
+    for number, (row, score) in enumerate(zip(rows, _scores(query, rows), strict=True)):
         if score is not None and _belongs(query, tier, row):
-            hits.append(Hit(row[0], after, score if query.words is None else graded(tier, score)))
-    return hits, after
+            hits.append(Hit(row[0], _key(row), score if query.words is None else graded(tier, score)))
+            if len(hits) == wanted:
+                return hits, number
+    return hits, len(rows) - 1
 
 
 def _key(row: Row) -> Key:

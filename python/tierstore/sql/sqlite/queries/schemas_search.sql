@@ -34,6 +34,38 @@ FROM (
 INNER JOIN schemas AS s ON s.seq = k.seq
 ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
 
+-- name: walk
+-- slow
+-- Every row that passes the filters.
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas AS s
+    WHERE
+        s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
 -- name: subject
 -- slow
 SELECT
@@ -45,6 +77,43 @@ FROM (
     CROSS JOIN schemas AS s ON s.seq = f.rowid
     WHERE
         f.schemas_fts MATCH :fts AND NOT EXISTS (SELECT 1 FROM json_each(:patterns) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
+        AND s.deleted_at IS NULL
+        AND (:subject IS NULL OR s.subject = :subject)
+        AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+        AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+        AND (
+            :tags IS NULL OR NOT EXISTS (
+                SELECT 1 FROM json_each(:tags) AS t
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+            )
+        )
+        AND s.subject >= :after
+        AND (
+            s.subject > :after
+            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+            < (:major, :minor, :patch, :prerelease_key)
+        )
+    ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+    LIMIT :limit
+) AS k
+INNER JOIN schemas AS s ON s.seq = k.seq
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: prefix
+-- slow
+-- Of words under three letters only. The ranges are those of one word in upper and lower case.
+SELECT
+    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
+    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM (
+    SELECT s.seq
+    FROM schemas AS s
+    WHERE
+        (
+            (s.subject >= :from_1 AND s.subject < :to_1) OR (s.subject >= :from_2 AND s.subject < :to_2)
+            OR (s.subject >= :from_3 AND s.subject < :to_3) OR (s.subject >= :from_4 AND s.subject < :to_4)
+        )
         AND NOT EXISTS (SELECT 1 FROM json_each(:prefixes) AS p WHERE s.subject NOT LIKE p.value ESCAPE '\')
         AND s.deleted_at IS NULL
         AND (:subject IS NULL OR s.subject = :subject)
