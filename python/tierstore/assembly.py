@@ -275,10 +275,12 @@ async def _tiers(
     """The engine over the drivers, and the stores over the engine."""
     records, cache = backends.records, config.cache
     identity = await records.identity(deadline)
+    prefix = config.redis.prefix if config.redis else ""
     engine = Engine(
         runtime,
         records,
-        namespace=namespace(config.redis.prefix if config.redis else "", identity),
+        namespace=namespace(prefix, identity),
+        prefix=prefix,
         key_value=backends.key_value,
         channel=backends.carriers[0],
         standby=backends.carriers[1],

@@ -52,6 +52,7 @@ class World:
     next_xid: int = 10
     next_version: int = 0
     loads: list[list[str]] = field(default_factory=list)
+    identity: str = "first"
     commits: dict[str, list[int]] = field(default_factory=dict)
 
     def version(self, key: str) -> int:
@@ -117,6 +118,10 @@ class FakeRecords:
             self.units.remove(unit)
         unit.commit()
         await self.step("committed")
+
+    async def identity(self, deadline: Deadline) -> str:
+        self._check()
+        return self.world.identity
 
     async def position(self, deadline: Deadline) -> str:
         self._check()

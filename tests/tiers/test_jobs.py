@@ -201,6 +201,28 @@ def test_an_l2_that_cannot_be_told_holds_the_echo_back(face):
     face.run(story)
 
 
+def test_another_database_is_another_epoch(face):
+    async def story():
+        runtime, bus = face.runtime(), Bus()
+        bench = Bench(runtime, l2=True, channel=FakeChannel(bus, runtime))
+        moved = []
+        bench.engine._channel.move = moved.append
+        for _ in range(2):
+            await bench.engine.carriers.step()
+            await bench.engine._relay.step()
+        await bench.put("a", "a")
+        assert await bench.get("a") == 2
+        assert await bench.get("a") == 2
+        bench.world.rows["a"] = (True, 1)  # a replica was promoted that lacks the last write
+        bench.world.identity = "promoted"
+        await bench.engine._relay.step()
+        assert await bench.get("a") == 1
+        assert moved == [bench.engine.namespace]
+        assert bench.engine.namespace != "test"
+
+    face.run(story)
+
+
 def test_replicas_answer_what_lies_behind_the_baseline(face):
     async def story():
         bench = Bench(face.runtime(), l2=False, replicas=True)

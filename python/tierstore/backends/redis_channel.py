@@ -56,17 +56,27 @@ class RedisChannel:
         fresh_s: float = FRESH_S,
         hard_timeout_s: float = HARD_TIMEOUT_S,
     ) -> None:
-        tag = channel_tag(namespace)
         self._runtime = runtime
         self._route = route
         self._hard_s = hard_timeout_s
-        self._channel, self._sequence, self._pings = (f"ts1.{what}:{tag}" for what in ("channel", "sequence", "pings"))
+        self._name(namespace)
         self._process = runtime.random_bytes(ID_BYTES).hex()
         self._ping_every_s = fresh_s / 4
         self._silent_s = fresh_s / 2
         self._next_ping = 0.0
         self._subscription: _Subscription | None = None
         self._retry = _Retry()
+
+    def _name(self, namespace: str) -> None:
+        tag = channel_tag(namespace)
+        self._channel, self._sequence, self._pings = (f"ts1.{what}:{tag}" for what in ("channel", "sequence", "pings"))
+
+    def move(self, namespace: str) -> None:
+        """Go over to the channel of another namespace: the database is another one now (rule 7). The next `receive` subscribes there."""
+        self._name(namespace)
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
 
     async def open(self, deadline: Deadline) -> None:
         try:

@@ -7,6 +7,7 @@ docs/design/flow.md shows how a read and a write go through it.
 from __future__ import annotations
 
 import itertools
+import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, Unit
 from tierstore.errors import ConflictError, StorageError
+from tierstore.plan import keys
 from tierstore.plan.invalidate import Changes, parse
 from tierstore.plan.route import route
 from tierstore.runtime import Deadline, Job, Runtime, Supervisor
@@ -34,8 +36,10 @@ from tierstore.tiers.stats import Counters
 from tierstore.tiers.transaction import Transaction
 
 REFRESH_BUDGET_S = 5.0
+EPOCH_BUDGET_S = 5.0
 IDLE_S = 60.0
 MIB: Final = 1024 * 1024
+log = logging.getLogger("tierstore")
 _numbers = itertools.count(1)
 
 
@@ -53,8 +57,9 @@ class Limits:
 class Engine:
     """Reads and writes over the tiers that are there.
 
-    `key_value`: L2, or None. `channel`: the first carrier (rule 6), `standby`: the one that takes over from Redis's. Without a channel
-    nobody else changes the database. `ttl_by_kind` wins over a kind's own ttl.
+    `namespace` names what is in L2; when another database has taken over, `prefix` begins the next one. `key_value`: L2, or None.
+    `channel`: the first carrier (rule 6), `standby`: the one that takes over from Redis's. Without a channel nobody else changes the
+    database. `ttl_by_kind` wins over a kind's own ttl. `replicas`: loads may ask them.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Engine:
         records: Records,
         *,
         namespace: str = "",
+        prefix: str = "",
         key_value: KeyValue | None = None,
         channel: Channel | None = None,
         standby: Channel | None = None,
@@ -75,6 +81,9 @@ class Engine:
         self.records = records
         self.dialect = records.dialect
         self.namespace = namespace
+        self._prefix = prefix
+        self._identity: str | None = None
+        self._channel: Any = channel
         self.limits = limits or Limits()
         self.counters = Counters()
         self.kinds: dict[str, CachedKind[Any, Any]] = {}
@@ -100,13 +109,21 @@ class Engine:
         )
         answering: Any = channel if hasattr(channel, "take_pings") else None
         self._relay = Relay(
-            runtime, records, self._delivery, self.counters, answering, self._l2_told, has_l2=key_value is not None
+            runtime,
+            records,
+            self._delivery,
+            self.counters,
+            answering,
+            self._l2_told,
+            has_l2=key_value is not None,
+            check_epoch=self._check_epoch,
         )
 
     # Opening
 
     async def open(self, supervisor: Supervisor | None = None) -> None:
         """Start the jobs, under `supervisor` or an own one. The drivers are open already."""
+        self._identity = await self.records.identity(self.runtime.deadline(EPOCH_BUDGET_S))
         self._supervisor = start = supervisor or self.runtime.supervisor()
         if self.carriers is not None:
             self.carriers.start(start)
@@ -260,6 +277,20 @@ class Engine:
     def missed(self, reason: str) -> None:
         self.flush()
 
+    async def _check_epoch(self, deadline: Deadline) -> None:
+        """Rule 7. Another database, or this one after a promotion: what L2 holds under the old namespace is never read again."""
+        identity = await self.records.identity(deadline)
+        if self._identity is None or identity == self._identity:
+            self._identity = identity
+            return
+        log.warning("the database is another one: %s, before %s; the caches start anew", identity, self._identity)
+        self._identity = identity
+        self.namespace = keys.namespace(self._prefix, identity)
+        if hasattr(self._channel, "move"):
+            self._channel.move(self.namespace)
+        self.unconfirmed.clear()
+        self.flush()
+
     def flush(self) -> None:
         """Forget all of L1 (a gap, another epoch). Loads under way fill nothing."""
         self.epoch += 1
@@ -278,8 +309,8 @@ class Engine:
 
     async def _refresh(self) -> float:
         ripe, self._ripe = self._ripe, {}
-        for name, keys in ripe.items():
-            await self.kinds[name].refresh(list(keys), self.runtime.deadline(REFRESH_BUDGET_S))
+        for name, wanted in ripe.items():
+            await self.kinds[name].refresh(list(wanted), self.runtime.deadline(REFRESH_BUDGET_S))
         return IDLE_S
 
     def _wake_marks(self) -> None:

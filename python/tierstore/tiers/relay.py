@@ -6,7 +6,7 @@ echo says that L2 and the channel know everything that was committed before its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
@@ -47,6 +47,7 @@ class Relay:
         delivered: Callable[[float], None],
         *,
         has_l2: bool,
+        check_epoch: Callable[[Deadline], Awaitable[None]],
     ) -> None:
         self._runtime = runtime
         self._records = records
@@ -55,12 +56,14 @@ class Relay:
         self._answering = answering
         self._delivered = delivered
         self._active = has_l2 or answering is not None
+        self._check_epoch = check_epoch
         self._trim_at = 0.0
 
     async def step(self) -> float:
         """One turn; answers the seconds until the next."""
         deadline = self._runtime.deadline(STEP_BUDGET_S)
         if self._active:
+            await self._check_epoch(deadline)
             await self._relay(deadline)
         now = self._runtime.monotonic()
         if now >= self._trim_at:
