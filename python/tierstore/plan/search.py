@@ -103,12 +103,12 @@ def words_of(text: object) -> Words | None:
     return Words(" ".join(unique.values()), long, short)
 
 
-def terms(words: Words) -> dict[str, Any]:
-    """The parameters of a search that come from its words. The longest word leads: it finds the fewest.
+def terms(words: Words, ranked: Sequence[str] = ()) -> dict[str, Any]:
+    """The parameters of a search that come from its words. The first of `ranked` leads, or the longest: it finds the fewest.
 
     `contained` are the patterns that tell an earlier tier's hit from a similar one; beyond ASCII they tell nothing.
     """
-    lead, second = (*sorted(words.long, key=len, reverse=True), "", "")[:2]
+    lead, second = (*(ranked or sorted(words.long, key=len, reverse=True)), "", "")[:2]
     second = second or lead
     patterns = [f"%{_like(word)}%" for word in words.long]
     return {
@@ -176,12 +176,18 @@ def _at_the_ends(runs: Sequence[str]) -> str:
     return f"({either}) AND ({both})" if len(runs) == 1 else f"{either} OR {both}"
 
 
-def is_rare(words: Words, texts: Sequence[str]) -> bool:
-    """Whether few rows, going by these, share enough trigrams with the longest word that the index is worth asking."""
-    sought = set(_native.trigrams(max(words.long, key=len)))
+def rare_words(words: Words, texts: Sequence[str]) -> tuple[str, ...]:
+    """The words, those first that share enough trigrams with the fewest of these texts; none if even the first shares them with so
+    many that the index is not worth asking."""
+    near = dict.fromkeys(words.long, 0)
+    wanted = {word: set(_native.trigrams(word)) for word in words.long}
     sample = texts[:: max(1, len(texts) // SAMPLED_ROWS)]
-    near = sum(len(sought.intersection(_native.trigrams(text))) >= len(sought) * SIMILAR_SHARE for text in sample)
-    return near <= len(sample) * RARE_SHARE
+    for text in sample:
+        there = _native.trigrams(text)
+        for word, trigrams in wanted.items():
+            near[word] += len(trigrams.intersection(there)) >= len(trigrams) * SIMILAR_SHARE
+    ranked = tuple(sorted(words.long, key=lambda word: (near[word], -len(word))))
+    return ranked if near[ranked[0]] <= len(sample) * RARE_SHARE else ()
 
 
 def _at_least(trigrams: list[str], needed: int) -> str:

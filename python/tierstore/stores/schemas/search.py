@@ -24,8 +24,8 @@ from tierstore.plan.search import (
     fts_contains,
     fts_similar,
     graded,
-    is_rare,
     prefix_ranges,
+    rare_words,
     terms,
     words_of,
 )
@@ -71,11 +71,11 @@ class Query:
     def tiers(self) -> tuple[str, ...]:
         return ("all",) if self.words is None else self.words.tiers()
 
-    def source(self, tier: str) -> tuple[str, dict[str, Any]]:
-        """The query that finds a tier's candidates, and its parameters."""
+    def source(self, tier: str, ranked: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+        """The query that finds a tier's candidates, and its parameters. `ranked`: the words, the rarest first."""
         if self.words is None:
             return "schemas_search.all", self.params
-        params = self.params | terms(self.words)
+        params = self.params | terms(self.words, ranked)
         if not self.words.long:
             return "schemas_search.prefix", params | prefix_ranges(self.words)
         if self.dialect == "postgres":
@@ -134,9 +134,10 @@ async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], S
     if tier >= len(tiers):
         return hits, None
     name = tiers[tier]
+    ranked: Sequence[str] = ()
     walking = name == "similar"
     while (wanted := BLOCKS[name] - len(hits)) > 0:
-        source, params = ("schemas_search.walk", query.params) if walking else query.source(name)
+        source, params = ("schemas_search.walk", query.params) if walking else query.source(name, ranked)
         exact = name != "similar" or (query.dialect == "postgres" and not walking)
         limit = wanted + SPARE_CANDIDATES if exact else WALKED_ROWS
         rows = await fetch(source, params | _behind(after) | {"limit": limit})
@@ -145,7 +146,9 @@ async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], S
         if len(rows) < limit and last == len(rows) - 1:
             return hits, Start(tier + 1, FIRST) if tier + 1 < len(tiers) else None
         after = _key(rows[last])
-        walking = walking and query.words is not None and not is_rare(query.words, [row[7] for row in rows])
+        if walking and query.words is not None:
+            ranked = rare_words(query.words, [row[7] for row in rows])
+            walking = not ranked
     return hits, Start(tier, after)
 
 
