@@ -114,9 +114,17 @@ class ThreadReply:
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from ()  # a generator that never yields: it blocks
-        while not self._ready.acquire(timeout=min(max(0.0, self._at - self._clock()), threading.TIMEOUT_MAX)):
-            with self._state:
-                if not self._settled:
-                    self._settled = True
+        try:
+            while not self._ready.acquire(timeout=min(max(0.0, self._at - self._clock()), threading.TIMEOUT_MAX)):
+                if self._leave():
                     raise TimeoutError(LATE)
+        except KeyboardInterrupt:
+            self._leave()
+            raise
         return self._value
+
+    def _leave(self) -> bool:
+        """Stop waiting. False if the value was handed over already: it can be had at once."""
+        with self._state:
+            left, self._settled = not self._settled, True
+            return left

@@ -7,6 +7,7 @@ deadline. The same seed gives the same run.
 from __future__ import annotations
 
 import random
+from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Generator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
@@ -37,12 +38,8 @@ class Task:
         self.daemon = daemon
         self.pause: _Pause | None = None
         self.context: Context = copy_context()
-        self.done = False
+        self.done = self.cancelled = False
         self.result: Any = None
-
-
-class Killed(BaseException):
-    """What a killed process's tasks end with."""
 
 
 class Simulation:
@@ -72,7 +69,11 @@ class Simulation:
             waiting = [task for task in self.tasks if not task.done]
             if not any(not task.daemon for task in waiting):
                 break
-            ready = [task for task in waiting if task.pause is None or task.pause.at <= self.now or task.pause.ready()]
+            ready = [
+                task
+                for task in waiting
+                if task.cancelled or task.pause is None or task.pause.at <= self.now or task.pause.ready()
+            ]
             if ready:
                 self._advance(self.random.choice(ready))
             else:
@@ -87,11 +88,15 @@ class Simulation:
     def _advance(self, task: Task) -> None:
         self.current, self.now = task, self.now + 1e-6
         try:
-            task.pause = task.context.run(task.coroutine.send, None)
+            if task.cancelled:
+                task.cancelled = False
+                task.pause = task.context.run(task.coroutine.throw, CancelledError())
+            else:
+                task.pause = task.context.run(task.coroutine.send, None)
+        except CancelledError:
+            task.done = True
         except StopIteration as stop:
             task.done, task.result = True, stop.value
-        except Killed:
-            task.done = True
 
     def kill(self, tasks: Sequence[Task]) -> None:
         """End them where they stand, as a process's end does: nothing of theirs runs any more, no clean-up either."""
@@ -113,11 +118,13 @@ class SimReply:
         return True
 
     def __await__(self) -> Generator[Any, None, Any]:
-        while not self._settled:
-            if self._simulation.now >= self._at:
-                self._settled = True
-                raise TimeoutError("late")
-            yield from _Pause(lambda: self._settled, self._at).__await__()
+        try:
+            while not self._settled:
+                if self._simulation.now >= self._at:
+                    raise TimeoutError("late")
+                yield from _Pause(lambda: self._settled, self._at).__await__()
+        finally:
+            self._settled = True  # its caller has left, by whatever way
         return self.value
 
 

@@ -4,6 +4,7 @@ I1  the versions that a process reads of a key never go down.
 I2  a read that begins after a write has returned in that process sees it, or something later.
 I4  a read that is not marked stale is at most H and the read's own time behind the database.
 I6  every version read was committed at some time.
+I9  a read of a database that answers never fails, whoever is cancelled beside it.
 I7  when all is quiet and delivered, L1 and L2 hold nothing but what the database holds.
 """
 
@@ -60,8 +61,8 @@ class Process:
         settled = self.story.version_at(key, began - self.engine.limits.horizon_s - READ_BUDGET_S)
         try:
             item = await self.items.get(key, deadline=self.runtime.deadline(5.0))
-        except StorageError:
-            return
+        except StorageError as error:
+            raise Violation(f"I9: {self.name} read {key!r} since {began - 1000:.4f}: {error!r}") from error
         version = 0 if item is None else item.row_version
         stale = item is not None and item.meta is not None and item.meta.stale
         where = f"{self.name} read {version} of {key!r} at {simulation.now - 1000:.4f}"
@@ -72,6 +73,16 @@ class Process:
         if not stale and version < settled:
             raise Violation(f"I4: {where}, {settled} was committed long before")
         self.story.check_monotonic(self, key, version, began, where)
+
+    async def restless(self, reads: int) -> None:
+        """A reader whose reads are cancelled, somewhere."""
+        simulation = self.story.simulation
+        for number in range(reads):
+            task = simulation.spawn(f"{self.name} cancelled {number}", self.read(simulation.random.choice(KEYS)))
+            self.tasks.append(task)
+            await self.runtime.sleep(simulation.random.expovariate(300))
+            task.cancelled = not task.done
+            await self.runtime.sleep(simulation.random.expovariate(30))
 
     async def writer(self, writes: int) -> None:
         simulation = self.story.simulation
@@ -135,6 +146,7 @@ class Story:
             for number in range(2):
                 process.tasks.append(self.simulation.spawn(f"{process.name} reader {number}", process.reader(reads)))
                 process.tasks.append(self.simulation.spawn(f"{process.name} writer {number}", process.writer(writes)))
+            process.tasks.append(self.simulation.spawn(f"{process.name} restless", process.restless(reads)))
         if self.faults:
             self.simulation.spawn("faults", self._cause_faults(), daemon=True)
         self.simulation.run()

@@ -169,11 +169,13 @@ class CachedKind(Generic[K, R]):
                 flights[key], made = self._flight(key)
                 if made:
                     mine.append(flights[key])
-            for at in range(0, len(mine), self._first.most):
-                await self._first.take(mine[at : at + self._first.most], deadline)
+            while mine:
+                chunk, mine = mine[: self._first.most], mine[self._first.most :]
+                await self._first.take(chunk, deadline)
             for flight in flights.values():
                 await settle(self._runtime, flight, self._stages, deadline)
         except BaseException:
+            self._first.put_back(mine)  # others may have joined those that did not set off
             for flight in flights.values():
                 self._leave(flight)
             raise
@@ -255,8 +257,12 @@ class CachedKind(Generic[K, R]):
     async def _poll(self, flight: Flight, deadline: Deadline) -> None:
         """Another process loads this key: look again soon, together with all who are looking then."""
         pause_s = POLL_S[flight.polls]
+        try:
+            await self._runtime.sleep(min(pause_s, deadline.remaining()))
+        except BaseException:
+            flight.next_step(self._poll)  # whoever else waits for the key goes on looking
+            raise
         flight.polls += 1
-        await self._runtime.sleep(min(pause_s, deadline.remaining()))
         await self._l2.take([flight], deadline)
 
     # The database stage

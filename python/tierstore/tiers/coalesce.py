@@ -101,6 +101,13 @@ class Coalescer:
                 batch.append(flight)
         return batch
 
+    def put_back(self, flights: list[Flight]) -> None:
+        """Queue flights whose caller leaves, and see that somebody runs them."""
+        if flights:
+            self._queue.extend(flights)
+            if self.poke():
+                self.leave()
+
     def _hand_over(self, batch: list[Flight]) -> None:
         self._queue.extendleft(flight for flight in reversed(batch) if not flight.done)
 
