@@ -156,13 +156,11 @@ def fts_contains(words: Sequence[str]) -> str | None:
 
 def fts_similar(word: str) -> str | None:
     """FTS5: a superset of the rows in which the word stands or is similar. None where the index cannot tell."""
-    trigrams = _native.trigrams(word)
-    inner = sorted(trigram for trigram in trigrams if len(trigram) == 3 and trigram.isascii() and trigram.isalnum())
+    inner, needed = _demand(word, blanks=False)
     runs = "".join(c if c.isalnum() else " " for c in word).split()
     if not inner or any(len(run) < SHORTEST_SOUGHT for run in runs) or not word.isascii():
         return None
-    needed = math.ceil(len(trigrams) * SIMILAR_SHARE - 1e-6) - (len(trigrams) - len(inner))
-    inside = _at_least(inner, max(1, needed))
+    inside = _at_least(sorted(inner), max(1, needed))
     if needed <= 0 and len(runs) == 1 and word[:2] == word[-2:]:
         return None  # "aa" is similar to "aaaa": a field of two letters has no trigram at all
     return inside if needed > 0 else f"{inside} OR {_at_the_ends(runs)}"
@@ -176,18 +174,28 @@ def _at_the_ends(runs: Sequence[str]) -> str:
     return f"({either}) AND ({both})" if len(runs) == 1 else f"{either} OR {both}"
 
 
-def rare_words(words: Words, texts: Sequence[str]) -> tuple[str, ...]:
+def rare_words(words: Words, texts: Sequence[str], *, blanks: bool) -> tuple[str, ...]:
     """The words, those first that share enough trigrams with the fewest of these texts; none if even the first shares them with so
-    many that the index is not worth asking."""
+    many that the index is not worth asking. `blanks`: whether the index knows the trigrams with blanks."""
+    demands = {word: _demand(word, blanks=blanks) for word in words.long}
     near = dict.fromkeys(words.long, 0)
-    wanted = {word: set(_native.trigrams(word)) for word in words.long}
     sample = texts[:: max(1, len(texts) // SAMPLED_ROWS)]
     for text in sample:
         there = _native.trigrams(text)
-        for word, trigrams in wanted.items():
-            near[word] += len(trigrams.intersection(there)) >= len(trigrams) * SIMILAR_SHARE
+        for word, (trigrams, needed) in demands.items():
+            near[word] += len(trigrams.intersection(there)) >= needed
     ranked = tuple(sorted(words.long, key=lambda word: (near[word], -len(word))))
     return ranked if near[ranked[0]] <= len(sample) * RARE_SHARE else ()
+
+
+def _demand(word: str, *, blanks: bool) -> tuple[frozenset[str], int]:
+    """The trigrams that the index is asked for, and how many of them a similar text has."""
+    trigrams = frozenset(_native.trigrams(word))
+    needed = math.ceil(len(trigrams) * SIMILAR_SHARE - 1e-6)
+    if blanks:
+        return trigrams, needed
+    inner = frozenset(trigram for trigram in trigrams if len(trigram) == 3 and trigram.isascii() and trigram.isalnum())
+    return inner, needed - (len(trigrams) - len(inner))
 
 
 def _at_least(trigrams: list[str], needed: int) -> str:

@@ -12,6 +12,7 @@ from tierstore.stores.schemas.kinds import Writing
 from tierstore.stores.schemas.registration import Registration
 
 MAX_KEY_CHARACTERS = 255
+KEPT_S = 7 * 86_400
 
 
 def check_key(key: object) -> str | None:
@@ -38,20 +39,20 @@ def request_of(registrations: Sequence[Registration]) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
-async def recall(write: Writing, key: str, request: str) -> list[str] | None:
-    """The ids that the first write with this key answered; None if there was none. ConflictError if it asked for something else."""
-    rows = await write.unit.fetch("protocol.recall", {"key": key})
-    if not rows:
+async def claim(write: Writing, key: str, request: str) -> list[str] | None:
+    """Take the key; or the ids that the first write with it answered. ConflictError if that asked for something else."""
+    if await write.unit.execute("schemas_write.claim_key", {"key": key, "request": request}):
         return None
-    if rows[0][0] != request:
+    kept, answer = (await write.unit.fetch("protocol.recall", {"key": key}))[0]
+    if kept != request:
         raise ConflictError("the idempotency key was used for another write; take a new key for a new write", key=key)
-    ids = orjson.loads(rows[0][1])
+    ids = orjson.loads(answer)
     if not isinstance(ids, list):
         raise CorruptError("the answer kept for the idempotency key is none of the schema store", key=key)
     return ids
 
 
-async def remember(write: Writing, key: str, request: str, ids: Sequence[str]) -> None:
+async def keep(write: Writing, key: str, ids: Sequence[str]) -> None:
     """Keep the answer, in the transaction of the write."""
     result = orjson.dumps(list(ids)).decode()
-    await write.unit.execute("protocol.remember", {"key": key, "request": request, "result": result})
+    await write.unit.execute("schemas_write.keep_answer", {"key": key, "result": result})

@@ -147,7 +147,7 @@ async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], S
             return hits, Start(tier + 1, FIRST) if tier + 1 < len(tiers) else None
         after = _key(rows[last])
         if walking and query.words is not None:
-            ranked = rare_words(query.words, [row[7] for row in rows])
+            ranked = rare_words(query.words, [row[7] for row in rows], blanks=query.dialect == "postgres")
             walking = not ranked
     return hits, Start(tier, after)
 

@@ -305,6 +305,7 @@ class SchemaStore(SchemaCalls):
                 params = {"ids": ids, "counts": [counts[identifier] for identifier in ids]}
                 await write.unit.execute("schemas_write.log_access", params)
                 await write.unit.execute("schemas_write.trim_access_log", {"days": KEPT_DAYS})
+                await write.unit.execute("protocol.forget", {"keep_s": once.KEPT_S})
                 if self._dialect == "postgres":
                     await write.unit.execute("schemas_write.refresh_popular")
         except StorageError:
@@ -354,14 +355,13 @@ class SchemaStore(SchemaCalls):
         self, write: Writing, prepared: Sequence[Registration], staged: Sequence[Any], key: str | None
     ) -> list[Schema]:
         """Register, unless a write with this key has done so: then what it registered is answered, as it is now."""
-        request = "" if key is None else once.request_of(prepared)
-        ids = None if key is None else await once.recall(write, key, request)
+        ids = None if key is None else await once.claim(write, key, once.request_of(prepared))
         if ids is not None:
             return [each.schema for each in await reads.by_ids(inside(write), ids) if each.schema is not None]
         await self._make_live(write, staged)
         schemas = await writes.register_many(write, self._kinds, prepared)
         if key is not None:
-            await once.remember(write, key, request, [schema.id for schema in schemas])
+            await once.keep(write, key, [schema.id for schema in schemas])
         return schemas
 
     async def _prepared(
