@@ -9,7 +9,6 @@ from typing import Any, Self
 from tierstore.config import Config
 from tierstore.plan.paging import Page
 from tierstore.store import Health, Statistics
-from tierstore.stores.schemas import SchemaStatistics
 from tierstore.stores.schemas.calls import Id, Read
 from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SearchHit
 from tierstore.telemetry import Telemetry, Total

@@ -86,10 +86,12 @@ def generate() -> str:
     imports: list[str] = []
     classes: list[str] = []
     local = {name for names in SOURCES.values() for name in names}
+    taken = local | {"annotations"}
     for file, names in SOURCES.items():
         for node in ast.parse((PACKAGE / file).read_text()).body:
             if isinstance(node, ast.ImportFrom):
-                node.names = [item for item in node.names if item.name not in local | {"annotations"}]
+                node.names = [item for item in node.names if item.name not in taken]
+                taken |= {item.name for item in node.names}
                 imports += [ast.unparse(node)] if node.names else []
             elif isinstance(node, ast.ClassDef) and node.name not in names:
                 imports.append(f"from tierstore.{file.removesuffix('.py').replace('/', '.')} import {node.name}")
