@@ -106,10 +106,28 @@ def echoes_early(process: Process) -> None:
     process.engine._relay._deliver_all = nothing
 
 
+def drops_its_duty(process: Process) -> None:
+    """A reader that looks again for a key that another process loads is cancelled, and nobody goes on looking (rule 10)."""
+    items = process.items
+
+    async def poll(flight: Any, deadline: Any) -> None:
+        flight.polls += 1
+        await process.runtime.sleep(0.01)
+        await items._l2.take([flight], deadline)
+
+    items._poll = poll
+
+
+def leaders_take_all(process: Process) -> None:
+    """A leader that is cancelled takes its batch with it (rule 10)."""
+    for stage in (process.items._l2, process.items._database):
+        stage._hand_over = lambda batch: None
+
+
 WRONG = {
     function.__name__: function
     for function in (
         no_generation, no_lease, publish_first, before_commit, no_flush_on_a_gap, joins_old_flights, always_fresh, believes_l2,
-        echoes_early,
+        echoes_early, drops_its_duty, leaders_take_all,
     )
 }  # fmt: skip

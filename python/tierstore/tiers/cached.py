@@ -16,7 +16,7 @@ from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline
 from tierstore.tiers.absent import Absent
-from tierstore.tiers.coalesce import After, Coalescer, settle
+from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
 from tierstore.tiers.flight import Flight, Lease, Outcome
 from tierstore.tiers.kind import ABSENT, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1
@@ -275,7 +275,7 @@ class CachedKind(Generic[K, R]):
             loaded = await self._load_batch([flight.key for flight in flights], deadline, primary=seeding)
         except StorageError as error:
             self._counters.load_failures += 1
-            if isinstance(error, TimeoutError) and deadline.remaining() <= 0:
+            if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
                 raise  # this caller's own time is over; the next one takes the batch, leases included
             for flight in flights:
                 flight.land(stale) if (stale := self._stale(flight.key, error)) else flight.fail(error)

@@ -20,6 +20,8 @@ from tierstore.tiers.flight import Flight
 
 LANES = 2
 MOST_KEYS = 512
+OVER_S = 0.01
+"""A timeout with less than this left is the runner's own; timers may ring a little early."""
 After = Callable[[Deadline], Awaitable[None]]
 Run = Callable[[list[Flight], Deadline], Awaitable[After | None]]
 
@@ -76,7 +78,7 @@ class Coalescer:
                 self.keys += len(batch)
                 after = await self._run(batch, deadline)
         except Exception as error:
-            if isinstance(error, TimeoutError) and deadline.remaining() <= 0:
+            if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
                 self._hand_over(batch)
                 raise
             for flight in batch:
