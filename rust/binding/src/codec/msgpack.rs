@@ -75,7 +75,7 @@ fn decode<'py>(py: Python<'py>, tokens: &mut Tokens<'_>, limits: Limits) -> PyRe
     let mut open: Vec<Open<'py>> = Vec::new();
     let mut owed = 0usize;
     loop {
-        let token = lift(tokens.next())?;
+        let token = lift(tokens.token())?;
         let claimed = match token {
             Token::Array(count) => count,
             Token::Map(pairs) => pairs * 2,

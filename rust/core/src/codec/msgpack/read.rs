@@ -92,7 +92,7 @@ impl<'a> Tokens<'a> {
     }
 
     #[inline]
-    pub fn next(&mut self) -> Result<Token<'a>> {
+    pub fn token(&mut self) -> Result<Token<'a>> {
         let [mark] = self.array()?;
         match mark {
             0x00..=0x7F => Ok(Token::Uint(u64::from(mark))),
@@ -162,7 +162,7 @@ impl<'a> Tokens<'a> {
 pub fn skip(tokens: &mut Tokens<'_>) -> Result<()> {
     let mut wanted = 1;
     while wanted > 0 {
-        wanted = after(wanted, tokens.next()?);
+        wanted = after(wanted, tokens.token()?);
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ impl Splitter {
     pub fn advance(&mut self, data: &[u8]) -> Result<Option<usize>> {
         let mut tokens = Tokens { data, at: self.at, partial: true, short: false };
         while self.wanted > 0 {
-            match tokens.next() {
+            match tokens.token() {
                 Ok(token) => self.wanted = after(self.wanted, token),
                 Err(_) if tokens.short => return Ok(None),
                 Err(error) => return Err(error),
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_one_mark_that_means_nothing() {
-        assert!(Tokens::new(b"\xc1").next().is_err());
-        assert!(Tokens::new(b"").next().is_err());
+        assert!(Tokens::new(b"\xc1").token().is_err());
+        assert!(Tokens::new(b"").token().is_err());
     }
 }

@@ -48,7 +48,7 @@ mod tests {
             let mut out = Vec::new();
             timestamp(&mut out, value);
             assert_eq!(out.len(), bytes);
-            let Ok(Token::Ext(-1, data)) = Tokens::new(&out).next() else { panic!("no extension in {out:02x?}") };
+            let Ok(Token::Ext(-1, data)) = Tokens::new(&out).token() else { panic!("no extension in {out:02x?}") };
             assert_eq!(Timestamp::from_ext(data), Ok(value));
         }
         assert!(Timestamp::from_ext(&[0xFF; 8]).is_err());
