@@ -1,4 +1,6 @@
-"""S1-45..51, and S0-51's load: the source document's own table with our figure beside each row. `make bench BENCH=targets` (ARGS=--record: keep them)
+"""S1-45..51, and S0-51's load: the source document's own table with our figure beside each row.
+
+`make bench BENCH=targets` prints it, `ARGS=--write` keeps it too.
 
 One process, PostgreSQL, Redis and the S3 server on the same machine with `synchronous_commit` on. Each row runs ROUNDS times, and the
 round with the median rate is shown. p95 is over single calls, waiting included, at the number of callers in the row.
@@ -170,7 +172,7 @@ def main() -> None:
     finally:
         fleet.close()
     print(table(found))
-    if "--record" in sys.argv:
+    if "--write" in sys.argv:
         record(found)
 
 
