@@ -210,15 +210,15 @@ fn layout_of<'py>(record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Layout>> {
 fn encode<'py>(object: &Bound<'py, PyAny>, key: u64) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
     let record = Record::of_any(object)?;
-    if record.whole {
-        if let Some(buffer) = record.buffer(py) {
-            if record.key == key {
-                return Ok(buffer.into_any());
-            }
-            let mut copy = buffer.as_bytes().to_vec();
-            envelope::rekey(&mut copy, record.key, key);
-            return Ok(PyBytes::new(py, &copy).into_any());
+    if record.whole
+        && let Some(buffer) = record.buffer(py)
+    {
+        if record.key == key {
+            return Ok(buffer.into_any());
         }
+        let mut copy = buffer.as_bytes().to_vec();
+        envelope::rekey(&mut copy, record.key, key);
+        return Ok(PyBytes::new(py, &copy).into_any());
     }
     let layout = layout_of(object)?;
     let layout = layout.get();
@@ -269,7 +269,7 @@ fn record_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bo
     if one.is(other) {
         return Ok(true);
     }
-    Ok(one.get_type().is(&other.get_type()) && canonical(one)? == canonical(other)?)
+    Ok(one.get_type().is(other.get_type()) && canonical(one)? == canonical(other)?)
 }
 
 /// `changed` has this class's fields; what a newer writer of `original` had behind them is kept, with its revision.

@@ -214,10 +214,10 @@ fn as_key<'py>(value: Bound<'py, PyAny>, tokens: &Tokens<'_>, limits: Limits) ->
 fn moment(py: Python<'_>, value: Instant) -> PyResult<Bound<'_, PyAny>> {
     let micros =
         value.seconds.checked_mul(1_000_000).map(|micros| micros.saturating_add(i64::from(value.nanoseconds / 1000)));
-    if let (0, Some(micros)) = (value.nanoseconds % 1000, micros) {
-        if let Ok(exact) = scalar::datetime(py, micros) {
-            return Ok(exact);
-        }
+    if let (0, Some(micros)) = (value.nanoseconds % 1000, micros)
+        && let Ok(exact) = scalar::datetime(py, micros)
+    {
+        return Ok(exact);
     }
     Ok(Bound::new(py, Timestamp { seconds: value.seconds, nanoseconds: value.nanoseconds })?.into_any())
 }

@@ -125,7 +125,7 @@ impl Record {
     }
 
     #[inline]
-    pub fn buffer<'a, 'py>(&'a self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+    pub fn buffer<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         // SAFETY: the buffer is null or a bytes object that this record owns.
         unsafe { Bound::from_borrowed_ptr_or_opt(py, self.buffer).map(|object| object.cast_into_unchecked()) }
     }
@@ -276,11 +276,12 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
         DYING.set(depth + 1);
         free(object);
         DYING.set(depth);
-        while depth == 0 {
-            let Some(next) = WAITING.with_borrow_mut(Vec::pop) else { return };
-            DYING.set(1);
-            free(next);
-            DYING.set(0);
+        if depth == 0 {
+            while let Some(next) = WAITING.with_borrow_mut(Vec::pop) {
+                DYING.set(1);
+                free(next);
+                DYING.set(0);
+            }
         }
     }
 }

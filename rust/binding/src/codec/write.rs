@@ -243,11 +243,11 @@ fn structure(
 
 fn union(out: &mut Vec<u8>, variants: &[Compiled], value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     for (index, variant) in variants.iter().enumerate() {
-        if let Compiled::Struct(Class::Struct { class, .. }, _) = variant {
-            if value.get_type().is(class) {
-                put::uint(out, index as u64);
-                return write(out, variant, value, nesting);
-            }
+        if let Compiled::Struct(Class::Struct { class, .. }, _) = variant
+            && value.get_type().is(class)
+        {
+            put::uint(out, index as u64);
+            return write(out, variant, value, nesting);
         }
     }
     Err(expected("one of the union's classes", value))
