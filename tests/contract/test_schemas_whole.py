@@ -47,7 +47,7 @@ def test_statistics(fresh):
     assert 0 < statistics.hit_rates["l1"] <= statistics.hit_rates["total"] <= 1
 
 
-@pytest.mark.requirement("S1-35", "S1-36", "S1-37")
+@pytest.mark.requirement("S1-35", "S1-36", "S1-37", "S1-77")
 def test_what_is_read_most_is_popular_and_warmed(fresh):
     async def scenario(store):
         made = [await store.register("a", f"{number}.0.0", CONTENT) for number in range(3)]

@@ -54,10 +54,8 @@ def _derived_kind(
     return Kind(name, Derived, load, l2_key, parse, version=_owner, weigh=_weigh_derived)
 
 
-def schema_in(derived: Derived | None) -> Schema | None:
+def schema_in(derived: Derived) -> Schema:
     """The schema, with what the tier says of this reading."""
-    if derived is None:
-        return None
     schema = derived.schema
     attach(schema, derived.meta)
     return schema

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
@@ -39,6 +39,7 @@ from tierstore.tiers.kind import ABSENT
 MAX_EXPIRES_S = 7 * 86_400
 """What S3's signatures allow at most."""
 INLINE = "inline"
+Hit = Callable[[Any], Any]
 
 
 class Settings(Protocol):
@@ -67,10 +68,11 @@ class SchemaStore(SchemaCalls):
         self._dialect = self._kinds.dialect
         self._access = Access()
         self._seen = self._access.seen
-        self._hit = self._kinds.by_id.hit
-        self._hit_version = self._kinds.by_version.hit
-        self._hit_latest = self._kinds.latest.hit
-        self._quiet = not telemetry.on
+        hits = (self._kinds.by_id.hit, self._kinds.by_version.hit, self._kinds.latest.hit)
+        self._hit: Hit
+        self._hit_version: Hit
+        self._hit_latest: Hit
+        self._hit, self._hit_version, self._hit_latest = (_no_hit,) * 3 if telemetry.on else hits
         self._registered = self._deleted = 0
 
     # Reading by key. The first lines of each are the whole of an L1 hit.
@@ -79,7 +81,7 @@ class SchemaStore(SchemaCalls):
         self, id: Id, *, timeout: float | None = None, read: Read = "session", not_before: str | None = None
     ) -> Schema | None:
         """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
-        if read == "session" and not_before is None and self._quiet and type(id) is str:
+        if read == "session" and not_before is None and type(id) is str:
             schema = self._hit(id)
             if schema is not None:
                 if schema is ABSENT:
@@ -96,7 +98,7 @@ class SchemaStore(SchemaCalls):
 
     def hit_get(self, id: Id) -> Schema | None:
         """The schema if L1 has it, fresh and with its content; no coroutine is made for it."""
-        schema = self._hit(id) if type(id) is str and self._quiet else None
+        schema = self._hit(id) if type(id) is str else None
         if schema is None or schema is ABSENT or schema.content_tier != INLINE:
             return None
         self._seen(schema.id)
@@ -112,20 +114,22 @@ class SchemaStore(SchemaCalls):
         not_before: str | None = None,
     ) -> Schema | None:
         """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
-        if read == "session" and not_before is None and self._quiet and type(version) is str:
+        if read == "session" and not_before is None and type(version) is str:
             derived = self._hit_version((subject, version))
-            if derived is not None and derived is not ABSENT and derived.schema.content_tier == INLINE:
-                self._seen(derived.schema.id)
-                return schema_in(derived)
+            if derived is not None and derived is not ABSENT:
+                schema = schema_in(derived)
+                if schema.content_tier == INLINE:
+                    self._seen(schema.id)
+                    return schema
         with self._operation("get_version", subject, timeout, "read") as operation:
             key = (check_subject(subject), version_identity(as_version(version)))
             deadline = operation.deadline
             derived = await self._kinds.by_version.get(key, deadline=deadline, read=read, not_before=not_before)
-            return await self._answer(schema_in(derived), deadline)
+            return await self._answer(derived and schema_in(derived), deadline)
 
     def hit_get_version(self, subject: str, version: str) -> Schema | None:
         """As `hit_get`."""
-        return self._derived_hit(self._hit_version((subject, version))) if self._quiet else None
+        return self._derived_hit(self._hit_version((subject, version)))
 
     async def get_latest(
         self,
@@ -142,11 +146,13 @@ class SchemaStore(SchemaCalls):
         The latest of other states than active and deprecated is not cached.
         """
         cached = states is lifecycle.LATEST_STATES
-        if cached and not prerelease and read == "session" and not_before is None and self._quiet:
+        if cached and not prerelease and read == "session" and not_before is None:
             derived = self._hit_latest(subject)
-            if derived is not None and derived is not ABSENT and derived.schema.content_tier == INLINE:
-                self._seen(derived.schema.id)
-                return schema_in(derived)
+            if derived is not None and derived is not ABSENT:
+                schema = schema_in(derived)
+                if schema.content_tier == INLINE:
+                    self._seen(schema.id)
+                    return schema
         with self._operation("get_latest", subject, timeout, "read") as operation:
             deadline, wanted = operation.deadline, lifecycle.wanted_states(states)
             if wanted != lifecycle.LATEST_STATES:
@@ -155,17 +161,20 @@ class SchemaStore(SchemaCalls):
                 return await self._answer(found[0].schema, deadline)
             kind = self._kinds.latest_any if prerelease else self._kinds.latest
             derived = await kind.get(check_subject(subject), deadline=deadline, read=read, not_before=not_before)
-            return await self._answer(schema_in(derived), deadline)
+            return await self._answer(derived and schema_in(derived), deadline)
 
     def hit_get_latest(self, subject: str) -> Schema | None:
         """As `hit_get`."""
-        return self._derived_hit(self._hit_latest(subject)) if self._quiet else None
+        return self._derived_hit(self._hit_latest(subject))
 
     def _derived_hit(self, derived: Any) -> Schema | None:
-        if derived is None or derived is ABSENT or derived.schema.content_tier != INLINE:
+        if derived is None or derived is ABSENT:
             return None
-        self._seen(derived.schema.id)
-        return schema_in(derived)
+        schema = schema_in(derived)
+        if schema.content_tier != INLINE:
+            return None
+        self._seen(schema.id)
+        return schema
 
     async def get_many(
         self,
@@ -195,7 +204,7 @@ class SchemaStore(SchemaCalls):
             keys = [check_subject(subject) for subject in subjects]
             deadline = operation.deadline
             derived = await self._kinds.latest.get_many(keys, deadline=deadline, read=read, not_before=not_before)
-            return await self._answers([schema_in(each) for each in derived], deadline)
+            return await self._answers([each and schema_in(each) for each in derived], deadline)
 
     # Transactions
 
@@ -411,6 +420,11 @@ class SchemaStore(SchemaCalls):
 
 def _prepare(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter, batch: bool) -> list[Registration]:
     return prepare_many(items, router, batch=batch)
+
+
+def _no_hit(_key: object) -> None:
+    """Where telemetry is on, a hit goes the long way, through its span."""
+    return
 
 
 def _check_expires(expires: object) -> None:

@@ -124,7 +124,7 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 LIMIT %(limit)s
 
 -- name: similar
--- `lead` and `second` are the two longest words (or one word twice); word_similarity_threshold is set when a connection is made.
+-- `lead` and `second` are the two rarest words (or one word twice); word_similarity_threshold is set when a connection is made.
 -- Found first and ordered afterwards: word_similarity costs tens of microseconds a row, so that walking the rows in order would be slow.
 WITH found AS MATERIALIZED (
     SELECT
