@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,9 +36,22 @@ class Opened:
     def subject(self, name: str = "subject") -> str:
         return f"{self.prefix}.{name}"
 
+    async def until_l1(self, identifier: str) -> Any:
+        """The schema by `get`, once L1 answers: it is trusted only while a carrier is heard, which a busy machine may delay."""
+        for _ in range(200):
+            schema = await self.store.schemas.get(identifier)
+            if schema is not None and schema.meta.tier == "l1":
+                return schema
+            await (asyncio.sleep(0.05) if self.face.name == "async" else _block(0.05))
+        raise AssertionError(f"L1 never answered for {identifier}")
+
     def run(self, scenario: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """The scenario is given `store.schemas` and what follows."""
         return self.face.run(scenario, self.store.schemas, *arguments)
+
+
+async def _block(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251  (the blocking face blocks)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def test_get_in_every_spelling(schemas):
         assert await store.get(uuid.UUID(made.id)) == made
         assert await store.get(made.id.upper()) == made
         assert await store.get(made.id.replace("-", "")) == made
-        assert (await store.get(made.id)).meta.tier == "l1"
+        assert await schemas.until_l1(made.id) == made
         assert (await store.get(made.id, read="latest")).meta.tier == "database"
         assert await store.get(uuid.uuid4()) is None
         for bad in ("", "x", "0" * 31, 5, None):

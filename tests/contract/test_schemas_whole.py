@@ -35,8 +35,7 @@ def test_statistics(fresh):
         gone = await store.register("b", "1.0.0", CONTENT)
         await store.register("c", "1.0.0", LARGE)
         await store.delete(gone.id)
-        for _ in range(4):
-            await store.get(made.id)
+        await fresh.until_l1(made.id)
         return await store.statistics()
 
     statistics = fresh.run(scenario)
@@ -175,9 +174,9 @@ def test_health(schemas):
 def test_hits_without_a_coroutine(schemas):
     async def scenario(store):
         made = await store.register(schemas.subject(), "1.0.0", CONTENT)
-        await store.get(made.id)
         await store.get_version(made.subject, "1.0.0")
         await store.get_latest(made.subject)
+        await schemas.until_l1(made.id)
         assert store.hit_get(made.id) == made
         assert store.hit_get_version(made.subject, "1.0.0") == made
         assert store.hit_get_latest(made.subject) == made
