@@ -16,7 +16,7 @@ use pyo3::types::PyType;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use tierstore_core::cache::{Found, Life, Match, Removed};
+use tierstore_core::cache::{Found, Match};
 
 type Pointer = *mut ffi::PyObject;
 
@@ -29,8 +29,6 @@ struct Behind {
 }
 
 static BEHIND: OnceLock<Behind> = OnceLock::new();
-
-const PLAIN: Life<'static> = Life { ttl: None, idle: None, weight: 1, tags: &[] };
 
 /// SAFETY is that of the callers: `key` is live, and so is a candidate, which the shard holds.
 #[inline(always)]
@@ -61,7 +59,7 @@ unsafe fn find(object: Pointer, key: Pointer) -> Quick {
             Some(value) => Quick::Hit(unsafe { ffi::Py_NewRef(value.as_ptr()) }),
             None => Quick::Unusual,
         },
-        Found::Miss => {
+        Found::Miss(_) => {
             shard.counters.misses += 1;
             Quick::Miss
         }
@@ -91,33 +89,36 @@ unsafe fn store(object: Pointer, key: Pointer, value: Pointer) -> Option<i32> {
     }
     // SAFETY: attached, and `key` is live.
     let Some(hash) = (unsafe { hash_pointer(key) }) else { return Some(-1) };
-    let mut out = Removed::default();
     // SAFETY: both are live; from here on each of the two references is given to the shard or released below.
     let (own_key, own_value) = unsafe { (take(py, key), take(py, value)) };
-    let unused = cache.shards.with(py, hash, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
+    let stored = cache.shards.with(py, hash, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
         Found::Hit(slot) => match shard.swap(slot, own_value) {
-            Ok(old) => Ok((Some(own_key), Some(old))),
-            Err(value) => Err((own_key, value)),
+            Ok(old) => Stored::Instead(own_key, old),
+            Err(value) => Stored::Not(own_key, value),
         },
-        Found::Miss => {
-            let now = if shard.has_deadlines() { now_ms() } else { 0 };
-            shard.refuse_fills(hash);
-            shard.insert(hash, (own_key, own_value), &PLAIN, now, &mut out);
-            Ok((None, None))
-        }
-        Found::Ask(_) => Err((own_key, own_value)),
+        Found::Miss(gap) => match shard.insert_plain(gap, hash, (own_key, own_value)) {
+            Ok(gone) => {
+                shard.refuse_fills(hash);
+                gone.map_or(Stored::New, |(key, value)| Stored::Instead(key, value))
+            }
+            Err((key, value)) => Stored::Not(key, value),
+        },
+        Found::Ask(_) => Stored::Not(own_key, own_value),
     });
-    let (done, key, value) = match unused {
-        Ok((key, value)) => (Some(0), key, value),
-        Err((key, value)) => (None, Some(key), Some(value)),
+    let (done, key, value) = match stored {
+        Stored::New => return Some(0),
+        Stored::Instead(key, value) => (Some(0), key, value),
+        Stored::Not(key, value) => (None, key, value),
     };
-    release(py, key);
-    release(py, value);
-    while let Some(gone) = out.take_any() {
-        release(py, Some(gone.key));
-        release(py, Some(gone.value));
-    }
+    drop((key.into_bound(py), value.into_bound(py)));
     done
+}
+
+/// What became of a pair, and the two references that are to be released.
+enum Stored {
+    New,
+    Instead(Object, Object),
+    Not(Object, Object),
 }
 
 /// SAFETY: attached, and `object` is live.
@@ -125,13 +126,6 @@ unsafe fn store(object: Pointer, key: Pointer, value: Pointer) -> Option<i32> {
 unsafe fn take(py: Python<'_>, object: Pointer) -> Object {
     // SAFETY: as the caller promises.
     unsafe { Bound::from_borrowed_ptr(py, object) }.unbind()
-}
-
-#[inline(always)]
-fn release(py: Python<'_>, object: Option<Object>) {
-    if let Some(object) = object {
-        drop(object.into_bound(py));
-    }
 }
 
 /// Call `behind` as a method of `object` with the same arguments.

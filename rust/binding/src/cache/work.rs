@@ -45,7 +45,7 @@ pub fn with_key<V, R>(
         let step = cell.with(py, hash, |shard| {
             let slot = match shard.find(hash, |candidate| answers.compare(key.as_ptr(), candidate)) {
                 Found::Hit(slot) => Some(slot),
-                Found::Miss => None,
+                Found::Miss(_) => None,
                 Found::Ask(slot) => return Err(shard.key(slot).map(|candidate| candidate.clone_ref(py))),
             };
             Ok(act.take().map(|act| act(shard, slot)))

@@ -27,4 +27,4 @@ pub use policy::Choice;
 pub use shard::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed, Shard};
 pub use sharded::{Sharded, share};
 pub use slab::Slot;
-pub use table::mix;
+pub use table::{Gap, mix};

@@ -4,7 +4,7 @@ use super::expiry::{Expiry, NEVER};
 use super::fence::Fence;
 use super::policy::{Choice, Policy};
 use super::slab::{Entry, Slab, Slot, TIME_BITS};
-use super::table::Table;
+use super::table::{Gap, Table};
 use super::tags::Tags;
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ pub enum Match {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Found {
     Hit(Slot),
-    Miss,
+    /// Where it would go, for `insert_plain`.
+    Miss(Gap),
     /// The key in this slot must be compared by foreign code: let go of the shard, ask, and find again.
     Ask(Slot),
 }
@@ -185,7 +186,7 @@ impl<K, V> Shard<K, V> {
                 Some(Match::Ask) => Some(Found::Ask(slot)),
                 Some(Match::No) | None => None,
             })
-            .unwrap_or(Found::Miss)
+            .unwrap_or_else(Found::Miss)
     }
 
     /// The key in an occupied slot.
@@ -277,38 +278,51 @@ impl<K, V> Shard<K, V> {
             out.push(Gone { key, value, reason: Reason::Evicted });
             return;
         }
-        let slot = if self.is_plainly_full() && life.weight == 1 {
-            self.displace(hash, (key, value), out)
-        } else {
-            self.make_room(1, life.weight, now, out);
-            self.slab.insert(hash, key, value)
-        };
+        self.make_room(1, life.weight, now, out);
+        let slot = self.slab.insert(hash, key, value);
         self.table.insert(hash, slot);
         let tick = self.tick();
         self.policy.insert(&mut self.slab, slot, tick);
         self.attach(slot, life, now);
     }
 
-    /// One eviction makes room for one entry: the bound is on entries, and none of them may have expired.
-    fn is_plainly_full(&self) -> bool {
-        self.slab.len() == self.limits.entries && self.weights.is_empty() && self.expiry.is_empty()
+    /// As `insert`, for a pair without a time, tags or another weight than 1, in a cache where no entry has a time or a weight
+    /// either: one eviction makes room for one entry, which takes over its slot. The pair that was evicted, or the given one
+    /// back as an error.
+    ///
+    /// `gap` is what `find` answered for the key; nothing was changed since.
+    #[inline]
+    pub fn insert_plain(&mut self, gap: Gap, hash: u32, pair: (K, V)) -> Result<Option<(K, V)>, (K, V)> {
+        if !self.weights.is_empty() || !self.expiry.is_empty() {
+            return Err(pair);
+        }
+        let (slot, gone) = if self.slab.len() < self.limits.entries && self.weight < self.limits.weight {
+            let slot = self.slab.insert(hash, pair.0, pair.1);
+            self.table.insert_at(gap, hash, slot);
+            self.weight += 1;
+            (slot, None)
+        } else {
+            let Some(slot) = self.policy.evict(&mut self.slab) else { return Err(pair) };
+            (slot, self.displace(slot, gap, hash, pair))
+        };
+        let tick = self.tick();
+        self.policy.insert(&mut self.slab, slot, tick);
+        Ok(gone)
     }
 
-    /// Put the pair into the slot of the entry that the policy evicts: what `make_room` and `Slab::insert` do, in one step.
-    fn displace(&mut self, hash: u32, pair: (K, V), out: &mut Removed<K, V>) -> Slot {
-        let Some(slot) = self.policy.evict(&mut self.slab) else {
-            return self.slab.insert(hash, pair.0, pair.1);
-        };
+    /// Put a pair into the slot of an entry that the policy has given up; the pair that was there.
+    #[inline]
+    fn displace(&mut self, slot: Slot, gap: Gap, hash: u32, pair: (K, V)) -> Option<(K, V)> {
         self.counters.evictions += 1;
-        self.weight -= 1;
-        if self.slab.at(slot).mark.is_tagged() {
+        let victim = self.slab.at(slot);
+        let old_hash = victim.hash;
+        if victim.mark.is_tagged() {
             self.tags.remove(slot);
         }
-        self.table.remove(self.slab.at(slot).hash, slot);
-        if let Some((key, value)) = self.slab.reuse(slot, hash, pair) {
-            out.push(Gone { key, value, reason: Reason::Evicted });
-        }
-        slot
+        // In this order the gap is still one. Two buckets of one slot are told apart by their hashes, or are the same anyway.
+        self.table.insert_at(gap, hash, slot);
+        self.table.remove(old_hash, slot);
+        self.slab.reuse(slot, hash, pair)
     }
 
     /// Expired entries go first, then what the policy chooses.
@@ -375,13 +389,6 @@ impl<K, V> Shard<K, V> {
         if let Some((key, value)) = self.slab.remove(slot) {
             out.push(Gone { key, value, reason });
         }
-    }
-
-    /// Whether entries without a time, a tag or a weight of their own may be put by `swap` and `insert` with `now` 0.
-    #[inline]
-    #[must_use]
-    pub fn has_deadlines(&self) -> bool {
-        !self.expiry.is_empty()
     }
 
     /// Put a value under a key that was found, if neither it nor its entry has a time, tags or another weight than 1.

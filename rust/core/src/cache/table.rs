@@ -23,6 +23,10 @@ pub struct Table {
     len: usize,
 }
 
+/// Where the probe for a key that is not there ended: good until the table is changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Gap(usize);
+
 #[inline]
 fn pack(hash: u32, slot: Slot) -> u64 {
     (u64::from(hash) << 32) | (u64::from(slot) + 1)
@@ -44,27 +48,49 @@ impl Table {
     }
 
     #[inline]
+    fn bucket(&self, at: usize) -> u64 {
+        // SAFETY: there are 2^bits buckets, at least one, and the mask keeps the index below their number.
+        unsafe { *self.buckets.get_unchecked(at & (self.buckets.len() - 1)) }
+    }
+
+    #[inline]
+    fn bucket_mut(&mut self, at: usize) -> &mut u64 {
+        let mask = self.buckets.len() - 1;
+        // SAFETY: as in `bucket`.
+        unsafe { self.buckets.get_unchecked_mut(at & mask) }
+    }
+
+    #[inline]
     fn home(&self, hash: u32) -> usize {
         (hash >> (32 - self.bits)) as usize
     }
 
-    /// The slots whose entries have this hash, in probing order, until `pick` answers something.
+    /// The slots whose entries have this hash, in probing order, until `pick` answers something; or the gap where they end.
     #[inline]
-    pub fn find<R>(&self, hash: u32, mut pick: impl FnMut(Slot) -> Option<R>) -> Option<R> {
-        let mask = self.buckets.len() - 1;
+    pub fn find<R>(&self, hash: u32, mut pick: impl FnMut(Slot) -> Option<R>) -> Result<R, Gap> {
         let mut at = self.home(hash);
         loop {
-            let bucket = self.buckets[at & mask];
+            let bucket = self.bucket(at);
             if bucket == EMPTY {
-                return None;
+                return Err(Gap(at));
             }
             if hash_of(bucket) == hash
                 && let Some(found) = pick(slot_of(bucket))
             {
-                return Some(found);
+                return Ok(found);
             }
             at += 1;
         }
+    }
+
+    /// As `insert`, at the gap that `find` gave for this hash; nothing was inserted or removed since.
+    #[inline]
+    pub fn insert_at(&mut self, gap: Gap, hash: u32, slot: Slot) {
+        if self.len >= self.room() || self.bucket(gap.0) != EMPTY {
+            return self.insert(hash, slot);
+        }
+        *self.bucket_mut(gap.0) = pack(hash, slot);
+        self.len += 1;
     }
 
     pub fn insert(&mut self, hash: u32, slot: Slot) {
@@ -84,12 +110,11 @@ impl Table {
     }
 
     fn place(&mut self, bucket: u64) {
-        let mask = self.buckets.len() - 1;
         let mut at = self.home(hash_of(bucket));
-        while self.buckets[at] != EMPTY {
-            at = (at + 1) & mask;
+        while self.bucket(at) != EMPTY {
+            at += 1;
         }
-        self.buckets[at] = bucket;
+        *self.bucket_mut(at) = bucket;
     }
 
     /// Doubles. Above 2^31 buckets the home position has used up the kept half; a slot is 32 bits wide, so that is out of reach.
@@ -108,25 +133,25 @@ impl Table {
         let mask = self.buckets.len() - 1;
         let wanted = pack(hash, slot);
         let mut hole = self.home(hash);
-        while self.buckets[hole] != wanted {
-            debug_assert_ne!(self.buckets[hole], EMPTY, "the slot is not in the table");
-            hole = (hole + 1) & mask;
+        while self.bucket(hole) != wanted {
+            debug_assert_ne!(self.bucket(hole), EMPTY, "the slot is not in the table");
+            hole += 1;
         }
         let mut at = hole;
         loop {
-            at = (at + 1) & mask;
-            let bucket = self.buckets[at];
+            at += 1;
+            let bucket = self.bucket(at);
             if bucket == EMPTY {
                 break;
             }
             let home = self.home(hash_of(bucket));
             // It may fill the hole unless its home lies between the hole and where it stands, cyclically.
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
-                self.buckets[hole] = bucket;
+                *self.bucket_mut(hole) = bucket;
                 hole = at;
             }
         }
-        self.buckets[hole] = EMPTY;
+        *self.bucket_mut(hole) = EMPTY;
         self.len -= 1;
     }
 
@@ -157,7 +182,7 @@ mod tests {
             let probe = (state >> 20) as u32 % 300;
             let hash = (probe % 40).wrapping_mul(0x0800_0001);
             let found = table.find(hash, |slot| (slot == probe).then_some(slot));
-            assert_eq!(found.is_some(), model.contains_key(&probe));
+            assert_eq!(found.is_ok(), model.contains_key(&probe));
         }
     }
 }

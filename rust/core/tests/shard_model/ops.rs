@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tierstore_core::cache::{Choice, Found, Life, Limits, Match, Reason, Removed, Shard, mix};
+use tierstore_core::cache::{Choice, Found, Gone, Life, Limits, Match, Reason, Removed, Shard, mix};
 
 /// Boxed, so that a leak or a use after free is seen by miri and by the sanitizers.
 type Key = Box<u8>;
@@ -105,8 +105,14 @@ impl Run {
         let life = Life { ttl, idle: None, weight, tags: &names };
         self.next_value += 1;
         let (pair, mut out) = ((Box::new(key), Box::new(self.next_value)), Removed::default());
+        let plain = ttl.is_none() && weight == 1 && names.is_empty();
         match self.find(key) {
             Found::Hit(slot) => self.shard.replace(slot, pair, &life, self.now, &mut out),
+            Found::Miss(gap) if plain => match self.shard.insert_plain(gap, hash(key), pair) {
+                Ok(None) => {}
+                Ok(Some((key, value))) => out.push(Gone { key, value, reason: Reason::Evicted }),
+                Err(pair) => self.shard.insert(hash(key), pair, &life, self.now, &mut out),
+            },
             _ => self.shard.insert(hash(key), pair, &life, self.now, &mut out),
         }
         let deadline = ttl.map_or(u64::MAX, |ttl| self.now + ttl);
@@ -194,7 +200,7 @@ impl Run {
 
     /// Begin a load, or end one: it may fill only if nothing was invalidated since.
     fn load(&mut self, key: u8, extra: u8) {
-        if extra % 2 == 0 || self.loads.is_empty() {
+        if extra & 1 == 0 || self.loads.is_empty() {
             let ticket = self.shard.begin();
             self.loads.push((key, ticket, true));
             return;
