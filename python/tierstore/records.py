@@ -82,8 +82,15 @@ def removed(annotation: Any, *, default: Any, revision: int = 1) -> Any:
     return Declared(revision, default, None, annotation)
 
 
+class _RecordClass(type):
+    """Gives each record class `__slots__ = ()`: a record has its fields and nothing else."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> _RecordClass:
+        return super().__new__(mcs, name, bases, {"__slots__": (), **namespace}, **options)
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-class Record(_native.RecordBase):
+class Record(_native.RecordBase, metaclass=_RecordClass):
     """The base of all records; see the module's docstring. Immutable, hashable by content, safe to share between threads."""
 
     __slots__ = ()
@@ -98,7 +105,7 @@ class Record(_native.RecordBase):
         cls.__kind__ = kind
         cls.__revision__ = revision
         cls.__oldest_reader__ = revision if oldest_reader is None else oldest_reader
-        declared = _declared(cls, sys._getframe(1).f_locals)
+        declared = _declared(cls, sys._getframe(2).f_locals)
         _check(cls, declared)
         wire = sorted(declared, key=lambda one: (one.revision, is_bulk(one.shape)))
         cls.__record_fields__ = tuple(wire)

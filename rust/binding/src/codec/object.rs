@@ -29,7 +29,7 @@ use crate::errors::to_py;
 pub type Slot = OnceSlot<ffi::PyObject>;
 
 /// Records that die inside the death of another, at most, before the rest waits.
-const MAX_DYING: u32 = 64;
+const MAX_DYING: u32 = 16;
 
 #[repr(C)]
 pub struct Record {
@@ -71,6 +71,9 @@ pub struct Source {
     pub checked: bool,
     pub whole: bool,
 }
+
+/// Py_TPFLAGS_MANAGED_DICT and Py_TPFLAGS_MANAGED_WEAKREF: memory before the object, of which a record has none.
+const MANAGED: std::ffi::c_ulong = 1 << 4 | 1 << 3;
 
 static BASE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
@@ -432,7 +435,8 @@ fn adopt(class: &Bound<'_, PyType>, layout: &Bound<'_, Layout>) -> PyResult<()> 
     // SAFETY: reading and writing the slots of a live heap type under its creation, before it has instances.
     unsafe {
         let raw = class.as_type_ptr();
-        if !class.is_subclass(base)? || (*raw).tp_basicsize != (*base.as_type_ptr()).tp_basicsize {
+        let own_size = (*raw).tp_basicsize == (*base.as_type_ptr()).tp_basicsize && (*raw).tp_dictoffset == 0;
+        if !class.is_subclass(base)? || !own_size || ffi::PyType_GetFlags(raw) & MANAGED != 0 {
             return Err(PyTypeError::new_err("a record class needs `__slots__ = ()`, and bases without a `__dict__`"));
         }
         layout.get().set_class(class)?;

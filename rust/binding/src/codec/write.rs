@@ -18,7 +18,7 @@ use super::shape::{Class, Compiled};
 use crate::errors::to_py;
 
 /// Records inside one another, at most: each level takes some of the thread's stack, which may be 64 KiB.
-const MAX_NESTING: u32 = 40;
+const MAX_NESTING: u32 = 16;
 
 /// Append `value` as `shape` says. `nesting` counts records inside one another.
 pub fn write(out: &mut Vec<u8>, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {

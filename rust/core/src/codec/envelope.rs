@@ -75,6 +75,7 @@ pub fn verify_rest(buffer: &[u8], head_bytes: u32) -> Result<()> {
 }
 
 /// Fill in the envelope of `buffer`, whose first 32 bytes are free and whose fields stand behind them.
+/// `head_bytes` is how many bytes of fields come before the first bulk one.
 pub fn seal(
     buffer: &mut [u8],
     kind: u16,
@@ -84,6 +85,7 @@ pub fn seal(
     key: u64,
 ) -> Result<()> {
     let body_bytes = buffer.len() - ENVELOPE_BYTES;
+    let head_bytes = if body_bytes <= EAGER_BYTES { body_bytes } else { head_bytes };
     let Ok(length) = u32::try_from(body_bytes) else {
         return Err(Error::invalid(format!("a record of {body_bytes} bytes: the limit is 4 GiB")));
     };
