@@ -1,0 +1,187 @@
+"""MessagePack: the shared vectors, equality with msgspec, limits, and streams in pieces."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tierstore import codec
+from tierstore.errors import CorruptError, ValidationError
+
+VECTORS = Path(__file__).parents[3] / "shared" / "data" / "msgpack-test-suite.json"
+TEXT = st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | TEXT | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=20,
+)
+BOUNDARIES = [sign * 2**bits + step for bits in range(65) for sign in (1, -1) for step in (-1, 0, 1)]
+
+
+def vectors() -> list[tuple[Any, list[bytes]]]:
+    assert VECTORS.exists(), f"{VECTORS} is missing: the shared data folder belongs beside the project"
+    cases = []
+    for group in json.loads(VECTORS.read_text()).values():
+        for case in group:
+            cases.append((expected(case), [bytes.fromhex(one.replace("-", "")) for one in case["msgpack"]]))
+    return cases
+
+
+def expected(case: dict[str, Any]) -> Any:
+    if "bignum" in case:
+        return int(case["bignum"])
+    if "binary" in case:
+        return bytes.fromhex(case["binary"].replace("-", ""))
+    if "ext" in case:
+        return codec.Ext(case["ext"][0], bytes.fromhex(case["ext"][1].replace("-", "")))
+    if "timestamp" in case:
+        return moment(*case["timestamp"])
+    return next(value for name, value in case.items() if name != "msgpack")
+
+
+def moment(seconds: int, nanoseconds: int) -> datetime | codec.Timestamp:
+    if nanoseconds % 1000:
+        return codec.Timestamp(seconds, nanoseconds)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanoseconds // 1000)
+    except (ValueError, OverflowError):
+        return codec.Timestamp(seconds, nanoseconds)
+
+
+@pytest.mark.requirement("S1-24")
+def test_all_233_encodings_decode_and_every_value_encodes_to_one_of_them():
+    decoded = 0
+    for value, encodings in vectors():
+        for encoding in encodings:
+            found = codec.msgpack_decode(encoding)
+            assert found == value
+            assert isinstance(found, bool) == isinstance(value, bool)
+            decoded += 1
+            assert codec.msgpack_encode(found) in encodings
+        assert codec.msgpack_encode(value) in encodings
+    assert decoded == 233
+
+
+@given(VALUES)
+def test_bytes_are_those_of_msgspec_and_both_read_each_other(value: Any):
+    own = codec.msgpack_encode(value)
+    assert own == msgspec.msgpack.encode(value)
+    assert codec.msgpack_decode(own) == msgspec.msgpack.decode(own) == value
+
+
+@pytest.mark.parametrize("number", [number for number in BOUNDARIES if -(2**63) <= number < 2**64])
+def test_integers_at_every_boundary(number: int):
+    assert codec.msgpack_decode(codec.msgpack_encode(number)) == number
+    assert codec.msgpack_encode(number) == msgspec.msgpack.encode(number)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_floats_bit_for_bit(bits: int):
+    value = struct.unpack("<d", struct.pack("<Q", bits))[0]
+    found = codec.msgpack_decode(codec.msgpack_encode(value))
+    assert struct.pack("<d", found) == struct.pack("<d", value) or (math.isnan(found) and math.isnan(value))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_decode_or_are_refused(rubbish: bytes):
+    try:
+        value = codec.msgpack_decode(rubbish, strict=False)
+    except CorruptError:
+        return
+    codec.msgpack_encode(value, max_depth=600)
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, "\ud800", object(), {1, 2}, datetime(2026, 1, 1)])  # noqa: DTZ001
+def test_what_has_no_place_is_refused(value: object):
+    with pytest.raises(ValidationError):
+        codec.msgpack_encode(value)
+
+
+def test_strict_refuses_what_json_would_not_know():
+    bad_text, int_key, twice = b"\xa1\xff", b"\x81\x01\x02", b"\x82\xa1a\x01\xa1a\x02"
+    for buffer in (bad_text, int_key, twice):
+        with pytest.raises(CorruptError):
+            codec.msgpack_decode(buffer)
+    assert codec.msgpack_decode(bad_text, strict=False) == "\udcff"
+    assert codec.msgpack_decode(int_key, strict=False) == {1: 2}
+    assert codec.msgpack_decode(twice, strict=False) == {"a": 2}
+    assert codec.msgpack_decode(b"\x81\x91\x01\x02", strict=False) == {(1,): 2}
+    with pytest.raises(CorruptError):
+        codec.msgpack_decode(b"\x81\x80\x02", strict=False)
+
+
+def test_what_is_left_over_or_missing_is_refused():
+    whole = codec.msgpack_encode({"a": [1, "b", 2.5, b"c"]})
+    for end in range(len(whole)):
+        with pytest.raises(CorruptError):
+            codec.msgpack_decode(whole[:end])
+    with pytest.raises(CorruptError):
+        codec.msgpack_decode(whole + b"\xc0")
+
+
+def test_limits_are_parameters():
+    deep = b"\x91" * 10 + b"\xc0"
+    assert codec.msgpack_decode(deep, max_depth=10)
+    with pytest.raises(CorruptError):
+        codec.msgpack_decode(deep, max_depth=9)
+    with pytest.raises(CorruptError):
+        codec.msgpack_decode(deep, max_size=10)
+    with pytest.raises(ValidationError):
+        codec.msgpack_encode([[[]]], max_depth=2)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: memoryview(b"x" + data + b"y")[1:-1]])
+def test_any_buffer_is_read(kind: Any):
+    value = {"key": ["value", 1, None]}
+    assert codec.msgpack_decode(kind(codec.msgpack_encode(value))) == value
+
+
+def test_tuples_subclasses_and_shared_keys():
+    class Text(str):
+        __slots__ = ()
+
+    assert codec.msgpack_decode(codec.msgpack_encode((Text("a"), {Text("k"): True}))) == ["a", {"k": True}]
+    one, two = codec.msgpack_decode(codec.msgpack_encode([{"shared_key": 1}, {"shared_key": 2}]))
+    assert next(iter(one)) == next(iter(two)) == "shared_key"
+
+
+def test_timestamps_keep_nanoseconds():
+    exact = codec.Timestamp(1514862245, 678901234)
+    assert codec.msgpack_decode(codec.msgpack_encode(exact)) == exact
+    when = datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    assert codec.msgpack_decode(codec.msgpack_encode(when)) == when
+    with pytest.raises(ValidationError):
+        codec.Timestamp(0, 10**9)
+    with pytest.raises(CorruptError):
+        codec.msgpack_decode(b"\xd7\xff" + b"\xff" * 8)
+
+
+@given(st.lists(VALUES, max_size=6), st.data())
+def test_a_stream_in_pieces_gives_the_same_values(values: list[Any], data: st.DataObject):
+    whole = b"".join(codec.msgpack_encode(value) for value in values)
+    stream, found, at = codec.MsgpackStream(), [], 0
+    while at < len(whole):
+        size = data.draw(st.integers(1, len(whole) - at))
+        found += stream.feed(whole[at : at + size])
+        at += size
+    assert found == values
+    assert stream.pending == 0
+
+
+def test_a_stream_is_limited_and_sees_faults():
+    with pytest.raises(CorruptError):
+        codec.MsgpackStream(max_size=10).feed(b"\xda\xff\xff" + b"x" * 20)
+    with pytest.raises(CorruptError):
+        codec.MsgpackStream().feed(b"\xc1")
+    stream = codec.MsgpackStream()
+    assert stream.feed(b"\x92\x01") == []
+    assert stream.pending == 2
