@@ -8,9 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.faults.redis_tools import Client
+from tests.servers.redis import Redis
+from tests.servers.redis_impostor import BadLink
 from tierstore import Config
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +88,33 @@ def processes() -> Iterator[Callable[[subprocess.Popen[str]], subprocess.Popen[s
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def client(face) -> Iterator[Callable[..., Client]]:
+    """Makes clients, and closes them."""
+    made: list[Client] = []
+
+    def make(**options: Any) -> Client:
+        made.append(Client(face, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Redis]:
+    """A server whose settings a test may change."""
+    server = Redis()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def link(redis_server) -> Iterator[BadLink]:
+    between = BadLink(redis_server.port)
+    yield between
+    between.close()
