@@ -116,8 +116,8 @@ impl VectorClock {
 
     fn dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        for (client, count) in self.0.entries() {
-            dict.set_item(PyString::from_bytes(py, client)?, count)?;
+        for entry in self.0.entries() {
+            dict.set_item(PyString::from_bytes(py, entry.client)?, entry.count)?;
         }
         Ok(dict)
     }

@@ -9,6 +9,9 @@ use std::cmp::Ordering;
 use crate::codec::{read::Reader, write};
 use crate::error::{Error, Result};
 
+/// The longest varint of a count.
+const COUNT_BYTES: usize = 9;
+
 /// How one clock stands to another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Relation {
@@ -38,6 +41,15 @@ pub struct Clock {
     count: usize,
 }
 
+/// One client of a clock, and where its encoded form lies.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    pub client: &'a [u8],
+    pub count: u64,
+    start: usize,
+    end: usize,
+}
+
 /// The entries of a clock, in the order of their clients.
 pub struct Entries<'a> {
     reader: Reader<'a>,
@@ -45,13 +57,15 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = (&'a [u8], u64);
+    type Item = Entry<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
+        let start = self.reader.position();
         let client = self.reader.bytes().ok()?;
-        Some((client, self.reader.uint().ok()?))
+        let count = self.reader.uint().ok()?;
+        Some(Entry { client, count, start, end: self.reader.position() })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -123,31 +137,47 @@ impl Clock {
 
     /// The client's count. Cost: the entries before it.
     pub fn get(&self, client: &[u8]) -> Option<u64> {
-        self.entries().take_while(|(own, _)| *own <= client).find(|(own, _)| *own == client).map(|(_, count)| count)
+        self.entries()
+            .take_while(|entry| entry.client <= client)
+            .find(|entry| entry.client == client)
+            .map(|entry| entry.count)
     }
 
     /// Each client's higher count.
     #[must_use]
     pub fn merge(&self, other: &Self) -> Self {
-        let mut body = Vec::with_capacity(self.bytes.len() + other.bytes.len());
-        let mut count = 0;
-        self.walk(other, |client, own, others| {
-            write::bytes(&mut body, client);
-            write::uint(&mut body, own.unwrap_or(0).max(others.unwrap_or(0)));
+        let mut bytes = Vec::with_capacity(COUNT_BYTES + self.bytes.len() + other.bytes.len());
+        bytes.resize(COUNT_BYTES, 0);
+        let (mut count, mut run, mut from) = (0u64, 0..0, self);
+        self.walk(other, |_, own, others| {
+            let (entry, source) = match (own, others) {
+                (Some(own), Some(others)) if others.count > own.count => (others, other),
+                (Some(own), _) => (own, self),
+                (None, Some(others)) => (others, other),
+                (None, None) => return false,
+            };
+            // Neighbours that both come from one clock are copied together.
+            if run.end != entry.start || !std::ptr::eq(source, from) {
+                bytes.extend_from_slice(&from.bytes[run.clone()]);
+                (run, from) = (entry.start..entry.end, source);
+            }
+            run.end = entry.end;
             count += 1;
             true
         });
-        let mut bytes = Vec::with_capacity(body.len() + 9);
-        write::uint(&mut bytes, count as u64);
-        let start = bytes.len();
-        bytes.extend_from_slice(&body);
-        Self { bytes, start, count }
+        bytes.extend_from_slice(&from.bytes[run]);
+        let mut prefix = Vec::with_capacity(COUNT_BYTES);
+        write::uint(&mut prefix, count);
+        let start = prefix.len();
+        bytes.drain(..COUNT_BYTES - start);
+        bytes[..start].copy_from_slice(&prefix);
+        Self { bytes, start, count: count as usize }
     }
 
     pub fn compare(&self, other: &Self) -> Relation {
         let (mut less, mut more) = (false, false);
         self.walk(other, |_, own, others| {
-            match own.unwrap_or(0).cmp(&others.unwrap_or(0)) {
+            match own.map_or(0, |entry| entry.count).cmp(&others.map_or(0, |entry| entry.count)) {
                 Ordering::Less => less = true,
                 Ordering::Greater => more = true,
                 Ordering::Equal => {}
@@ -162,9 +192,13 @@ impl Clock {
         }
     }
 
-    /// Call `visit` with every client of either clock and both counts, until it answers false.
+    /// Call `visit` with every client of either clock and both entries, until it answers false.
     #[inline]
-    fn walk<'a>(&'a self, other: &'a Self, mut visit: impl FnMut(&'a [u8], Option<u64>, Option<u64>) -> bool) {
+    fn walk<'a>(
+        &'a self,
+        other: &'a Self,
+        mut visit: impl FnMut(&'a [u8], Option<Entry<'a>>, Option<Entry<'a>>) -> bool,
+    ) {
         let (mut ours, mut theirs) = (self.entries(), other.entries());
         let (mut own, mut its) = (ours.next(), theirs.next());
         loop {
@@ -172,20 +206,18 @@ impl Clock {
                 (None, None) => return,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some((own, _)), Some((its, _))) => own.cmp(its),
+                (Some(own), Some(its)) => own.client.cmp(its.client),
             };
-            let (one, two) = (own, its);
-            let client = if order == Ordering::Greater { two } else { one };
-            let one = one.filter(|_| order != Ordering::Greater).map(|(_, count)| count);
-            let two = two.filter(|_| order != Ordering::Less).map(|(_, count)| count);
-            let Some((client, _)) = client else { return };
-            if !visit(client, one, two) {
+            let one = if order == Ordering::Greater { None } else { own };
+            let two = if order == Ordering::Less { None } else { its };
+            let Some(entry) = one.or(two) else { return };
+            if !visit(entry.client, one, two) {
                 return;
             }
-            if order != Ordering::Greater {
+            if one.is_some() {
                 own = ours.next();
             }
-            if order != Ordering::Less {
+            if two.is_some() {
                 its = theirs.next();
             }
         }

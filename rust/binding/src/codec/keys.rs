@@ -10,9 +10,9 @@ const MAX_KEY_BYTES: usize = 32;
 #[cfg(not(Py_GIL_DISABLED))]
 const PLACES: usize = 1024;
 
-/// A str of ASCII bytes. One place for each hash; the newer key takes it.
+/// A str of UTF-8 bytes. One place for each hash; the newer ASCII key takes it.
 #[cfg(not(Py_GIL_DISABLED))]
-pub fn ascii_key<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+pub fn key<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
     static KEYS: [AtomicPtr<ffi::PyObject>; PLACES] = [const { AtomicPtr::new(std::ptr::null_mut()) }; PLACES];
 
@@ -30,6 +30,9 @@ pub fn ascii_key<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAn
             }
         }
         let key = text(py, bytes)?;
+        if !bytes.is_ascii() {
+            return Ok(key);
+        }
         place.store(key.clone().into_ptr(), Relaxed);
         ffi::Py_XDECREF(kept);
         Ok(key)
@@ -38,12 +41,19 @@ pub fn ascii_key<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAn
 
 /// Without a GIL a kept key could be freed by another thread while it is read.
 #[cfg(Py_GIL_DISABLED)]
-pub fn ascii_key<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+pub fn key<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     text(py, bytes)
 }
 
+/// A hash of the first and last eight bytes and the length: keys of one map differ there.
 #[cfg(not(Py_GIL_DISABLED))]
+#[inline]
 fn place_of(bytes: &[u8]) -> usize {
-    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    bytes.iter().fold(0x811C_9DC5, step) as usize % PLACES
+    let word = |part: &[u8]| part.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (word(bytes), 0),
+    };
+    let mixed = (first ^ last.rotate_left(29) ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 54) as usize % PLACES
 }

@@ -169,7 +169,7 @@ fn scalar_value<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     if key {
         return match token {
-            Token::Str(bytes) if bytes.is_ascii() => keys::ascii_key(py, bytes),
+            Token::Str(bytes) if limits.strict => keys::key(py, bytes),
             Token::Str(bytes) => utf8(py, bytes, limits),
             token => as_key(scalar_value(py, token, tokens, limits, false)?, tokens, limits),
         };
@@ -276,7 +276,7 @@ fn msgpack_decode<'py>(
 #[pyfunction]
 #[pyo3(signature = (obj, *, max_depth=MAX_DEPTH))]
 fn msgpack_encode<'py>(obj: &Bound<'py, PyAny>, max_depth: usize) -> PyResult<Bound<'py, PyBytes>> {
-    let mut out = Vec::with_capacity(256);
+    let mut out = Vec::with_capacity(2048);
     msgpack_write::encode(&mut out, obj, msgpack_write::Rules { json: false, depth: max_depth })?;
     Ok(PyBytes::new(obj.py(), &out))
 }

@@ -20,7 +20,7 @@ mod kept {
     use super::*;
 
     const MAX_OBJECTS: usize = 256;
-    const MAX_BLOCKS: usize = 64;
+    const MAX_BLOCKS: usize = 256;
     const MAX_SLOTS: usize = 32;
 
     struct Stack<const N: usize> {

@@ -1,0 +1,269 @@
+"""C.1 to C.8: the codec beside msgspec (plain, and tuned with xxh3), ormsgpack, orjson and pickle 5. `make bench BENCH=codec`
+
+Each row alternates its contenders for ROUNDS rounds; a round's figure is the best of its repeats, a row's the median of its rounds, less
+the cost of an empty call. `--json` prints the rows as JSON, `--write` keeps the table, the sizes and the plot's figures in `results/`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import pickle
+import statistics
+import sys
+import timeit
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import orjson
+import ormsgpack
+
+from benches import _machine
+from benches._codec_data import (
+    ENCODER,
+    FILES_DECODER,
+    KEY,
+    NOW,
+    PLAIN_DECODER,
+    TUNED_DECODER,
+    OurFiles,
+    OurPage,
+    Ours,
+    OurState,
+    TunedFiles,
+    case,
+    checked,
+    summed,
+)
+from benches._paired import Row, table
+from tierstore import VectorClock, codec
+
+ROUNDS = 7
+REPEATS = 5
+TARGET_S = 0.01
+KEPT_RECORDS = 20_000
+Work = Callable[[], object]
+
+
+def _round(work: Work, number: int) -> float:
+    return min(timeit.repeat(work, number=number, repeat=REPEATS)) / number
+
+
+def measure(contenders: dict[str, Work]) -> dict[str, float]:
+    """Nanoseconds a call."""
+    contenders = {**contenders, "": lambda: None}
+    numbers = {name: max(1, int(TARGET_S / max(_round(work, 3), 1e-7))) for name, work in contenders.items()}
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, work in contenders.items():
+            found[name].append(_round(work, numbers[name]) * 1e9)
+    nothing = statistics.median(found.pop(""))
+    return {name: statistics.median(times) - nothing for name, times in found.items()}
+
+
+def ratio(goal: str, what: str, contenders: dict[str, Work], limits: dict[str, float]) -> list[Row]:
+    """Ours against each rival that has a limit."""
+    times = measure(contenders)
+    ours = times["ours"]
+    return [
+        Row(
+            goal,
+            what,
+            f"{ours:,.0f} ns",
+            f"{name} {times[name]:,.0f} ns",
+            ours / times[name],
+            f"≤ {limit:g} ×",
+            ours / times[name] <= limit,
+        )
+        for name, limit in limits.items()
+    ]
+
+
+def three(record: Any) -> tuple[Any, ...]:
+    return record.id, record.version, record.state
+
+
+def read_three() -> list[Row]:
+    one = case(1_000)
+    contenders = {
+        "ours": lambda: three(codec.decode(one.ours_bytes, key=KEY)),
+        "struct": lambda: three(PLAIN_DECODER.decode(one.plain_bytes)),
+        "tuned + xxh3": lambda: three(TUNED_DECODER.decode(checked(one.tuned_bytes))),
+    }
+    return ratio("C.1", "decode 1 KB, read 3 fields, checked", contenders, {"struct": 0.10, "tuned + xxh3": 0.40})
+
+
+def large() -> list[Row]:
+    small, big = case(1_000), case(100_000)
+    raw = {**big.untyped, "content": big.ours.content}
+    packed, pickled, text = ormsgpack.packb(raw), pickle.dumps(raw, 5), orjson.dumps(big.untyped)
+    contenders = {
+        "ours": lambda: codec.decode(big.ours_bytes, key=KEY),
+        "ours at 1 KB": lambda: codec.decode(small.ours_bytes, key=KEY),
+        "ormsgpack": lambda: ormsgpack.unpackb(packed),
+        "pickle 5": lambda: pickle.loads(pickled),
+        "orjson": lambda: orjson.loads(text),
+    }
+    limits = {"ours at 1 KB": 1.3, "ormsgpack": 0.15, "pickle 5": 0.06, "orjson": 0.15}
+    return ratio("C.2", "decode at 100 KB", contenders, limits)
+
+
+def many() -> list[Row]:
+    one = case(1_000)
+    plains = ENCODER.encode([one.plain] * 100)
+    tuneds = summed(ENCODER.encode([one.tuned] * 100))
+    plain_list, tuned_list = (
+        msgspec.msgpack.Decoder(list[type(one.plain)]),
+        msgspec.msgpack.Decoder(list[type(one.tuned)]),
+    )
+    ours = codec.encode(OurPage([one.ours] * 100), key=KEY)
+    contenders = {
+        "ours": lambda: [three(record) for record in codec.decode(ours, key=KEY).items],
+        "struct": lambda: [three(record) for record in plain_list.decode(plains)],
+        "tuned + xxh3": lambda: [three(record) for record in tuned_list.decode(checked(tuneds))],
+    }
+    return ratio("C.3", "100 records, 3 fields each", contenders, {"struct": 0.12, "tuned + xxh3": 0.40})
+
+
+def kept_memory() -> list[Row]:
+    buffers = [codec.encode(case(1_000).ours, key=b"%d" % number) for number in range(KEPT_RECORDS)]
+    kept: list[Any] = [None] * KEPT_RECORDS
+    gc.collect()
+    tracemalloc.start()
+    for number, buffer in enumerate(buffers):
+        kept[number] = codec.decode(buffer, key=b"%d" % number)
+    unread = tracemalloc.get_traced_memory()[0] / KEPT_RECORDS
+    values = [three(record) for record in kept]
+    own = (
+        sum(sys.getsizeof(value) for row in values for value in row)
+        + sum(sys.getsizeof(row) for row in values)
+        + sys.getsizeof(values)
+    )
+    read = (tracemalloc.get_traced_memory()[0] - own) / KEPT_RECORDS
+    tracemalloc.stop()
+    row = Row("C.4", "kept memory beyond its buffer", f"{unread:.0f} B", "", None, "≤ 120 B", unread <= 120)
+    return [
+        row,
+        Row("C.4", "the same after 3 fields were read, beyond the values", f"{read:.0f} B", "", None, "", None),
+    ]
+
+
+def one_file() -> list[Row]:
+    files = {f"proto/orders/v1/file_{number}.proto": b"m" * 2_048 for number in range(50)}
+    ours = codec.encode(OurFiles("orders", files), key=KEY)
+    tuned = summed(ENCODER.encode(TunedFiles("orders", files)))
+    wanted = "proto/orders/v1/file_25.proto"
+    contenders = {
+        "ours": lambda: codec.decode(ours, key=KEY).files[wanted],
+        "tuned + xxh3": lambda: FILES_DECODER.decode(checked(tuned)).files[wanted],
+    }
+    return ratio("C.5", "one file of 50", contenders, {"tuned + xxh3": 0.15})
+
+
+def loop_compare(one: bytes, other: bytes) -> tuple[bool, bool]:
+    left, right = msgspec.msgpack.decode(one), msgspec.msgpack.decode(other)
+    less = any(left.get(name, 0) < count for name, count in right.items())
+    return less, any(count > right.get(name, 0) for name, count in left.items())
+
+
+def loop_merge(one: bytes, other: bytes) -> bytes:
+    left, right = msgspec.msgpack.decode(one), msgspec.msgpack.decode(other)
+    for name, count in right.items():
+        if left.get(name, 0) < count:
+            left[name] = count
+    return ENCODER.encode(left)
+
+
+def clocks() -> list[Row]:
+    left = {f"client-{number:04}": number * 7 for number in range(100)}
+    right = {name: count + 1 for name, count in left.items()}
+    ours, others = VectorClock(left), VectorClock(right)
+    packed = ENCODER.encode(left), ENCODER.encode(right)
+    compare = {"ours": lambda: ours.compare(others), "msgspec and a loop": lambda: loop_compare(*packed)}
+    merge = {"ours": lambda: bytes(ours.merge(others)), "msgspec and a loop": lambda: loop_merge(*packed)}
+    limits = {"msgspec and a loop": 0.10}
+    return ratio("C.6", "compare two clocks of 100", compare, limits) + ratio(
+        "C.6", "merge two clocks of 100", merge, limits
+    )
+
+
+def no_regressions() -> list[Row]:
+    one = case(1_000)
+    names = Ours.__match_args__
+    state = OurState(42, NOW, "etag-1")
+    packed = msgspec.msgpack.encode(one.untyped)
+    encode = {
+        "ours": lambda: codec.encode(one.ours, key=KEY),
+        "struct + xxh3": lambda: summed(ENCODER.encode(one.plain)),
+    }
+    encode["tuned + xxh3"] = lambda: summed(ENCODER.encode(one.tuned))
+
+    def every(record: Any) -> list[Any]:
+        return [getattr(record, name) for name in names]
+
+    fields = {
+        "ours": lambda: every(codec.decode(one.ours_bytes, key=KEY)),
+        "struct": lambda: every(PLAIN_DECODER.decode(one.plain_bytes)),
+    }
+    unpack = {"ours": lambda: codec.msgpack_decode(packed), "msgspec": lambda: msgspec.msgpack.decode(packed)}
+    pack = {"ours": lambda: codec.msgpack_encode(one.untyped), "msgspec": lambda: msgspec.msgpack.encode(one.untyped)}
+    unpack["ormsgpack"] = lambda: ormsgpack.unpackb(packed)
+    pack["ormsgpack"] = lambda: ormsgpack.packb(one.untyped)
+    received = codec.decode(one.ours_bytes, key=KEY)
+    back = measure({"ours": lambda: codec.encode(received, key=KEY)})["ours"]
+    small = measure({"ours": lambda: codec.encode(state, key=KEY)})["ours"]
+    return [
+        *ratio("C.7", "encode 1 KB", encode, {"struct + xxh3": 1.25, "tuned + xxh3": 1.25}),
+        *ratio("C.7", "all fields", fields, {"struct": 1.25}),
+        *ratio("C.7", "untyped MessagePack, decode", unpack, {"msgspec": 1.2, "ormsgpack": 1.2}),
+        *ratio("C.7", "untyped MessagePack, encode", pack, {"msgspec": 1.2, "ormsgpack": 1.2}),
+        Row("C.7", "encode a small state value", f"{small:,.0f} ns", "", None, "", None),
+        Row("C.8", "unchanged write-back", f"{back:.0f} ns", "", None, "≤ 60 ns", back <= 60),
+    ]
+
+
+def sizes() -> str:
+    """Bytes of one record in each form."""
+    lines = [
+        "| content | tierstore | struct | tuned + xxh3 | ormsgpack | orjson | pickle 5 |",
+        "| --- |" + " --- |" * 6,
+    ]
+    for size in (1_000, 10_000, 100_000):
+        one = case(size)
+        plain = (ormsgpack.packb(one.untyped), orjson.dumps(one.untyped), pickle.dumps(one.untyped, 5))
+        forms = (one.ours_bytes, one.plain_bytes, one.tuned_bytes, *plain)
+        lines.append(f"| {size:,} B | " + " | ".join(f"{len(form):,}" for form in forms) + " |")
+    return "\n".join(lines)
+
+
+def by_size() -> str:
+    """Decode time against size, for the plot."""
+    lines = ["size_bytes,tierstore_ns,tuned_xxh3_ns,struct_ns"]
+    for size in (300, 1_000, 3_000, 10_000, 30_000, 100_000):
+        one = case(size)
+        contenders: dict[str, Work] = {
+            "ours": lambda one=one: codec.decode(one.ours_bytes, key=KEY),
+            "tuned": lambda one=one: TUNED_DECODER.decode(checked(one.tuned_bytes)),
+            "struct": lambda one=one: PLAIN_DECODER.decode(one.plain_bytes),
+        }
+        times = measure(contenders)
+        lines.append(f"{size},{times['ours']:.0f},{times['tuned']:.0f},{times['struct']:.0f}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    rows = [*read_three(), *large(), *many(), *kept_memory(), *one_file(), *clocks(), *no_regressions()]
+    if "--json" in sys.argv:
+        print(json.dumps([row.__dict__ for row in rows], indent=1))
+        return
+    text = f"{table(rows)}\n\n{sizes()}\n"
+    print(text)
+    if "--write" in sys.argv:
+        _machine.write("codec.md", f"{_machine.header()}\n\n{text}")
+        _machine.write("codec_by_size.csv", f"{by_size()}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+//! Any bytes into every decoder of the codec: nothing may panic, run away or take memory that the input does not justify.
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use tierstore_core::clock::Clock;
+use tierstore_core::codec::envelope::{open, seal, verify_rest};
+use tierstore_core::codec::msgpack::{Splitter, Timestamp, Token, Tokens, skip};
+use tierstore_core::codec::read::Reader;
+use tierstore_core::codec::shape::{Int as Width, Shape};
+
+/// Every shape there is, in one tuple.
+fn shape() -> Shape<()> {
+    use Shape::*;
+    let pair = || (Str, Option(Box::new(Int(Width::I64))));
+    Tuple(vec![
+        Bool,
+        Int(Width::U8),
+        Int(Width::U32),
+        Int(Width::I128),
+        F32,
+        F64,
+        Char,
+        Datetime,
+        Date,
+        Timedelta,
+        Uuid,
+        Decimal,
+        Json,
+        List(Box::new(List(Box::new(Char)))),
+        Sequence(Arc::new(Record(()))),
+        Dict(Box::new(pair())),
+        Mapping(Arc::new(pair())),
+        Enum((), Box::new(Str)),
+        Union(vec![Struct((), vec![Str, View]), Struct((), vec![Bytes])]),
+        Option(Box::new(Many(Box::new(Tuple(vec![Uuid, Bool]))))),
+    ])
+}
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(head) = open(data, 0) {
+        let _ = verify_rest(data, head.head_bytes);
+    }
+    let mut sealed = [vec![0; 32], data.to_vec()].concat();
+    seal(&mut sealed, 1, 1, 1, data.len() / 2, 7).expect("shorter than 4 GiB");
+    let head = open(&sealed, 7).expect("just sealed");
+    verify_rest(&sealed, head.head_bytes).expect("just sealed");
+
+    let mut reader = Reader::new(data, 0);
+    if shape().skip(&mut reader).is_ok() {
+        assert!(reader.position() <= data.len());
+    }
+    if let Ok(clock) = Clock::from_bytes(data.to_vec()) {
+        assert_eq!(clock.merge(&clock).entries().count(), clock.len());
+        assert_eq!(clock.compare(&clock).name(), "equal");
+    }
+    msgpack(data);
+});
+
+fn msgpack(data: &[u8]) {
+    let mut tokens = Tokens::new(data);
+    let whole = skip(&mut tokens).is_ok().then(|| tokens.position());
+    if let Some(length) = whole {
+        assert_eq!(Splitter::default().advance(data).ok().flatten(), Some(length));
+    }
+    let mut tokens = Tokens::new(data);
+    while let Ok(token) = tokens.next() {
+        if let Token::Ext(-1, data) = token {
+            let _ = Timestamp::from_ext(data);
+        }
+    }
+}
