@@ -5,7 +5,7 @@ A miss is a `Flight`. It goes through two coalescers, one MGET and one load a ba
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
 
@@ -18,7 +18,7 @@ from tierstore.runtime import Deadline
 from tierstore.tiers.absent import Absent
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
 from tierstore.tiers.flight import Flight, Lease, Outcome
-from tierstore.tiers.kind import ABSENT, Found, K, Kind, Loaded, Meta, R
+from tierstore.tiers.kind import ABSENT, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
@@ -62,7 +62,7 @@ class CachedKind(Generic[K, R]):
         self._l2 = Coalescer(self._runtime, self._ask_l2, lanes=L2_LANES)
         self._stages = (self._database,) if self._shared is None else (self._l2, self._database)
         self._first = self._stages[0]
-        self.hit = l1.hit
+        self.hit: Callable[[K], R | Absence | None] = l1.hit
 
     # Reading
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tierstore.backends import Unit
 from tierstore.errors import ClosedError
 from tierstore.plan.invalidate import Changes
 from tierstore.runtime import Deadline
 from tierstore.tiers import session
+from tierstore.tiers.kind import K
 
 if TYPE_CHECKING:
     from tierstore.tiers.cached import CachedKind
@@ -78,7 +79,7 @@ class Transaction:
         """Whether `caller` would wait for itself if it wrote outside this transaction."""
         return self.is_open and self._engine is engine and self._owner == caller
 
-    def changed(self, kind: CachedKind[Hashable, object] | str, key: Hashable, version: int) -> None:  # type: ignore[type-var]
+    def changed(self, kind: CachedKind[K, Any] | str, key: K, version: int) -> None:
         """The key of that kind has a new value, of that version. Told to the caches after the commit."""
         name = kind if isinstance(kind, str) else kind.kind.name
         self._engine.kinds[name]  # a KeyError here is a misspelt kind

@@ -1,13 +1,8 @@
 """Schemas by subject and semantic version: `store.schemas`.
 
-Built by `SchemaStore(engine, blobs, runtime, telemetry, settings)`:
-
-    engine      tiers.engine.Engine: cached kinds, writes, transactions
-    blobs       tiers.blobs.BlobTier: content that does not go into the row
-    settings    config.Deadlines, or anything with its `read`, `write`, `search` and `bulk` in seconds
-
-Whoever owns the store starts `flush_access` as a job of the runtime's supervisor, calls it once more before the tiers close, and gives
-`totals` to telemetry. `hit_get`, `hit_get_version` and `hit_get_latest` answer from L1 without a coroutine, for the blocking face.
+Built by `SchemaStore(engine, blobs, runtime, telemetry, deadlines)`. Whoever owns the store starts `flush_access` as a job of the
+runtime's supervisor, calls it once more before the tiers close, and gives `totals` to telemetry. `hit_get`, `hit_get_version` and
+`hit_get_latest` answer from L1 without a coroutine, for the blocking face.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from tierstore.errors import ValidationError
@@ -13,11 +13,13 @@ from tierstore.plan.paging import Page
 from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_id, check_text
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import reads, writes
-from tierstore.stores.schemas.kinds import Kinds, Writing
+from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SearchHit
-from tierstore.stores.schemas.operation import Operation
+from tierstore.stores.schemas.operation import Budget, Operation
+from tierstore.stores.schemas.registrar import Registrar, inside
 from tierstore.stores.schemas.registration import check_items
 from tierstore.stores.schemas.search import query_of, search
+from tierstore.tiers.transaction import Transaction
 
 Id = str | UUID
 Read = str
@@ -28,28 +30,24 @@ class SchemaCalls:
     """Registering, changing, listing, searching."""
 
     _kinds: Kinds
-    _dialect: Literal["sqlite", "postgres"]
+    _registrar: Registrar
 
     # What the two do in their own way
 
-    def _operation(self, name: str, key: object, timeout: float | None, budget: str) -> Operation:
+    def _operation(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
         raise NotImplementedError
 
     def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
         raise NotImplementedError
 
-    def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Writing]:
+    def _write(
+        self, deadline: Deadline, idempotency_key: str | None = None
+    ) -> AbstractAsyncContextManager[Transaction]:
         raise NotImplementedError
 
     async def _register(
         self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
     ) -> list[Schema]:
-        raise NotImplementedError
-
-    async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
-        raise NotImplementedError
-
-    def _count(self, *, registered: int = 0, deleted: int = 0) -> None:
         raise NotImplementedError
 
     # Writing
@@ -126,7 +124,7 @@ class SchemaCalls:
             expected = _expected(expected_version)
             async with self._write(operation.deadline) as write:
                 changed = await writes.set_state(write, self._kinds, identifier, wanted, why, expected)
-            return await self._filled(changed, operation.deadline)
+            return await self._registrar.filled(changed, operation.deadline)
 
     async def delete(self, id: Id, *, expected_version: int | None = None, timeout: float | None = None) -> bool:
         """Delete softly: no read finds it any more, `restore` brings it back. False if there is no such schema.
@@ -137,7 +135,7 @@ class SchemaCalls:
             identifier, expected = check_id(id), _expected(expected_version)
             async with self._write(operation.deadline) as write:
                 deleted = await writes.delete(write, self._kinds, identifier, expected)
-            self._count(deleted=deleted)
+            self._registrar.deleted += deleted
             return deleted
 
     async def restore(self, id: Id, *, timeout: float | None = None) -> Schema:
@@ -151,7 +149,7 @@ class SchemaCalls:
                     restored = found[0].schema
             if restored is None:
                 raise writes.nothing_to_restore(identifier)
-            return await self._filled(restored, operation.deadline)
+            return await self._registrar.filled(restored, operation.deadline)
 
     async def purge(self, id: Id, *, timeout: float | None = None) -> bool:
         """Remove the content for good and free the version; the id stays taken. False if there is no such schema."""
@@ -225,7 +223,7 @@ class SchemaCalls:
         """
         with self._operation("search", text, timeout, "search") as operation:
             query = query_of(
-                self._dialect,
+                self._kinds.dialect,
                 text,
                 subject=subject,
                 tags=tags,
@@ -235,11 +233,6 @@ class SchemaCalls:
             )
             fetch = self._fetch(operation.deadline, read, not_before)
             return await search(fetch, query, limit=limit, after=after)
-
-
-def inside(write: Writing) -> reads.Fetch:
-    """Reads inside a transaction."""
-    return reads.past_fence(write.unit.fetch)
 
 
 def _expected(expected_version: object) -> int | None:

@@ -7,40 +7,34 @@ changed: the id at the row's row_version, and those derived from the subject at 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from tierstore import _native
-from tierstore.backends import Params, Row, Unit
+from tierstore.backends import Params, Row
 from tierstore.plan.lifecycle import LATEST_STATES
 from tierstore.records import attach
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.model import Derived, Schema
-from tierstore.tiers.kind import Found, Kind, Load, Loaded, Source
+from tierstore.tiers.engine import Engine
+from tierstore.tiers.kind import Found, K, Kind, Load, Loaded, Source
+from tierstore.tiers.transaction import Transaction
 
 ENTRY_BYTES = 600
 """What a record weighs in L1 beside its content and metadata."""
 
 
-class Writing(Protocol):
-    """An open write of the engine."""
-
-    @property
-    def unit(self) -> Unit: ...
-    def changed(self, kind: Any, key: Any, version: int) -> None: ...
-
-
 class Kinds:
     """The four kinds over one engine."""
 
-    def __init__(self, engine: Any) -> None:
-        self.dialect: Literal["sqlite", "postgres"] = engine.records.dialect
+    def __init__(self, engine: Engine) -> None:
+        self.dialect = engine.dialect
         self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema))
         self.by_version = engine.kind(_derived_kind("schema_version", _load_versions, _pair_text, _pair_of))
         self.latest = engine.kind(_derived_kind("schema_latest", _load_latest))
         self.latest_any = engine.kind(_derived_kind("schema_latest_any", _load_latest_any))
         self.all = (self.by_id, self.by_version, self.latest, self.latest_any)
 
-    def changed(self, write: Writing, identifier: str, subject: str, version: str, *, row: int, owner: int) -> None:
+    def changed(self, write: Transaction, identifier: str, subject: str, version: str, *, row: int, owner: int) -> None:
         """Every key that a change of this schema may have changed."""
         write.changed(self.by_id, identifier, row)
         write.changed(self.by_version, (subject, version), owner)
@@ -49,8 +43,8 @@ class Kinds:
 
 
 def _derived_kind(
-    name: str, load: Load[Any], l2_key: Callable[[Any], str] = str, parse: Callable[[str], Any] = str
-) -> Kind[Any, Derived]:
+    name: str, load: Load[K], l2_key: Callable[[K], str] = str, parse: Callable[[str], Any] = str
+) -> Kind[K, Derived]:
     return Kind(name, Derived, load, l2_key, parse, version=_owner, weigh=_weigh_derived)
 
 
@@ -124,7 +118,7 @@ async def _latest(keys: list[str], source: Source, *, prerelease: bool) -> Loade
     return fenced.loaded(_derived(keys, found))
 
 
-def _derived(keys: Sequence[Any], found: Sequence[reads.Found]) -> dict[Any, Found]:
+def _derived(keys: Sequence[K], found: Sequence[reads.Found]) -> dict[K, Found]:
     return {
         key: Found(None if each.schema is None else Derived(each.version, each.schema), each.version)
         for key, each in zip(keys, found, strict=True)

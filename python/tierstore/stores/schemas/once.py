@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import orjson
 
 from tierstore.errors import ConflictError, CorruptError, ValidationError
-from tierstore.stores.schemas.kinds import Writing
 from tierstore.stores.schemas.registration import Registration
+from tierstore.tiers.transaction import Transaction
 
 MAX_KEY_CHARACTERS = 255
 KEPT_S = 7 * 86_400
@@ -39,7 +39,7 @@ def request_of(registrations: Sequence[Registration]) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
-async def claim(write: Writing, key: str, request: str) -> list[str] | None:
+async def claim(write: Transaction, key: str, request: str) -> list[str] | None:
     """Take the key; or the ids that the first write with it answered. ConflictError if that asked for something else."""
     if await write.unit.execute("schemas_write.claim_key", {"key": key, "request": request}):
         return None
@@ -52,7 +52,7 @@ async def claim(write: Writing, key: str, request: str) -> list[str] | None:
     return ids
 
 
-async def keep(write: Writing, key: str, ids: Sequence[str]) -> None:
+async def keep(write: Transaction, key: str, ids: Sequence[str]) -> None:
     """Keep the answer, in the transaction of the write."""
     result = orjson.dumps(list(ids)).decode()
     await write.unit.execute("schemas_write.keep_answer", {"key": key, "result": result})

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
+from tierstore.config import Deadlines
 from tierstore.errors import StorageError, ValidationError
 from tierstore.runtime import Deadline, Runtime
 from tierstore.telemetry import Telemetry
 
 MAX_TIMEOUT_S = 86_400.0
+Budget = Literal["read", "write", "search", "bulk"]
+"""Which of `Deadlines` a call gets when its caller gives no `timeout=`."""
 
 
 class Operation:
@@ -39,6 +42,24 @@ class Operation:
             error.about(store="schemas", operation=self._name, key=key)
         if self._span is not None:
             self._span.__exit__(kind, error, trace)
+
+
+class Operations:
+    """Begins the operations of one store."""
+
+    def __init__(self, runtime: Runtime, telemetry: Telemetry, deadlines: Deadlines) -> None:
+        self._runtime = runtime
+        self._telemetry = telemetry
+        self._deadlines = deadlines
+
+    def begin(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
+        """One call's operation. ValidationError for a `timeout` (seconds) that is none."""
+        seconds = seconds_of(timeout, getattr(self._deadlines, budget))
+        return Operation(name, key, seconds, self._runtime, self._telemetry)
+
+    def deadline(self, budget: Budget) -> Deadline:
+        """The deadline of work that nobody called for."""
+        return self._runtime.deadline(getattr(self._deadlines, budget))
 
 
 def seconds_of(timeout: object, default: float) -> float:

@@ -3,77 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
-from tierstore import _native
+from tierstore.config import Deadlines
 from tierstore.errors import NotFoundError, StorageError, ValidationError
 from tierstore.plan import lifecycle
 from tierstore.plan.paging import check_limit
 from tierstore.plan.schemas import check_id, check_subject
-from tierstore.records import attach
 from tierstore.runtime import Deadline, Runtime
-from tierstore.stores.schemas import once, reads, writes
+from tierstore.stores.schemas import once, reads
 from tierstore.stores.schemas.access import FLUSH_S, KEPT_DAYS, Access
-from tierstore.stores.schemas.calls import Id, Read, SchemaCalls, inside
-from tierstore.stores.schemas.kinds import Kinds, Writing, schema_in
-from tierstore.stores.schemas.model import Popular, Schema, SchemaStatistics
-from tierstore.stores.schemas.operation import Operation, seconds_of
-from tierstore.stores.schemas.registration import (
-    Registration,
-    as_version,
-    at_index,
-    bytes_in,
-    check_items,
-    prepare_many,
-    version_identity,
-)
+from tierstore.stores.schemas.calls import Id, Read, SchemaCalls
+from tierstore.stores.schemas.kinds import Kinds, schema_in
+from tierstore.stores.schemas.model import Derived, Popular, Schema, SchemaStatistics
+from tierstore.stores.schemas.operation import Budget, Operation, Operations
+from tierstore.stores.schemas.registrar import INLINE, Registrar
+from tierstore.stores.schemas.registration import as_version, check_items, version_identity
 from tierstore.stores.schemas.rows import schema_of
 from tierstore.stores.schemas.transaction import SchemaTransaction
 from tierstore.stores.schemas.transfer import BATCH_ITEMS, Exporting, read_batches
-from tierstore.stores.schemas.validation import PARALLEL_BYTES
 from tierstore.telemetry import Telemetry, Total
-from tierstore.tiers.kind import ABSENT
+from tierstore.tiers.blobs import BlobTier
+from tierstore.tiers.engine import Engine
+from tierstore.tiers.kind import ABSENT, Absence
+from tierstore.tiers.transaction import Transaction
 
 MAX_EXPIRES_S = 7 * 86_400
 """What S3's signatures allow at most."""
-INLINE = "inline"
-Hit = Callable[[Any], Any]
-
-
-class Settings(Protocol):
-    """What a call gets when its caller gives no `timeout=`, in seconds (`config.Deadlines` is one)."""
-
-    @property
-    def read(self) -> float: ...
-    @property
-    def write(self) -> float: ...
-    @property
-    def search(self) -> float: ...
-    @property
-    def bulk(self) -> float: ...
 
 
 class SchemaStore(SchemaCalls):
     """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example."""
 
-    def __init__(self, engine: Any, blobs: Any, runtime: Runtime, telemetry: Telemetry, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, blobs: BlobTier, runtime: Runtime, telemetry: Telemetry, deadlines: Deadlines
+    ) -> None:
         self._engine = engine
         self._blobs = blobs
         self._runtime = runtime
-        self._telemetry = telemetry
-        self._settings = settings
-        self._kinds = Kinds(engine)
-        self._dialect = self._kinds.dialect
+        self._operations = Operations(runtime, telemetry, deadlines)
+        self._kinds = kinds = Kinds(engine)
+        self._registrar = Registrar(kinds, blobs, runtime)
         self._access = Access()
         self._seen = self._access.seen
-        hits = (self._kinds.by_id.hit, self._kinds.by_version.hit, self._kinds.latest.hit)
-        self._hit: Hit
-        self._hit_version: Hit
-        self._hit_latest: Hit
-        self._hit, self._hit_version, self._hit_latest = (_no_hit,) * 3 if telemetry.on else hits
-        self._registered = self._deleted = 0
+        self._hit, self._hit_version, self._hit_latest = kinds.by_id.hit, kinds.by_version.hit, kinds.latest.hit
+        if telemetry.on:
+            self._hit = self._hit_version = self._hit_latest = _no_hit
 
     # Reading by key. The first lines of each are the whole of an L1 hit.
 
@@ -88,7 +65,7 @@ class SchemaStore(SchemaCalls):
                     return None
                 if schema.content_tier == INLINE:
                     self._seen(id)
-                    return schema  # type: ignore[no-any-return]
+                    return schema
         with self._operation("get", id, timeout, "read") as operation:
             identifier = check_id(id)
             schema = await self._kinds.by_id.get(
@@ -102,7 +79,7 @@ class SchemaStore(SchemaCalls):
         if schema is None or schema is ABSENT or schema.content_tier != INLINE:
             return None
         self._seen(schema.id)
-        return schema  # type: ignore[no-any-return]
+        return schema
 
     async def get_version(
         self,
@@ -125,7 +102,7 @@ class SchemaStore(SchemaCalls):
             key = (check_subject(subject), version_identity(as_version(version)))
             deadline = operation.deadline
             derived = await self._kinds.by_version.get(key, deadline=deadline, read=read, not_before=not_before)
-            return await self._answer(derived and schema_in(derived), deadline)
+            return await self._answer(None if derived is None else schema_in(derived), deadline)
 
     def hit_get_version(self, subject: str, version: str) -> Schema | None:
         """As `hit_get`."""
@@ -161,13 +138,13 @@ class SchemaStore(SchemaCalls):
                 return await self._answer(found[0].schema, deadline)
             kind = self._kinds.latest_any if prerelease else self._kinds.latest
             derived = await kind.get(check_subject(subject), deadline=deadline, read=read, not_before=not_before)
-            return await self._answer(derived and schema_in(derived), deadline)
+            return await self._answer(None if derived is None else schema_in(derived), deadline)
 
     def hit_get_latest(self, subject: str) -> Schema | None:
         """As `hit_get`."""
         return self._derived_hit(self._hit_latest(subject))
 
-    def _derived_hit(self, derived: Any) -> Schema | None:
+    def _derived_hit(self, derived: Derived | Absence | None) -> Schema | None:
         if derived is None or derived is ABSENT:
             return None
         schema = schema_in(derived)
@@ -204,7 +181,7 @@ class SchemaStore(SchemaCalls):
             keys = [check_subject(subject) for subject in subjects]
             deadline = operation.deadline
             derived = await self._kinds.latest.get_many(keys, deadline=deadline, read=read, not_before=not_before)
-            return await self._answers([each and schema_in(each) for each in derived], deadline)
+            return await self._answers([None if each is None else schema_in(each) for each in derived], deadline)
 
     # Transactions
 
@@ -216,7 +193,7 @@ class SchemaStore(SchemaCalls):
     async def _transaction(self, timeout: float | None) -> AsyncIterator[SchemaTransaction]:
         with self._operation("transaction", None, timeout, "write") as operation:
             async with self._engine.transaction(deadline=operation.deadline) as write:
-                yield SchemaTransaction(self, write)
+                yield SchemaTransaction(self._registrar, self._operations, write)
 
     # What there is, and what is used
 
@@ -249,10 +226,9 @@ class SchemaStore(SchemaCalls):
             schema = await self.get(id, timeout=operation.deadline.remaining())
             if schema is None:
                 raise NotFoundError(f"there is no schema {id}", key=str(id))
-            url: str = await self._blobs.presign(
+            return await self._blobs.presign(
                 schema.content_digest, schema.content, expires_s=expires, deadline=operation.deadline
             )
-            return url
 
     # Export and import
 
@@ -276,7 +252,7 @@ class SchemaStore(SchemaCalls):
         after, count = "00000000-0000-0000-0000-000000000000", 0
         while True:
             rows = await fetch("schemas.export", {"after": after, "limit": BATCH_ITEMS})
-            schemas = [await self._filled(schema_of(row), deadline) for row in rows]
+            schemas = await self._registrar.all_filled([schema_of(row) for row in rows], deadline)
             await self._runtime.call(exporting.write, schemas, deadline=deadline)
             count += len(rows)
             if len(rows) < BATCH_ITEMS:
@@ -307,7 +283,7 @@ class SchemaStore(SchemaCalls):
         counts = self._access.drain()
         if not counts:
             return FLUSH_S
-        deadline = self._runtime.deadline(self._settings.bulk)
+        deadline = self._operations.deadline("bulk")
         ids = sorted(counts)
         try:
             async with self._engine.write(deadline=deadline) as write:
@@ -315,7 +291,7 @@ class SchemaStore(SchemaCalls):
                 await write.unit.execute("schemas_write.log_access", params)
                 await write.unit.execute("schemas_write.trim_access_log", {"days": KEPT_DAYS})
                 await write.unit.execute("protocol.forget", {"keep_s": once.KEPT_S})
-                if self._dialect == "postgres":
+                if self._kinds.dialect == "postgres":
                     await write.unit.execute("schemas_write.refresh_popular")
         except StorageError:
             self._access.give_back(counts)
@@ -326,76 +302,31 @@ class SchemaStore(SchemaCalls):
         """What this store counts for telemetry."""
         fetched = sum(kind.hits() + kind.misses for kind in self._kinds.all)
         return {
-            "schema_registry.schemas.registered": self._registered,
+            "schema_registry.schemas.registered": self._registrar.registered,
             "schema_registry.schemas.fetched": fetched,
-            "schema_registry.schemas.deleted": self._deleted,
+            "schema_registry.schemas.deleted": self._registrar.deleted,
         }
 
     # What the calls ask for
 
-    def _count(self, *, registered: int = 0, deleted: int = 0) -> None:
-        self._registered += registered
-        self._deleted += deleted
-
-    def _operation(self, name: str, key: object, timeout: float | None, budget: str) -> Operation:
-        seconds = seconds_of(timeout, getattr(self._settings, budget))
-        return Operation(name, key, seconds, self._runtime, self._telemetry)
+    def _operation(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
+        return self._operations.begin(name, key, timeout, budget)
 
     def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
         return reads.past_fence(self._engine.reading(deadline, read=read, not_before=not_before))
 
-    def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Writing]:
-        write: AbstractAsyncContextManager[Writing] = self._engine.write(
-            deadline=deadline, idempotency_key=idempotency_key
-        )
-        return write
+    def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
+        return self._engine.write(deadline=deadline, idempotency_key=idempotency_key)
 
     async def _register(
         self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
     ) -> list[Schema]:
         once.check_key(key)
-        prepared, staged = await self._prepared(items, deadline, batch=batch)
+        prepared = await self._registrar.prepare(items, deadline, batch=batch)
         async with self._write(deadline, key) as write:
-            schemas = await self._apply(write, prepared, staged, key)
-        self._count(registered=len(schemas))
-        return [await self._filled(schema, deadline) for schema in schemas]
-
-    async def _apply(
-        self, write: Writing, prepared: Sequence[Registration], staged: Sequence[Any], key: str | None
-    ) -> list[Schema]:
-        """Register, unless a write with this key has done so: then what it registered is answered, as it is now."""
-        ids = None if key is None else await once.claim(write, key, once.request_of(prepared))
-        if ids is not None:
-            return [each.schema for each in await reads.by_ids(inside(write), ids) if each.schema is not None]
-        await self._make_live(write, staged)
-        schemas = await writes.register_many(write, self._kinds, prepared)
-        if key is not None:
-            await once.keep(write, key, [schema.id for schema in schemas])
-        return schemas
-
-    async def _prepared(
-        self, items: Sequence[Mapping[str, Any]], deadline: Deadline, *, batch: bool
-    ) -> tuple[list[Registration], list[Any]]:
-        """The items checked and, where their content does not go into the row, stored; both before the transaction begins."""
-        router = self._blobs.router
-        if bytes_in(items) < PARALLEL_BYTES:
-            prepared = prepare_many(items, router, batch=batch)
-        else:
-            prepared = await self._runtime.call(_prepare, items, router, batch, deadline=deadline)
-        staged = []
-        for registration in prepared:
-            if registration.placement.tier != INLINE:
-                try:
-                    stage = await self._blobs.stage(registration.content, deadline=deadline)
-                except StorageError as error:
-                    raise at_index(error, registration.index) from None
-                registration.params["tier"] = stage.placement.tier
-                staged.append(stage)
-        return prepared, staged
-
-    async def _make_live(self, write: Writing, staged: Sequence[Any]) -> None:
-        for stage in staged:
-            await self._blobs.make_live(write.unit, stage)
+            schemas = await self._registrar.apply(write, prepared, key)
+        self._registrar.registered += len(schemas)
+        return await self._registrar.all_filled(schemas, deadline)
 
     async def _answers(self, schemas: Sequence[Schema | None], deadline: Deadline) -> list[Schema | None]:
         return [await self._answer(schema, deadline) for schema in schemas]
@@ -404,22 +335,7 @@ class SchemaStore(SchemaCalls):
         if schema is None:
             return None
         self._seen(schema.id)
-        return await self._filled(schema, deadline)
-
-    async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
-        """With its content, which the record of a large one does not carry."""
-        if schema.content_tier == INLINE or len(schema.content) == schema.content_size:
-            return schema
-        content = await self._blobs.read(
-            schema.content_digest, schema.content_tier, schema.content_size, deadline=deadline
-        )
-        filled = schema.replace(content=content)
-        attach(filled, schema.meta)
-        return filled
-
-
-def _prepare(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter, batch: bool) -> list[Registration]:
-    return prepare_many(items, router, batch=batch)
+        return await self._registrar.filled(schema, deadline)
 
 
 def _no_hit(_key: object) -> None:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tierstore.plan import lifecycle
 from tierstore.plan.schemas import check_id, check_subject
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import once, reads
-from tierstore.stores.schemas.calls import Id, Read, SchemaCalls, inside
-from tierstore.stores.schemas.kinds import Writing
+from tierstore.stores.schemas.calls import Id, Read, SchemaCalls
 from tierstore.stores.schemas.model import Schema
-from tierstore.stores.schemas.operation import Operation
+from tierstore.stores.schemas.operation import Budget, Operation, Operations
+from tierstore.stores.schemas.registrar import Registrar, inside
 from tierstore.stores.schemas.registration import as_version
-
-if TYPE_CHECKING:
-    from tierstore.stores.schemas.store import SchemaStore
+from tierstore.tiers.transaction import Transaction
 
 
 class SchemaTransaction(SchemaCalls):
     """The calls of the store, in one commit. Committed when its block ends, rolled back when the block raises."""
 
-    def __init__(self, store: SchemaStore, write: Any) -> None:
-        self._store = store
+    def __init__(self, registrar: Registrar, operations: Operations, write: Transaction) -> None:
+        self._registrar = registrar
+        self._kinds = registrar.kinds
+        self._operations = operations
         self._engine_write = write
-        self._kinds = store._kinds
-        self._dialect = store._dialect
 
     async def commit(self) -> None:
         """Commit now; the block may end afterwards, but nothing more can be written in it."""
@@ -39,8 +37,7 @@ class SchemaTransaction(SchemaCalls):
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Undo only the block's own changes when it raises."""
-        savepoint: AbstractAsyncContextManager[None] = self._engine_write.savepoint()
-        return savepoint
+        return self._engine_write.savepoint()
 
     async def get(self, id: Id, *, timeout: float | None = None) -> Schema | None:
         """The schema as this transaction sees it; None if there is none."""
@@ -81,34 +78,28 @@ class SchemaTransaction(SchemaCalls):
 
     # What the calls ask for
 
-    def _count(self, *, registered: int = 0, deleted: int = 0) -> None:
-        self._store._count(registered=registered, deleted=deleted)
-
     def _rows(self) -> reads.Fetch:
         return inside(self._engine_write)
 
     async def _all(self, found: Sequence[reads.Found], deadline: Deadline) -> list[Schema | None]:
-        return [None if each.schema is None else await self._filled(each.schema, deadline) for each in found]
+        return [None if each.schema is None else await self._registrar.filled(each.schema, deadline) for each in found]
 
-    def _operation(self, name: str, key: object, timeout: float | None, budget: str) -> Operation:
-        return self._store._operation(f"transaction.{name}", key, timeout, budget)
+    def _operation(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
+        return self._operations.begin(f"transaction.{name}", key, timeout, budget)
 
     def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
         return self._rows()
 
     @asynccontextmanager
-    async def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Writing]:
+    async def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:
         yield self._engine_write
 
     async def _register(
         self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
     ) -> list[Schema]:
         once.check_key(key)
-        prepared, staged = await self._store._prepared(items, deadline, batch=batch)
+        prepared = await self._registrar.prepare(items, deadline, batch=batch)
         async with self.savepoint():
-            schemas = await self._store._apply(self._engine_write, prepared, staged, key)
-        self._count(registered=len(schemas))
-        return [await self._filled(schema, deadline) for schema in schemas]
-
-    async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
-        return await self._store._filled(schema, deadline)
+            schemas = await self._registrar.apply(self._engine_write, prepared, key)
+        self._registrar.registered += len(schemas)
+        return await self._registrar.all_filled(schemas, deadline)

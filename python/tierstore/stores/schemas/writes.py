@@ -12,10 +12,11 @@ from typing import Any
 from tierstore.backends import Row
 from tierstore.errors import ConflictError, NotFoundError, StorageError
 from tierstore.plan import lifecycle
-from tierstore.stores.schemas.kinds import Kinds, Writing
+from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.registration import Registration, at_index, columns
 from tierstore.stores.schemas.rows import INFO_COLUMNS, is_deleted, schema_of, time_of, version_text
+from tierstore.tiers.transaction import Transaction
 
 OWNER = INFO_COLUMNS + 1
 """Behind the body: the owner's row_version."""
@@ -23,7 +24,7 @@ LARGEST_STATEMENT = 500
 """Rows that one statement registers: its parameters stay at a few megabytes."""
 
 
-async def register_many(write: Writing, kinds: Kinds, registrations: Sequence[Registration]) -> list[Schema]:
+async def register_many(write: Transaction, kinds: Kinds, registrations: Sequence[Registration]) -> list[Schema]:
     """Register all, in order. ConflictError names the item whose version holds other content."""
     inserted: dict[str, Row] = {}
     for start in range(0, len(registrations), LARGEST_STATEMENT):
@@ -42,7 +43,7 @@ async def register_many(write: Writing, kinds: Kinds, registrations: Sequence[Re
     return [answer for answer in answers if answer is not None]
 
 
-async def _insert(write: Writing, kinds: Kinds, registrations: Sequence[Registration]) -> dict[str, Row]:
+async def _insert(write: Transaction, kinds: Kinds, registrations: Sequence[Registration]) -> dict[str, Row]:
     """By id: id, row_version, created_at, the owner's row_version. What is there already is missing."""
     owners = sorted({registration.subject for registration in registrations})
     if kinds.dialect == "sqlite":
@@ -75,7 +76,7 @@ def _registered(registration: Registration, row: Row) -> Schema:
     )
 
 
-async def _standing(write: Writing, registrations: Sequence[Registration]) -> dict[tuple[str, str], Row]:
+async def _standing(write: Transaction, registrations: Sequence[Registration]) -> dict[tuple[str, str], Row]:
     """What holds those versions already, deleted ones too."""
     asked = columns(registrations)
     names = ("subjects", "majors", "minors", "patches", "prereleases")
@@ -84,7 +85,7 @@ async def _standing(write: Writing, registrations: Sequence[Registration]) -> di
 
 
 async def _again(
-    write: Writing, kinds: Kinds, registration: Registration, found: Mapping[tuple[str, str], Row]
+    write: Transaction, kinds: Kinds, registration: Registration, found: Mapping[tuple[str, str], Row]
 ) -> Schema:
     """The version is taken: the record that holds it, restored if it was deleted, as long as the content is the same."""
     row = found.get(registration.identity)
@@ -108,7 +109,13 @@ def _conflict(registration: Registration, text: str) -> StorageError:
 
 
 async def change(
-    write: Writing, kinds: Kinds, query: str, identifier: str, params: Mapping[str, Any], *, named: Row | None = None
+    write: Transaction,
+    kinds: Kinds,
+    query: str,
+    identifier: str,
+    params: Mapping[str, Any],
+    *,
+    named: Row | None = None,
 ) -> Schema | None:
     """Run one of the changing queries; None if its conditions do not hold (any more).
 
@@ -127,7 +134,7 @@ async def change(
 
 
 async def set_state(
-    write: Writing, kinds: Kinds, identifier: str, state: str, reason: str | None, expected: int | None
+    write: Transaction, kinds: Kinds, identifier: str, state: str, reason: str | None, expected: int | None
 ) -> Schema:
     """Move to `state`. The reason, if there is one, is kept in the metadata as `state_reason`."""
     origins = [origin for origin, targets in lifecycle.SCHEMA_MOVES.items() if state in targets]
@@ -141,7 +148,7 @@ async def set_state(
     raise ConflictError(f"{identifier} changed meanwhile; read it and try again", key=identifier)
 
 
-async def delete(write: Writing, kinds: Kinds, identifier: str, expected: int | None) -> bool:
+async def delete(write: Transaction, kinds: Kinds, identifier: str, expected: int | None) -> bool:
     """False if there is no such schema, or it is deleted already."""
     if await change(write, kinds, "delete", identifier, {"expected": expected}) is not None:
         return True
@@ -152,7 +159,7 @@ async def delete(write: Writing, kinds: Kinds, identifier: str, expected: int | 
     return False
 
 
-async def restore(write: Writing, kinds: Kinds, identifier: str) -> Schema | None:
+async def restore(write: Transaction, kinds: Kinds, identifier: str) -> Schema | None:
     """The schema as it is now; None if it was not deleted. NotFoundError if it is unknown or was purged."""
     restored = await change(write, kinds, "restore", identifier, {"expected": None})
     if restored is None:
@@ -166,7 +173,7 @@ def nothing_to_restore(identifier: str) -> NotFoundError:
     return NotFoundError(f"there is no schema {identifier} to restore", key=identifier)
 
 
-async def purge(write: Writing, kinds: Kinds, identifier: str) -> bool:
+async def purge(write: Transaction, kinds: Kinds, identifier: str) -> bool:
     """False if there is no such schema, or it was purged already."""
     row = await _find(write, identifier)
     if row is None or row[INFO_COLUMNS]:
@@ -174,13 +181,13 @@ async def purge(write: Writing, kinds: Kinds, identifier: str) -> bool:
     return await change(write, kinds, "purge", identifier, {"expected": None}, named=row) is not None
 
 
-async def _find(write: Writing, identifier: str) -> Row | None:
+async def _find(write: Transaction, identifier: str) -> Row | None:
     """The info columns, and whether it is a tombstone."""
     rows = await write.unit.fetch("schemas_write.find", {"id": identifier})
     return rows[0] if rows else None
 
 
-async def _found(write: Writing, identifier: str, expected: int | None) -> Row:
+async def _found(write: Transaction, identifier: str, expected: int | None) -> Row:
     row = await _find(write, identifier)
     if row is None or is_deleted(row):
         raise NotFoundError(f"there is no schema {identifier}", key=identifier)
