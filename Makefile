@@ -40,7 +40,7 @@ else
 	$(BIN)/tierstore demo
 endif
 
-test: build ## Run every test on real servers (TESTS=tests/contract ARGS="-k get" for some).
+test: build $(if $(TESTS),,lint) ## Lint, and run every test on real servers (TESTS=tests/contract ARGS="-k get" for some).
 	cargo test --quiet --package tierstore-core
 	$(PY) -m pytest $(TESTS) $(if $(TESTS),,--requirements=check) $(ARGS)
 
@@ -50,6 +50,7 @@ lint: build ## ruff, mypy, stubtest, rustfmt, clippy, cargo-deny where it is ins
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	MYPYPATH=python $(PY) -m mypy.stubtest tierstore._native --allowlist tests/typing/stubtest-allowed.txt
+	@cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 || rustup component add clippy rustfmt
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
