@@ -241,7 +241,7 @@ def test_a_listener_may_use_the_cache_and_may_fail(monkeypatch):
     assert [str(failure.exc_value) for failure in failures] == ["no"] * 3
 
 
-@pytest.mark.requirement("S1-26", "S1-27")
+@pytest.mark.requirement("S1-26")
 def test_statistics_count_what_happened():
     cache = Cache(2)
     cache.get("a")
@@ -411,6 +411,38 @@ def test_huge_bounds_take_no_memory():
     cache = Cache(2**62, max_weight=2**63)
     cache["a"] = 1
     assert cache["a"] == 1
+
+
+@pytest.mark.requirement("S1-28")
+def test_a_look_up_takes_far_less_than_a_hundred_microseconds():
+    cache = Cache(10_000)
+    keys = [f"key {number}" for number in range(10_000)]
+    cache.put_many((key, object()) for key in keys)
+    start = time.perf_counter()
+    for key in keys:
+        cache.get(key)
+    assert (time.perf_counter() - start) / len(keys) < 100e-6
+
+
+MEASURE_MEMORY = """
+import os, sys, tierstore
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+keys, value = [f"{number:036d}" for number in range(200_000)], object()
+cache = tierstore.Cache(200_000)
+before = resident()
+for key in keys:
+    cache[key] = value
+for number in range(200_000, 400_000):
+    cache[f"{number:036d}"] = value
+print((resident() - before) / 200_000)
+"""
+
+
+@pytest.mark.requirement("S1-29")
+def test_an_entry_takes_little_memory_beyond_its_key_and_value():
+    run = subprocess.run([sys.executable, "-c", MEASURE_MEMORY], capture_output=True, text=True, check=True, timeout=60)
+    assert float(run.stdout) <= 72
 
 
 def test_it_may_be_subclassed_and_parametrised():

@@ -27,8 +27,8 @@ fn filled() -> Cache {
 
 fn hit(cache: &Cache, key: u64) -> Option<u64> {
     let same = |kept: &u64| if *kept == key { Match::Yes } else { Match::No };
-    cache.with(mix(key), |shard| match shard.find(mix(key), same) {
-        Found::Hit(slot) => shard.touch_live(slot, || 0).copied(),
+    cache.share(mix(key), |shard| match shard.find(mix(key), same) {
+        Found::Hit(slot) => shard.touch_shared(slot, || 0).copied(),
         _ => None,
     })
 }

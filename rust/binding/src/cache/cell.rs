@@ -38,6 +38,12 @@ mod attached {
             self.nth(py, 0, act)
         }
 
+        /// Nobody looks up at the same time: `with` is as good.
+        #[inline(always)]
+        pub fn share<R>(&self, _py: Python<'_>, _hash: u32, _act: impl FnOnce(&Shard<K, V>) -> Option<R>) -> Option<R> {
+            None
+        }
+
         #[inline(always)]
         pub fn nth<R>(&self, _py: Python<'_>, _number: usize, act: impl FnOnce(&mut Shard<K, V>) -> R) -> R {
             // SAFETY: attached (`_py`), and the closure runs no Python code, so nobody else is in here until it ends.
@@ -77,6 +83,12 @@ mod locked {
         #[inline(always)]
         pub fn with<R>(&self, _py: Python<'_>, hash: u32, act: impl FnOnce(&mut Shard<K, V>) -> R) -> R {
             self.0.with(hash, act)
+        }
+
+        /// Look up among others; None: do it by `with`.
+        #[inline(always)]
+        pub fn share<R>(&self, _py: Python<'_>, hash: u32, act: impl FnOnce(&Shard<K, V>) -> Option<R>) -> Option<R> {
+            self.0.share(hash, act)
         }
 
         #[inline(always)]

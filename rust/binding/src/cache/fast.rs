@@ -16,7 +16,7 @@ use pyo3::types::PyType;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use tierstore_core::cache::{Found, Match};
+use tierstore_core::cache::{Found, Match, Shard};
 
 type Pointer = *mut ffi::PyObject;
 
@@ -53,7 +53,22 @@ unsafe fn find(object: Pointer, key: Pointer) -> Quick {
     let (py, cache) = unsafe { open(&object) };
     // SAFETY: attached, and `key` is live.
     let Some(hash) = (unsafe { hash_pointer(key) }) else { return Quick::Failed };
-    cache.shards.with(py, hash, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
+    let shared = cache.shards.share(py, hash, |shard| match shard.find(hash, |candidate| compare(key, candidate)) {
+        // SAFETY: as below.
+        Found::Hit(slot) => shard.touch_shared(slot, now_ms).map(|value| unsafe { ffi::Py_NewRef(value.as_ptr()) }),
+        _ => None,
+    });
+    if let Some(value) = shared {
+        return Quick::Hit(value);
+    }
+    // SAFETY: the key is live, and the closure of `with` runs no Python code.
+    cache.shards.with(py, hash, |shard| unsafe { look(shard, hash, key) })
+}
+
+/// SAFETY: `key` is live, and the caller has the shard to itself.
+#[inline(always)]
+unsafe fn look(shard: &mut Shard<Object, Object>, hash: u32, key: Pointer) -> Quick {
+    match shard.find(hash, |candidate| compare(key, candidate)) {
         Found::Hit(slot) => match shard.touch_live(slot, now_ms) {
             // SAFETY: the shard holds a reference, so the object is live.
             Some(value) => Quick::Hit(unsafe { ffi::Py_NewRef(value.as_ptr()) }),
@@ -64,7 +79,16 @@ unsafe fn find(object: Pointer, key: Pointer) -> Quick {
             Quick::Miss
         }
         Found::Ask(_) => Quick::Unusual,
-    })
+    }
+}
+
+/// `find`, not copied into its callers, so that the compiler copies all of it into `get`.
+///
+/// SAFETY: as `find`.
+#[inline(never)]
+unsafe fn find_apart(object: Pointer, key: Pointer) -> Quick {
+    // SAFETY: as the caller promises.
+    unsafe { find(object, key) }
 }
 
 /// SAFETY: attached; `object` is a `Cache` and live while the answer is used.
@@ -157,12 +181,15 @@ unsafe extern "C" fn get(object: Pointer, arguments: *mut Pointer, count: isize)
     // SAFETY: CPython passes a `Cache` and `count` live arguments, attached.
     unsafe {
         if count == 1 || count == 2 {
-            match find(object, *arguments) {
-                Quick::Hit(value) => return value,
+            let found = find(object, *arguments);
+            if let Quick::Hit(value) = found {
+                return value;
+            }
+            match found {
                 Quick::Miss if count == 2 => return ffi::Py_NewRef(*arguments.add(1)),
                 Quick::Miss => return ffi::Py_NewRef(ffi::Py_None()),
                 Quick::Failed => return null_mut(),
-                Quick::Unusual => {}
+                Quick::Hit(_) | Quick::Unusual => {}
             }
         }
         hand_on(&behind().get, object, arguments, count, null_mut())
@@ -234,7 +261,7 @@ unsafe fn find_all(object: Pointer, keys: Pointer) -> Pointer {
 unsafe fn find_or_none(object: Pointer, mut key: Pointer) -> Pointer {
     // SAFETY: as the caller promises.
     unsafe {
-        match find(object, key) {
+        match find_apart(object, key) {
             Quick::Hit(value) => value,
             Quick::Miss => ffi::Py_NewRef(ffi::Py_None()),
             Quick::Failed => null_mut(),
@@ -247,7 +274,7 @@ unsafe fn find_or_none(object: Pointer, mut key: Pointer) -> Pointer {
 unsafe extern "C" fn subscript(object: Pointer, key: Pointer) -> Pointer {
     // SAFETY: CPython passes a `Cache` and a live key, attached.
     unsafe {
-        match find(object, key) {
+        match find_apart(object, key) {
             Quick::Hit(value) => value,
             Quick::Failed => null_mut(),
             Quick::Miss => {

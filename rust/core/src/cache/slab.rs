@@ -1,5 +1,7 @@
 //! The entries, in slots that never move, and the doubly linked lists that run through them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// Where an entry lies. Reused after the entry has gone.
 pub type Slot = u32;
 
@@ -8,8 +10,11 @@ pub const NIL: Slot = Slot::MAX;
 pub const MOST_ENTRIES: usize = (u32::MAX - 1) as usize;
 
 /// What is known of an entry besides its links, in 32 bits: 24 of them the time of its last use, on the policy's clock.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Mark(u32);
+///
+/// Atomic, so that callers who share a shard may use an entry at the same time (`Shard::touch_shared`). Two of them may count
+/// one use: all accesses are relaxed, and plain moves on every processor.
+#[derive(Debug, Default)]
+pub struct Mark(AtomicU32);
 
 const TIME_SHIFT: u32 = 8;
 /// The policy's clock has so many bits; times are compared by their wrapping difference.
@@ -21,31 +26,53 @@ const TAGGED: u32 = 1 << 4;
 
 impl Mark {
     pub fn new(now: u32) -> Self {
-        Self(now << TIME_SHIFT)
+        Self(AtomicU32::new(now << TIME_SHIFT))
+    }
+
+    #[inline]
+    fn bits(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn after_use(old: u32, now: u32) -> u32 {
+        let more = u32::from(old & USES != USES);
+        (now << TIME_SHIFT) | ((old & ((1 << TIME_SHIFT) - 1)) + more)
     }
 
     /// One more use, at `now`; three is as far as they are counted.
     #[inline]
     pub fn used(&mut self, now: u32) {
-        let more = u32::from(self.0 & USES != USES);
-        self.0 = (now << TIME_SHIFT) | ((self.0 & ((1 << TIME_SHIFT) - 1)) + more);
+        let bits = self.0.get_mut();
+        *bits = Self::after_use(*bits, now);
     }
 
-    pub fn uses(self) -> u32 {
-        self.0 & USES
+    /// The same, among others. Writes nothing where nothing changes, so that the entries that are used most stay in the caches
+    /// of several processors.
+    #[inline]
+    pub fn used_among_others(&self, now: u32) {
+        let old = self.bits();
+        let new = Self::after_use(old, now);
+        if new != old {
+            self.0.store(new, Ordering::Relaxed);
+        }
+    }
+
+    pub fn uses(&self) -> u32 {
+        self.bits() & USES
     }
 
     pub fn set_uses(&mut self, uses: u32) {
-        self.0 = (self.0 & !USES) | uses;
+        *self.0.get_mut() = (self.bits() & !USES) | uses;
     }
 
     /// The time of the last use.
-    pub fn last(self) -> u32 {
-        self.0 >> TIME_SHIFT
+    pub fn last(&self) -> u32 {
+        self.bits() >> TIME_SHIFT
     }
 
-    pub fn is_main(self) -> bool {
-        self.0 & MAIN != 0
+    pub fn is_main(&self) -> bool {
+        self.bits() & MAIN != 0
     }
 
     pub fn set_main(&mut self, main: bool) {
@@ -54,8 +81,8 @@ impl Mark {
 
     /// It has a deadline or an idle time, kept in `expiry`.
     #[inline]
-    pub fn expires(self) -> bool {
-        self.0 & EXPIRES != 0
+    pub fn expires(&self) -> bool {
+        self.bits() & EXPIRES != 0
     }
 
     pub fn set_expires(&mut self, expires: bool) {
@@ -63,8 +90,8 @@ impl Mark {
     }
 
     /// It carries tags, kept in `tags`.
-    pub fn is_tagged(self) -> bool {
-        self.0 & TAGGED != 0
+    pub fn is_tagged(&self) -> bool {
+        self.bits() & TAGGED != 0
     }
 
     pub fn set_tagged(&mut self, tagged: bool) {
@@ -72,7 +99,8 @@ impl Mark {
     }
 
     fn set(&mut self, bit: u32, on: bool) {
-        self.0 = if on { self.0 | bit } else { self.0 & !bit };
+        let bits = self.0.get_mut();
+        *bits = if on { *bits | bit } else { *bits & !bit };
     }
 }
 
