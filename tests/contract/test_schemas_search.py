@@ -87,7 +87,7 @@ def test_changes_are_searched_at_once(schemas):
         mark = schemas.prefix
         made = await store.register(schemas.subject("one"), "1.0.0", CONTENT, tags=[mark])
         assert await found(store, f"{mark} customer") == ["one"]
-        await store.set_state(made.id, "disabled")
+        await store.set_state(made.id, "disabled", reason="replaced by two")
         assert await found(store, f"{mark} customer", states=["disabled"]) == ["one"]
         await store.delete(made.id)
         assert await found(store, f"{mark} customer") == []

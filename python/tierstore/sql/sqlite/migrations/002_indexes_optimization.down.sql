@@ -1,5 +1,6 @@
 DROP VIEW popular_schemas;
 DROP TABLE schema_access_log;
+DROP TRIGGER schemas_fts_change;
 DROP TRIGGER schemas_fts_add;
 DROP TRIGGER schemas_fts_drop;
 DROP TRIGGER schemas_fts_remove;

@@ -33,16 +33,26 @@ BEGIN
     INSERT INTO schemas_fts (schemas_fts, rowid, subject, description, search_text)
     VALUES ('delete', OLD.seq, OLD.subject, OLD.description, OLD.search_text);
 END;
--- A change of state touches none of these columns and leaves the index alone.
-CREATE TRIGGER schemas_fts_drop AFTER UPDATE OF metadata, search_text, deleted_at ON schemas
-WHEN OLD.deleted_at IS NULL
+-- One trigger for each case: several on one event run in no defined order, and what was added must not be dropped after it.
+CREATE TRIGGER schemas_fts_drop AFTER UPDATE OF deleted_at ON schemas
+WHEN OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL
 BEGIN
     INSERT INTO schemas_fts (schemas_fts, rowid, subject, description, search_text)
     VALUES ('delete', OLD.seq, OLD.subject, OLD.description, OLD.search_text);
 END;
-CREATE TRIGGER schemas_fts_add AFTER UPDATE OF metadata, search_text, deleted_at ON schemas
-WHEN NEW.deleted_at IS NULL
+CREATE TRIGGER schemas_fts_add AFTER UPDATE OF deleted_at ON schemas
+WHEN OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL
 BEGIN
+    INSERT INTO schemas_fts (rowid, subject, description, search_text)
+    VALUES (NEW.seq, NEW.subject, NEW.description, NEW.search_text);
+END;
+CREATE TRIGGER schemas_fts_change AFTER UPDATE OF metadata, search_text ON schemas
+WHEN
+    OLD.deleted_at IS NULL AND NEW.deleted_at IS NULL
+    AND (OLD.description <> NEW.description OR OLD.search_text <> NEW.search_text)
+BEGIN
+    INSERT INTO schemas_fts (schemas_fts, rowid, subject, description, search_text)
+    VALUES ('delete', OLD.seq, OLD.subject, OLD.description, OLD.search_text);
     INSERT INTO schemas_fts (rowid, subject, description, search_text)
     VALUES (NEW.seq, NEW.subject, NEW.description, NEW.search_text);
 END;
