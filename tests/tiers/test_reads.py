@@ -118,6 +118,8 @@ def test_a_failing_database_leaves_values_marked_stale(face, bench):
             await bench.get("b")
         with pytest.raises(ConnectionError):
             await bench.get("a", read="latest")
+        with pytest.raises(ConnectionError):
+            await bench.get("a", read="bounded:1h")
         bench.items.l1.look("a").loaded_at -= 3601
         with pytest.raises(ConnectionError):
             await bench.get("a")

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from tierstore.errors import ValidationError
 
 _BOUND = re.compile(r"^bounded:(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)$")
+_TOKEN = re.compile(r"[0-9]{1,19}|[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+"""A position: SQLite's number, or PostgreSQL's of its log."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -37,10 +39,11 @@ ANY: Final = Route(float("inf"), primary=False, after=None, stale=True)
 def route(read: str = "session", not_before: str | None = None) -> Route:
     """The route of `read=` and `not_before=`. ValidationError names what is allowed.
 
-    A token asks for what another process wrote, which this process may not have heard of yet: no cache answers it.
+    A token asks for what another process wrote, which this process may not have heard of yet: no cache answers it. How far a replica is
+    behind is not known, so none answers a read with a bound.
     """
     if not_before is not None:
-        if not _is_text(not_before) or not not_before:
+        if not _is_text(not_before) or _TOKEN.fullmatch(not_before) is None:
             raise ValidationError("not_before is the text that store.token() gave", place="not_before")
         return Route(UNCACHED, primary=read == "latest", after=not_before, stale=False)
     if read == "session":
@@ -52,7 +55,7 @@ def route(read: str = "session", not_before: str | None = None) -> Route:
     found = _BOUND.match(read) if _is_text(read) else None
     if found is None:
         raise ValidationError(f"read={read!r}: expected session, latest, any, or bounded:2s for one", place="read")
-    return Route(float(found[1]) * _SECONDS[found[2]], primary=False, after=None, stale=False)
+    return Route(float(found[1]) * _SECONDS[found[2]], primary=True, after=None, stale=False)
 
 
 def _is_text(value: object) -> bool:

@@ -96,13 +96,17 @@ class CachedKind(Generic[K, R]):
     def _cached(self, key: K, way: Route) -> Any:
         if way is SESSION:
             return self.l1.hit(key)
-        if way.bound_s is None or not self._engine.freshness.within(way.bound_s):
+        if self._past_caches(way) or way.bound_s is None or not self._engine.freshness.within(way.bound_s):
             return None
         entry = self.l1.look(key)
         return entry.value if entry is not None and self._clock() < entry.ends else None
 
+    def _past_caches(self, way: Route) -> bool:
+        """Whether only the database can answer, so far behind may the caches be."""
+        return way.bound_s is not None and not way.stale and not self._engine.within(way.bound_s)
+
     async def _miss(self, key: K, deadline: Deadline, way: Route) -> Any:
-        if way.bound_s is not None and way.bound_s < 0:
+        if self._past_caches(way):
             return (await self._read_through([key], deadline, way))[key]
         if (entry := self.l1.ripe(key)) is not None:
             self._engine.refresh(self, key)
@@ -110,19 +114,25 @@ class CachedKind(Generic[K, R]):
         self.misses += 1
         while True:
             flight = await self._fly(key, deadline)
-            if not flight.abandoned:
-                return flight.result().value
+            if flight.abandoned:
+                continue
+            outcome = flight.result()
+            if outcome.stale and not way.stale:
+                return (await self._read_through([key], deadline, way))[key]
+            return outcome.value
 
     async def _miss_many(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
-        if way.bound_s is not None and way.bound_s < 0:
+        if self._past_caches(way):
             return await self._read_through(keys, deadline, way)
         self.misses += len(keys)
-        values: dict[K, Any] = {}
+        landed: dict[K, Outcome] = {}
         while keys:
             flights = await self._fly_many(keys, deadline)
-            values |= {key: flight.result().value for key, flight in flights.items() if not flight.abandoned}
-            keys = [key for key in keys if key not in values]
-        return values
+            landed |= {key: flight.result() for key, flight in flights.items() if not flight.abandoned}
+            keys = [key for key in keys if key not in landed]
+        if not way.stale and any(outcome.stale for outcome in landed.values()):
+            return await self._read_through(list(landed), deadline, way)
+        return {key: outcome.value for key, outcome in landed.items()}
 
     async def _read_through(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
         """What the database says now, past every cache; nothing is kept."""
@@ -301,10 +311,10 @@ class CachedKind(Generic[K, R]):
             return None
         self._counters.stale_served += 1
         if entry.value is ABSENT:
-            return Outcome(ABSENT, entry.version)
+            return Outcome(ABSENT, entry.version, stale=True)
         answer = entry.value.replace()
         attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
-        return Outcome(answer, entry.version)
+        return Outcome(answer, entry.version, stale=True)
 
     async def _fill_l2(self, flights: list[Flight], loaded: Loaded, deadline: Deadline) -> None:
         assert self._shared is not None  # noqa: S101  (leases come from it)

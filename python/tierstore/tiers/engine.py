@@ -162,6 +162,11 @@ class Engine:
         cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._shared)
         return cached
 
+    def within(self, bound_s: float) -> bool:
+        """Whether both caches are at most `bound_s` seconds behind the database."""
+        told = self.freshness.within(bound_s)
+        return told and (self._shared is None or self._l2_freshness.within(bound_s))
+
     # Reading past the caches
 
     def database(self, deadline: Deadline, *, primary: bool = False, after: str | None = None) -> Database:

@@ -22,10 +22,11 @@ class Lease(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a flight brought: the record, or ABSENT, and its version."""
+    """What a flight brought: the record, or ABSENT, and its version. `stale`: it stands in for a database that failed."""
 
     value: Any
     version: int
+    stale: bool = False
 
 
 Step = Callable[["Flight", Deadline], Awaitable[None]]
