@@ -19,7 +19,7 @@ import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -55,11 +55,11 @@ def _twin(cls: type, name: str) -> type[Twin]:
         if attribute.startswith(("_", "hit_")):
             continue
         if inspect.isfunction(member):
-            members[attribute] = _method(attribute, member, hits=hasattr(cls, f"hit_{attribute}"))
+            members[attribute] = _method(attribute, member, getattr(cls, f"hit_{attribute}", None))
     return type(name, (Twin,), members)
 
 
-def _method(name: str, function: Callable[..., Any], *, hits: bool) -> Callable[..., Any]:
+def _method(name: str, function: Callable[..., Any], hit: Callable[..., Any] | None) -> Callable[..., Any]:
     if not inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -68,23 +68,43 @@ def _method(name: str, function: Callable[..., Any], *, hits: bool) -> Callable[
 
         return passed_on
 
-    if not hits:
-
-        @functools.wraps(function)
-        def driven(self: Twin, *args: Any, **kwargs: Any) -> Any:
-            return drive(getattr(self._inner, name)(*args, **kwargs))
-
-        return driven
-
-    hit_name = f"hit_{name}"
+    if hit is not None:
+        return _hit_or_driven(name, function, hit)
 
     @functools.wraps(function)
-    def hit_or_driven(self: Twin, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs and (record := getattr(self._inner, hit_name)(*args)) is not None:
-            return record
+    def driven(self: Twin, *args: Any, **kwargs: Any) -> Any:
         return drive(getattr(self._inner, name)(*args, **kwargs))
 
-    return hit_or_driven
+    return driven
+
+
+_NOT_GIVEN: Any = object()
+
+
+def _hit_or_driven(name: str, function: Callable[..., Any], hit: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask `hit`, which takes one key or two, before a coroutine is made.
+
+    Keys have names of their own, since gathering them in a tuple would cost as much as the hit itself.
+    """
+    if len(inspect.signature(hit).parameters) == 2:
+
+        @functools.wraps(function)
+        def by_one(self: Twin, key: Any = _NOT_GIVEN, /, *more: Any, **named: Any) -> Any:
+            if not more and not named and (record := hit(self._inner, key)) is not None:
+                return record
+            given = () if key is _NOT_GIVEN else (key, *more)
+            return drive(getattr(self._inner, name)(*given, **named))
+
+        return by_one
+
+    @functools.wraps(function)
+    def by_two(self: Twin, first: Any = _NOT_GIVEN, second: Any = _NOT_GIVEN, /, *more: Any, **named: Any) -> Any:
+        if not more and not named and (record := hit(self._inner, first, second)) is not None:
+            return record
+        given = [value for value in (first, second, *more) if value is not _NOT_GIVEN]
+        return drive(getattr(self._inner, name)(*given, **named))
+
+    return by_two
 
 
 class _Context:
@@ -160,6 +180,12 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    @contextmanager
+    def session(self) -> Iterator[Self]:
+        """As the async face's; this store is what the block gets."""
+        with super().session():
+            yield self
 
     def _forked(self) -> None:
         """In the child: whatever is called next opens the store anew."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,16 +16,19 @@ from tierstore.config import Config
 from tierstore.errors import ConfigError, StorageError
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
 from tierstore.stores.schemas import SchemaStatistics, SchemaStore, SchemaTransaction
+from tierstore.stores.schemas.operation import seconds_of
 from tierstore.telemetry import OFF, Telemetry
 from tierstore.tiers.migrate import Migrator
+
+log = logging.getLogger("tierstore")
 
 
 @dataclass(frozen=True, slots=True)
 class TierHealth:
-    """One tier's answer: whether it answered, in how many milliseconds, and what it said."""
+    """One tier's answer: whether it answered, in how many seconds, and what it said."""
 
     ok: bool
-    latency_ms: float
+    latency: float
     detail: str
 
 
@@ -85,8 +89,14 @@ class Store:
         """Connect every configured tier, apply migrations as `config.migrate` says, start the background jobs, warm the caches."""
         parts = await assemble(config, runtime, telemetry)
         store = cls(config, parts, telemetry)
-        if config.cache.warm_on_start and config.cache.warm_size:
-            await store.warm(limit=config.cache.warm_size)
+        try:
+            if config.cache.warm_on_start and config.cache.warm_size:
+                await store.warm(limit=config.cache.warm_size)
+        except StorageError as error:
+            log.warning("the caches are not warmed: %s", error)
+        except BaseException:
+            await store.close()
+            raise
         return store
 
     def __repr__(self) -> str:
@@ -114,7 +124,7 @@ class Store:
         await self._parts.close(self._deadline(None, self._config.deadlines.close))
 
     async def health(self, *, timeout: float | None = None) -> Health:
-        """Ask every tier. Never raises: a tier that fails says so in its `detail`."""
+        """Ask every tier. Never raises, unless `timeout` is wrong: a tier that fails says so in its `detail`."""
         deadline = self._deadline(timeout, self._config.deadlines.read)
         tiers = {}
         for name, ping in self._parts.pings().items():
@@ -123,7 +133,7 @@ class Store:
                 ok, detail = True, await ping(deadline.within(self._config.deadlines.read))
             except StorageError as error:
                 ok, detail = False, str(error)
-            tiers[name] = TierHealth(ok, (self._parts.runtime.monotonic() - started) * 1e3, detail)
+            tiers[name] = TierHealth(ok, self._parts.runtime.monotonic() - started, detail)
         return Health(tiers, await self._parts.warnings(deadline))
 
     async def statistics(self, *, timeout: float | None = None) -> Statistics:
@@ -140,9 +150,14 @@ class Store:
         async with self.schemas.transaction(timeout=timeout) as schemas:
             yield Transaction(schemas)
 
-    def session(self) -> AbstractAsyncContextManager[None]:
+    def session(self) -> AbstractAsyncContextManager[Store]:
         """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each task is its own."""
-        return self._parts.engine.session()
+        return self._session()
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Store]:
+        async with self._parts.engine.session():
+            yield self
 
     def token(self) -> str | None:
         """Where this session's last write stands: hand it to another process, which reads with `not_before=`."""
@@ -158,7 +173,7 @@ class Store:
         return await self.schemas.warm(limit, timeout=self._config.deadlines.bulk if timeout is None else timeout)
 
     def _deadline(self, timeout: float | None, default: float) -> Deadline:
-        return self._parts.runtime.deadline(default if timeout is None else timeout)
+        return self._parts.runtime.deadline(seconds_of(timeout, default))
 
 
 class Opening:

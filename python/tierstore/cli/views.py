@@ -81,7 +81,7 @@ async def warm_caches(store: Store, out: Output, limit: int) -> None:
 async def show_health(store: Store, out: Output) -> None:
     health = await store.health()
     rows = [
-        {"tier": name, "ok": tier.ok, "latency ms": round(tier.latency_ms, 2), "detail": tier.detail}
+        {"tier": name, "ok": tier.ok, "latency ms": round(tier.latency * 1e3, 2), "detail": tier.detail}
         for name, tier in health.tiers.items()
     ]
     out.table("tiers", rows)

@@ -34,8 +34,8 @@ def check_states(states: Collection[str] | None) -> tuple[str, ...] | None:
     """The states in their canonical order, each once; None for None (any state)."""
     if states is None:
         return None
-    if isinstance(states, str):
-        raise ValidationError(f"states is a collection of states, not the one text {states!r}", place="states")
+    if isinstance(states, str) or not isinstance(states, Collection):
+        raise ValidationError(f"states is a collection of states, not {states!r}", place="states")
     wanted = {check_state(state, place="states") for state in states}
     return tuple(state for state in SCHEMA_STATES if state in wanted)
 

@@ -29,10 +29,10 @@ class Page(NamedTuple, Generic[T_co]):
     next: str | None
 
 
-def check_limit(limit: object) -> int:
-    """`limit` if a page may have that many items: 1 to MAX_LIMIT."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
-        raise ValidationError(f"limit is {limit!r}; it must be a whole number from 1 to {MAX_LIMIT}", place="limit")
+def check_limit(limit: object, *, most: int = MAX_LIMIT) -> int:
+    """`limit` if an answer may have that many items: 1 to `most`."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= most:
+        raise ValidationError(f"limit is {limit!r}; it must be a whole number from 1 to {most}", place="limit")
     return limit
 
 

@@ -8,7 +8,6 @@ and the same file may be imported again.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,7 +114,7 @@ def _item(line: bytes, number: int) -> Item:
         encoded = fields["content"]
         _check_declared(size, encoded, place)
         fields["content"] = base64.b64decode(encoded, validate=True)
-    except (orjson.JSONDecodeError, binascii.Error, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # bad JSON and bad base64 are ValueErrors
         raise ValidationError(f"the line is no exported schema: {error}", place=place) from error
     if _native.digest(fields["content"]) != digest:
         raise CorruptError(f"the content of line {number} does not match its digest: the file was damaged")
@@ -125,7 +124,7 @@ def _item(line: bytes, number: int) -> Item:
 
 def _check_declared(size: Any, encoded: Any, place: str) -> None:
     """Before anything is decoded: a declared size is a claim."""
-    if not isinstance(size, int) or not 0 <= size <= MAX_CONTENT_BYTES:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_CONTENT_BYTES:
         raise ValidationError(f"the line declares {size!r} bytes; at most {MAX_CONTENT_BYTES:,} are taken", place=place)
     if not isinstance(encoded, str) or len(encoded) != (size + 2) // 3 * 4:
         raise ValidationError(f"the line declares {size} bytes and holds another number", place=place)
