@@ -14,13 +14,13 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from tierstore.errors import ClosedError, TimeoutError
 from tierstore.replies import Alarms, LoopReply, Reply, ThreadReply
 
 T = TypeVar("T")
+LATE = "the deadline passed while waiting for another caller; give the call a longer timeout="
 Job = Callable[[], Awaitable[float]]
 """One step of background work; answers the seconds until the next step."""
 
@@ -48,17 +48,12 @@ class Deadline:
             raise TimeoutError(f"the deadline passed while {doing}; give the call a longer timeout=")
 
 
-Lock = AbstractAsyncContextManager[Any, None]
-"""Held by one caller at a time, entered with `async with`."""
-
-
 class Waiter(Protocol[T]):
     """A result that several callers wait for. A caller that is cancelled or runs out of time leaves the others as they are."""
 
     def resolve(self, value: T) -> None: ...
-    def reject(self, error: BaseException) -> None: ...
     async def wait(self, deadline: Deadline) -> T:
-        """The value, the error it was rejected with, or TimeoutError at the deadline."""
+        """The value, or TimeoutError at the deadline."""
         ...
 
 
@@ -85,7 +80,6 @@ class Runtime(Protocol):
 
     def deadline(self, seconds: float) -> Deadline: ...
     async def sleep(self, seconds: float) -> None: ...
-    def lock(self) -> Lock: ...
     def waiter(self) -> Waiter[Any]: ...
     def reply(self, deadline: Deadline) -> Reply:
         """A value that one caller awaits until `deadline`: cheaper than a waiter."""
@@ -177,9 +171,6 @@ class AsyncioRuntime(_Clocked):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def lock(self) -> Lock:
-        return asyncio.Lock()
-
     def waiter(self) -> Waiter[Any]:
         return _FutureWaiter(self.loop)
 
@@ -248,15 +239,11 @@ class _FutureWaiter(Generic[T]):
         if not self._future.done():
             self._future.set_result(value)
 
-    def reject(self, error: BaseException) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
-
     async def wait(self, deadline: Deadline) -> T:
         if not self._future.done():
             await asyncio.wait({self._future}, timeout=deadline.remaining())
             if not self._future.done():
-                raise TimeoutError("the deadline passed while another caller loads the same value")
+                raise TimeoutError(LATE)
         return self._future.result()
 
 
@@ -313,9 +300,6 @@ class ThreadsRuntime(_Clocked):
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251  (the blocking face blocks)
 
-    def lock(self) -> Lock:
-        return _ThreadLock()
-
     def waiter(self) -> Waiter[Any]:
         return _EventWaiter()
 
@@ -348,37 +332,18 @@ class ThreadsRuntime(_Clocked):
         return None
 
 
-class _ThreadLock(AbstractAsyncContextManager[Any, None]):
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    async def __aenter__(self) -> object:
-        self._lock.acquire()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        self._lock.release()
-
-
 class _EventWaiter(Generic[T]):
     def __init__(self) -> None:
         self._done = threading.Event()
         self._value: T | None = None
-        self._error: BaseException | None = None
 
     def resolve(self, value: T) -> None:
         self._value = value
         self._done.set()
 
-    def reject(self, error: BaseException) -> None:
-        self._error = error
-        self._done.set()
-
     async def wait(self, deadline: Deadline) -> T:
         if not self._done.wait(deadline.remaining()):
-            raise TimeoutError("the deadline passed while another caller loads the same value")
-        if self._error is not None:
-            raise self._error
+            raise TimeoutError(LATE)
         return self._value  # type: ignore[return-value]  # T may itself be optional
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Generator, Hashable, Sequence
-from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from typing import Any, Literal
 
@@ -175,14 +174,6 @@ class SimRuntime:
     async def sleep(self, seconds: float) -> None:
         at = self.simulation.now + seconds
         await _Pause(lambda: self.simulation.now >= at, at)
-
-    def lock(self) -> Any:
-        return self._lock()
-
-    @asynccontextmanager
-    async def _lock(self) -> Any:
-        raise NotImplementedError("the engine takes no locks")
-        yield
 
     def reply(self, deadline: Deadline) -> SimReply:
         return SimReply(self.simulation, deadline.at)

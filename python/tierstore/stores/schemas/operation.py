@@ -53,7 +53,8 @@ class Operations:
         self._deadlines = deadlines
 
     def begin(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
-        """One call's operation. ValidationError for a `timeout` (seconds) that is none."""
+        """One call's operation. ValidationError for a `timeout` (seconds) that is none; ClosedError on another loop, or after a fork."""
+        self._runtime.check_home()
         seconds = seconds_of(timeout, getattr(self._deadlines, budget))
         return Operation(name, key, seconds, self._runtime, self._telemetry)
 
