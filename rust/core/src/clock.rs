@@ -59,7 +59,7 @@ pub struct Entries<'a> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let start = self.reader.position();
@@ -193,7 +193,7 @@ impl Clock {
     }
 
     /// Call `visit` with every client of either clock and both entries, until it answers false.
-    #[inline]
+    #[inline(always)]
     fn walk<'a>(
         &'a self,
         other: &'a Self,

@@ -66,7 +66,7 @@ pub struct Limits {
 
 enum Open<'py> {
     Array { list: Bound<'py, PyList>, at: usize, count: usize },
-    Map { dict: Bound<'py, PyDict>, left: usize, key: Option<Bound<'py, PyAny>> },
+    Map { dict: Bound<'py, PyDict>, left: usize, pairs: usize, key: Option<Bound<'py, PyAny>> },
 }
 
 /// One value from the tokens. What is claimed by all open arrays and maps together may never exceed the bytes left, so that
@@ -92,7 +92,7 @@ fn decode<'py>(py: Python<'py>, tokens: &mut Tokens<'_>, limits: Limits) -> PyRe
                 continue;
             }
             Token::Map(left) if left > 0 => {
-                open.push(Open::Map { dict: PyDict::new(py), left, key: None });
+                open.push(Open::Map { dict: PyDict::new(py), left, pairs: left, key: None });
                 check_depth(&open, tokens, limits)?;
                 continue;
             }
@@ -143,17 +143,19 @@ fn place<'py>(top: &mut Open<'py>, value: Bound<'py, PyAny>, tokens: &Tokens<'_>
             *at += 1;
             Ok(at == count)
         }
-        Open::Map { dict, left, key } => {
+        Open::Map { dict, left, pairs, key } => {
             let Some(own) = key.take() else {
                 *key = Some(value);
                 return Ok(false);
             };
-            let before = dict.len();
-            dict.set_item(own, value)?;
-            if limits.strict && dict.len() == before {
-                return Err(to_py(&tokens.fail("a key stands twice in a map")));
+            // SAFETY: three live objects; the dict takes references of its own.
+            if unsafe { ffi::PyDict_SetItem(dict.as_ptr(), own.as_ptr(), value.as_ptr()) } < 0 {
+                return Err(PyErr::fetch(value.py()));
             }
             *left -= 1;
+            if *left == 0 && limits.strict && dict.len() != *pairs {
+                return Err(to_py(&tokens.fail("a key stands twice in a map")));
+            }
             Ok(*left == 0)
         }
     }

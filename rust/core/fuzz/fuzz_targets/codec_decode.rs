@@ -65,7 +65,7 @@ fn msgpack(data: &[u8]) {
         assert_eq!(Splitter::default().advance(data).ok().flatten(), Some(length));
     }
     let mut tokens = Tokens::new(data);
-    while let Ok(token) = tokens.next() {
+    while let Ok(token) = tokens.token() {
         if let Token::Ext(-1, data) = token {
             let _ = Timestamp::from_ext(data);
         }

@@ -68,6 +68,7 @@ impl<'a> Reader<'a> {
         if mark <= 250 { Ok(u64::from(mark)) } else { self.long_uint(mark) }
     }
 
+    #[inline]
     fn long_uint(&mut self, mark: u8) -> Result<u64> {
         match mark {
             251 => Ok(u64::from(u16::from_le_bytes(self.array()?))),
