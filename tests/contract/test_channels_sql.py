@@ -140,7 +140,7 @@ def test_trimming_keeps_what_is_young_or_undelivered(engine: Engine) -> None:
         await write(engine, records, Change("undelivered", 2))
         async with records.unit(deadline=soon(engine)) as unit:
             await unit.execute("outbox.trim", {"keep_s": -1 if engine.name == "sqlite" else 20})
-            assert (await unit.fetch("outbox.backlog"))[0][0] == 1
+            assert len(await unit.fetch("outbox.undelivered", {"limit": 10})) == 1
         if engine.name == "postgres":
             assert changes_in(await events(channel)) == [Change("young", 1), Change("undelivered", 2)]
 

@@ -41,7 +41,7 @@ def request_of(registrations: Sequence[Registration]) -> str:
 
 async def claim(write: Transaction, key: str, request: str) -> list[str] | None:
     """Take the key; or the ids that the first write with it answered. ConflictError if that asked for something else."""
-    if await write.unit.execute("schemas_write.claim_key", {"key": key, "request": request}):
+    if await write.unit.execute("protocol.claim_key", {"key": key, "request": request}):
         return None
     kept, answer = (await write.unit.fetch("protocol.recall", {"key": key}))[0]
     if kept != request:
@@ -55,4 +55,4 @@ async def claim(write: Transaction, key: str, request: str) -> list[str] | None:
 async def keep(write: Transaction, key: str, ids: Sequence[str]) -> None:
     """Keep the answer, in the transaction of the write."""
     result = orjson.dumps(list(ids)).decode()
-    await write.unit.execute("schemas_write.keep_answer", {"key": key, "result": result})
+    await write.unit.execute("protocol.keep_answer", {"key": key, "result": result})

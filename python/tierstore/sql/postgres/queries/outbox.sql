@@ -33,11 +33,6 @@ UPDATE tierstore_meta AS m
 SET value = greatest(m.value::bigint, (SELECT max(g.xid) FROM gone AS g))::text
 WHERE m.key = 'outbox_trimmed' AND EXISTS (SELECT 1 FROM gone);
 
--- name: backlog
-SELECT count(*), coalesce((extract(EPOCH FROM now() - min(created_at)) * 1000000)::bigint, 0)
-FROM outbox
-WHERE delivered_at IS NULL;
-
 -- name: poll
 -- Every row of a transaction that had not ended at the last poll, but for those seen. The left join answers one row for none.
 SELECT

@@ -35,11 +35,16 @@ SELECT current_setting('max_connections')::integer - current_setting('superuser_
 -- name: try_exclusive
 SELECT pg_try_advisory_lock(hashtext('tierstore migrations'), hashtext(current_schema()));
 
+-- name: claim_key
+-- Waits for another transaction that claims the key, and changes nothing if that commits.
+INSERT INTO idempotency (key, request, result) VALUES (%(key)s, %(request)s, '[]')
+ON CONFLICT (key) DO NOTHING;
+
+-- name: keep_answer
+UPDATE idempotency SET result = %(result)s::jsonb WHERE key = %(key)s;
+
 -- name: recall
 SELECT request, result::text FROM idempotency WHERE key = %(key)s;
-
--- name: remember
-INSERT INTO idempotency (key, request, result) VALUES (%(key)s, %(request)s, %(result)s::jsonb);
 
 -- name: forget
 DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => %(keep_s)s);

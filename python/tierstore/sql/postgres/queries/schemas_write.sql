@@ -201,11 +201,3 @@ DELETE FROM schema_access_log WHERE hour < now() - make_interval(days => %(days)
 
 -- name: refresh_popular
 REFRESH MATERIALIZED VIEW CONCURRENTLY popular_schemas
-
--- name: claim_key
--- Waits for another transaction that claims the key, and changes nothing if that commits.
-INSERT INTO idempotency (key, request, result) VALUES (%(key)s, %(request)s, '[]')
-ON CONFLICT (key) DO NOTHING
-
--- name: keep_answer
-UPDATE idempotency SET result = %(result)s::jsonb WHERE key = %(key)s

@@ -26,13 +26,6 @@ WHERE
     delivered_at IS NOT NULL
     AND created_at < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - CAST(:keep_s * 1000000 AS INTEGER);
 
--- name: backlog
-SELECT
-    count(*),
-    coalesce(CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - min(created_at), 0)
-FROM outbox
-WHERE delivered_at IS NULL;
-
 -- name: poll
 SELECT
     coalesce((SELECT s.seq FROM sqlite_sequence AS s WHERE s.name = 'outbox'), 0) AS last_id,

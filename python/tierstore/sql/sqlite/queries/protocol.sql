@@ -15,12 +15,16 @@ SELECT value FROM tierstore_meta WHERE key = 'identity';
 -- name: server
 SELECT sqlite_version();
 
+-- name: claim_key
+INSERT INTO idempotency (key, request, result, created_at)
+VALUES (:key, :request, '[]', CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER))
+ON CONFLICT (key) DO NOTHING;
+
+-- name: keep_answer
+UPDATE idempotency SET result = :result WHERE key = :key;
+
 -- name: recall
 SELECT request, result FROM idempotency WHERE key = :key;
-
--- name: remember
-INSERT INTO idempotency (key, request, result, created_at)
-VALUES (:key, :request, :result, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER));
 
 -- name: forget
 DELETE FROM idempotency

@@ -148,11 +148,3 @@ SET access_count = access_count + excluded.access_count, last_accessed_at = excl
 -- name: trim_access_log
 DELETE FROM schema_access_log
 WHERE hour < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - :days * 86400000000
-
--- name: claim_key
-INSERT INTO idempotency (key, request, result, created_at)
-VALUES (:key, :request, '[]', CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER))
-ON CONFLICT (key) DO NOTHING
-
--- name: keep_answer
-UPDATE idempotency SET result = :result WHERE key = :key
