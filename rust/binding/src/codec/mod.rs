@@ -5,6 +5,7 @@
 //! | `layout` | what a record class is: its fields in wire order, compiled once |
 //! | `shape` | from the tuples of `tierstore.layout` to the core's shapes |
 //! | `object` | the record itself: its memory, its life and death |
+//! | `construct` | a record from values |
 //! | `pool` | the memory of dead records, for the next ones |
 //! | `field` | the descriptor that builds a field when it is first read |
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
@@ -15,6 +16,7 @@
 use pyo3::prelude::*;
 
 mod bincode;
+mod construct;
 mod entry;
 mod field;
 mod keys;
