@@ -8,6 +8,7 @@
 //! | `expiry` | which entry is due next |
 //! | `tags` | which entries carry a tag |
 //! | `fence` | whether a key was invalidated since a load of it began |
+//! | `terms` | the words in which a shard and its owner speak |
 //! | `shard` | all of these together |
 //! | `sharded` | shards behind locks, for callers that run at the same time |
 //!
@@ -22,9 +23,11 @@ mod sharded;
 mod slab;
 mod table;
 mod tags;
+mod terms;
 
 pub use policy::Choice;
-pub use shard::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed, Shard};
+pub use shard::Shard;
 pub use sharded::{Sharded, share};
 pub use slab::Slot;
 pub use table::{Gap, mix};
+pub use terms::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed};
