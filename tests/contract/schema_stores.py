@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from tests.conftest import AsyncFace, BlockingFace, Face
-from tierstore import CacheConfig, Config, ObjectConfig, PostgresConfig, RedisConfig
+from tierstore import CacheConfig, Config, PostgresConfig, RedisConfig
 from tierstore.telemetry import OFF
 
 if TYPE_CHECKING:
@@ -81,13 +81,7 @@ def server_config(request: pytest.FixtureRequest, **options: Any) -> Config:
     return Config(
         postgres=PostgresConfig(url=postgres.create_database(), min_connections=1, max_connections=8),
         redis=RedisConfig(url=redis.url),
-        objects=ObjectConfig(
-            bucket=s3.create_bucket(),
-            region=s3.region,
-            endpoint_url=s3.endpoint_url,
-            access_key=s3.access_key,
-            secret_key=s3.secret_key,
-        ),
+        objects=s3.config(s3.create_bucket()),
         cache=CacheConfig(warm_on_start=False),
         **options,
     )

@@ -12,11 +12,11 @@ from tests.conftest import Face
 from tierstore.backends import Blobs
 from tierstore.backends.folder import Folder
 from tierstore.backends.s3 import MULTIPART_BYTES, S3
-from tierstore.config import ObjectConfig
 from tierstore.errors import InvalidKeyError, NotFoundError, TimeoutError
 from tierstore.runtime import Runtime
 
 TIMEOUT_S = 20
+PREFIX = "schemas/"
 
 
 def make_folder(runtime: Runtime, request: pytest.FixtureRequest) -> Blobs:
@@ -25,19 +25,7 @@ def make_folder(runtime: Runtime, request: pytest.FixtureRequest) -> Blobs:
 
 def make_s3(runtime: Runtime, request: pytest.FixtureRequest) -> Blobs:
     server = request.getfixturevalue("s3_server")
-    return S3(runtime, object_config(server, request.getfixturevalue("bucket")))
-
-
-def object_config(server: Any, bucket: str, **settings: Any) -> ObjectConfig:
-    return ObjectConfig(
-        bucket,
-        region=server.region,
-        prefix="schemas/",
-        endpoint_url=server.endpoint_url,
-        access_key=server.access_key,
-        secret_key=server.secret_key,
-        **settings,
-    )
+    return S3(runtime, server.config(request.getfixturevalue("bucket"), prefix=PREFIX))
 
 
 BACKENDS: dict[str, Callable[[Runtime, pytest.FixtureRequest], Blobs]] = {"folder": make_folder, "s3": make_s3}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import BlockingFace, Face
-from tests.contract.test_blobs import Store, object_config
+from tests.contract.test_blobs import PREFIX, Store
 from tests.servers.http_proxy import Proxy, cut_body, http_proxy, instead
 from tierstore.backends.s3 import MULTIPART_BYTES, S3
 from tierstore.errors import (
@@ -38,9 +38,8 @@ def make(face: Face, s3_server, bucket: str) -> Iterator[Callable[..., Store]]:
 
     def build(bucket: str = bucket, **settings: Any) -> Store:
         runtime = face.runtime()
-        config = object_config(s3_server, bucket)
-        changed = {name: settings.get(name, getattr(config, name)) for name in config.__slots__}
-        made.append(Store(face, runtime, S3(runtime, type(config)(**changed))))
+        config = s3_server.config(bucket, **{"prefix": PREFIX, **settings})
+        made.append(Store(face, runtime, S3(runtime, config)))
         return made[-1]
 
     yield build
@@ -284,7 +283,7 @@ def test_more_callers_than_threads_all_finish(make):
 
 def test_a_forked_child_starts_anew_and_leaves_the_parents_connections_alone(s3_server, bucket: str):
     runtime = ThreadsRuntime()
-    store = Store(BlockingFace(), runtime, S3(runtime, object_config(s3_server, bucket)))
+    store = Store(BlockingFace(), runtime, S3(runtime, s3_server.config(bucket, prefix=PREFIX)))
     store.put(CONTENT)
     child = multiprocessing.get_context("fork").Process(target=_get_in_child, args=(store,))
     child.start()

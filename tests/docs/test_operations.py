@@ -8,7 +8,7 @@ import pytest
 
 import tierstore
 from tests.servers.programs import postgres_folder
-from tierstore import CacheConfig, Config, ObjectConfig, PostgresConfig, RedisConfig
+from tierstore import CacheConfig, Config, PostgresConfig, RedisConfig
 
 LARGE = b'"' + b"x" * 1_100_000 + b'"'
 
@@ -115,14 +115,8 @@ def test_a_low_hit_ratio_shows_its_cause(database):
 @pytest.mark.requirement("S1-71")
 def test_refused_uploads_are_named_by_health_and_lose_nothing(database, s3_server, bucket):
     """Wrong keys: refused at the start. A bucket that goes away later: rows take over, health names it."""
-    objects = ObjectConfig(
-        bucket,
-        endpoint_url=s3_server.endpoint_url,
-        access_key=s3_server.access_key,
-        secret_key=s3_server.secret_key,
-        region=s3_server.region,
-    )
-    wrong = ObjectConfig(bucket, endpoint_url=s3_server.endpoint_url, access_key="wrong", secret_key="wrong")
+    objects = s3_server.config(bucket)
+    wrong = s3_server.config(bucket, access_key="wrong", secret_key="wrong")
     pool = PostgresConfig(database, min_connections=0)
 
     async def scenario():

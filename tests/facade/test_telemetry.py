@@ -34,12 +34,7 @@ def config(database, redis_server, s3_server, bucket):
     return tierstore.Config(
         postgres=tierstore.PostgresConfig(database, min_connections=0),
         redis=tierstore.RedisConfig(redis_server.url),
-        objects=tierstore.ObjectConfig(
-            bucket,
-            endpoint_url=s3_server.endpoint_url,
-            access_key=s3_server.access_key,
-            secret_key=s3_server.secret_key,
-        ),
+        objects=s3_server.config(bucket),
     )
 
 

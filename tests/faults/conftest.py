@@ -54,14 +54,8 @@ def postgres_alone(request: pytest.FixtureRequest) -> Deployment:
 def servers(request: pytest.FixtureRequest) -> Deployment:
     redis, s3 = request.getfixturevalue("redis_server"), request.getfixturevalue("s3_server")
     redis.flush()
-    environment = postgres_alone(request).environment | {
-        "REDIS_URL": redis.url,
-        "S3_BUCKET": request.getfixturevalue("bucket"),
-        "S3_ENDPOINT_URL": s3.endpoint_url,
-        "S3_ACCESS_KEY": s3.access_key,
-        "S3_SECRET_KEY": s3.secret_key,
-    }
-    return Deployment("servers", environment=environment)
+    environment = postgres_alone(request).environment | {"REDIS_URL": redis.url}
+    return Deployment("servers", environment=environment | s3.environment_of(request.getfixturevalue("bucket")))
 
 
 @pytest.fixture(params=[embedded, postgres_alone, servers])

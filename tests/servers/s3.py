@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from tests.servers.process import Given, Server, free_port, listening
 from tests.servers.programs import versitygw
+from tierstore.config import ObjectConfig
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,6 +39,29 @@ class _Buckets:
                 signature_version="s3v4", connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2}
             ),
         )
+
+    def config(self, bucket: str, **settings: Any) -> ObjectConfig:
+        """How tierstore reaches a bucket here; settings of ObjectConfig as keywords."""
+        return ObjectConfig(
+            bucket,
+            **{
+                "region": self.region,
+                "endpoint_url": self.endpoint_url,
+                "access_key": self.access_key,
+                "secret_key": self.secret_key,
+                **settings,
+            },
+        )
+
+    def environment_of(self, bucket: str) -> dict[str, str]:
+        """The same, as tierstore reads it from the environment."""
+        return {
+            "S3_BUCKET": bucket,
+            "S3_REGION": self.region,
+            "S3_ENDPOINT_URL": self.endpoint_url,
+            "S3_ACCESS_KEY": self.access_key,
+            "S3_SECRET_KEY": self.secret_key,
+        }
 
     def create_bucket(self) -> str:
         """The name of a new, empty bucket."""
