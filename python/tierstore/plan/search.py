@@ -21,8 +21,8 @@ separators of ASCII. tests/core/test_search_plan.py tries it on every kind of wo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from tierstore import _native
 from tierstore.errors import ValidationError
@@ -31,14 +31,18 @@ from tierstore.plan.schemas import MAX_TEXT_CHARACTERS, check_text
 BLOCK_HITS = 256
 SIMILAR_BLOCK_HITS = 64
 WALKED_ROWS = 4_096
-SAMPLED_ROWS = 200
-RARE_SHARE = 0.04
-"""What is only similar is looked for by reading row after row and scoring all of them, 5 µs a row, unless so few rows share enough
-trigrams with the word that the index is quicker: PostgreSQL's own word_similarity takes 60 to 100 µs for each that does."""
+FIRST_WALK = 512
+SAMPLED_ROWS = 256
+ASSUMED_ROWS = 100_000
+INDEX_COST = {"postgres": 10.0, "sqlite": 25.0}
+"""What is only similar is looked for by reading row after row and scoring all of them, some 15 µs a row, or by asking the index for the
+rows that share enough trigrams with a word, at this many times the price for each of those: PostgreSQL's own word_similarity takes 60 to
+100 µs, and SQLite's index proposes many more rows than are near, and sorts all of them again for every WALKED_ROWS."""
 MAX_WORDS = 16
 SHORTEST_SOUGHT = 3
 SIMILAR_SHARE = 0.6
 SEPARATORS = "".join(chr(code) for code in (9, 10, 13, *range(32, 127)) if not chr(code).isalnum())
+_BLANKS = str.maketrans(dict.fromkeys(SEPARATORS, " "))
 TIERS = ("subject", "anywhere", "similar")
 NOTHING = "\x01"
 """A pattern that no text matches."""
@@ -174,18 +178,42 @@ def _at_the_ends(runs: Sequence[str]) -> str:
     return f"({either}) AND ({both})" if len(runs) == 1 else f"{either} OR {both}"
 
 
-def rare_words(words: Words, texts: Sequence[str], *, blanks: bool) -> tuple[str, ...]:
-    """The words, those first that share enough trigrams with the fewest of these texts; none if even the first shares them with so
-    many that the index is not worth asking. `blanks`: whether the index knows the trigrams with blanks."""
-    demands = {word: _demand(word, blanks=blanks) for word in words.long}
-    near = dict.fromkeys(words.long, 0)
-    sample = texts[:: max(1, len(texts) // SAMPLED_ROWS)]
-    for text in sample:
-        there = _native.trigrams(text)
-        for word, (trigrams, needed) in demands.items():
-            near[word] += len(trigrams.intersection(there)) >= needed
-    ranked = tuple(sorted(words.long, key=lambda word: (near[word], -len(word))))
-    return ranked if near[ranked[0]] <= len(sample) * RARE_SHARE else ()
+class Walk:
+    """What the rows that a walk has read say about reading on."""
+
+    def __init__(self, words: Words, dialect: Literal["sqlite", "postgres"]) -> None:
+        self._demands = {word: _demand(word, blanks=dialect == "postgres") for word in words.long}
+        self._cost = INDEX_COST[dialect]
+        self._near = dict.fromkeys(words.long, 0)
+        self._sampled = self._rows = self._hits = 0
+
+    def limit(self) -> int:
+        """How many rows to read next: few at first, since the rows with a frequent word are many."""
+        return min(WALKED_ROWS, FIRST_WALK + 3 * self._rows)
+
+    def read(self, texts: Sequence[str], hits: int) -> None:
+        """These search texts were read, and so many hits were among their rows."""
+        self._rows += len(texts)
+        self._hits += hits
+        if self._sampled < SAMPLED_ROWS:
+            sample = texts[:: max(1, len(texts) // SAMPLED_ROWS)]
+            self._sampled += len(sample)
+            spaced = [f" {text.translate(_BLANKS)} " for text in sample]
+            for word, (trigrams, needed) in self._demands.items():
+                self._near[word] += sum(_has(text, trigrams, needed) for text in spaced)
+
+    def rare_words(self, wanted: int) -> tuple[str, ...]:
+        """The words, those first that are near the fewest rows; none where reading on is expected to give `wanted` hits for less than
+        the index would cost."""
+        ranked = tuple(sorted(self._near, key=lambda word: (self._near[word], -len(word))))
+        candidates = ASSUMED_ROWS * self._near[ranked[0]] / max(1, self._sampled)
+        to_read = min(ASSUMED_ROWS, wanted * self._rows / max(1, self._hits)) if self._hits else ASSUMED_ROWS
+        return ranked if candidates * self._cost < to_read else ()
+
+
+def _has(text: str, trigrams: Collection[str], needed: int) -> bool:
+    """Whether a text, with blanks for separators, has so many of the trigrams; those beyond ASCII are taken for missing."""
+    return sum((trigram[1:] if trigram[:2] == "  " else trigram) in text for trigram in trigrams) >= needed
 
 
 def _demand(word: str, *, blanks: bool) -> tuple[frozenset[str], int]:

@@ -19,13 +19,13 @@ from tierstore.plan.search import (
     FIRST,
     WALKED_ROWS,
     Key,
+    Walk,
     Words,
     contains,
     fts_contains,
     fts_similar,
     graded,
     prefix_ranges,
-    rare_words,
     terms,
     words_of,
 )
@@ -128,28 +128,37 @@ async def search(fetch: Fetch, query: Query, *, limit: int, after: str | None) -
 
 async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], Start | None]:
     """The hits of one block, and where the next one begins (None: nowhere)."""
-    hits: list[Hit] = []
     tier, after = start
     tiers = query.tiers()
     if tier >= len(tiers):
-        return hits, None
+        return [], None
     name = tiers[tier]
+    hits: list[Hit] = []
+    walk = Walk(query.words, query.dialect) if name == "similar" and query.words is not None else None
     ranked: Sequence[str] = ()
-    walking = name == "similar"
     while (wanted := BLOCKS[name] - len(hits)) > 0:
-        source, params = ("schemas_search.walk", query.params) if walking else query.source(name, ranked)
-        exact = name != "similar" or (query.dialect == "postgres" and not walking)
-        limit = wanted + SPARE_CANDIDATES if exact else WALKED_ROWS
+        source, params, limit = _next(query, name, walk, ranked, wanted)
         rows = await fetch(source, params | _behind(after) | {"limit": limit})
         found, last = _hits(query, name, rows, wanted)
         hits += found
         if len(rows) < limit and last == len(rows) - 1:
             return hits, Start(tier + 1, FIRST) if tier + 1 < len(tiers) else None
         after = _key(rows[last])
-        if walking and query.words is not None:
-            ranked = rare_words(query.words, [row[7] for row in rows], blanks=query.dialect == "postgres")
-            walking = not ranked
+        if walk is not None and not ranked:
+            walk.read([row[7] for row in rows], len(found))
+            ranked = walk.rare_words(wanted - len(found))
     return hits, Start(tier, after)
+
+
+def _next(
+    query: Query, tier: str, walk: Walk | None, ranked: Sequence[str], wanted: int
+) -> tuple[str, dict[str, Any], int]:
+    """The next query of a block, its parameters and how many rows to ask for. `ranked`: the words, once the walk is left for the index."""
+    if walk is not None and not ranked:
+        return "schemas_search.walk", query.params, walk.limit()
+    source, params = query.source(tier, ranked)
+    exact = tier != "similar" or query.dialect == "postgres"
+    return source, params, wanted + SPARE_CANDIDATES if exact else WALKED_ROWS
 
 
 def _hits(query: Query, tier: str, rows: Sequence[Row], wanted: int) -> tuple[list[Hit], int]:

@@ -75,16 +75,21 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 LIMIT %(limit)s
 
 -- name: anywhere
+-- `second` is another word, or the same one again: with both the planner knows how few rows have the two.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     s.description, s.search_text, NULL::text
 FROM schemas AS s
 WHERE
     s.deleted_at IS NULL
-    AND (s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text LIKE %(pattern)s)
+    AND (s.search_text LIKE %(pattern)s OR s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s)
+    AND (
+        %(second)s = %(lead)s OR s.search_text LIKE %(second_pattern)s
+        OR s.subject ILIKE %(second_pattern)s OR s.description ILIKE %(second_pattern)s
+    )
     AND NOT EXISTS (
         SELECT 1 FROM unnest(%(patterns)s::text[]) AS p (pattern)
-        WHERE NOT (s.subject ILIKE p.pattern OR s.description ILIKE p.pattern OR s.search_text LIKE p.pattern)
+        WHERE NOT (s.search_text LIKE p.pattern OR s.subject ILIKE p.pattern OR s.description ILIKE p.pattern)
     )
     AND s.subject ILIKE ALL(%(prefixes)s::text[])
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
@@ -126,6 +131,7 @@ LIMIT %(limit)s
 -- name: similar
 -- `lead` and `second` are the two rarest words (or one word twice); word_similarity_threshold is set when a connection is made.
 -- Found first and ordered afterwards: word_similarity costs tens of microseconds a row, so that walking the rows in order would be slow.
+-- Only the rarest word is the index's: the planner takes all similar words for equally rare.
 WITH found AS MATERIALIZED (
     SELECT
         s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, s.description, s.search_text
@@ -135,11 +141,6 @@ WITH found AS MATERIALIZED (
         AND (
             s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text LIKE %(pattern)s
             OR s.subject %%> %(lead)s OR s.description %%> %(lead)s OR s.search_text %%> %(lead)s
-        )
-        AND (
-            %(second)s = %(lead)s OR s.subject ILIKE %(second_pattern)s OR s.description ILIKE %(second_pattern)s
-            OR s.search_text LIKE %(second_pattern)s
-            OR s.subject %%> %(second)s OR s.description %%> %(second)s OR s.search_text %%> %(second)s
         )
         AND s.subject ILIKE ALL(%(prefixes)s::text[])
         AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
@@ -158,9 +159,15 @@ SELECT
     f.id::text, f.subject, f.version_major, f.version_minor, f.version_patch, f.prerelease_key,
     f.description, f.search_text, NULL::text
 FROM found AS f
-WHERE EXISTS (
-    SELECT 1 FROM unnest(%(contained)s::text[]) AS p (pattern)
-    WHERE NOT (f.subject ILIKE p.pattern OR f.description ILIKE p.pattern OR f.search_text LIKE p.pattern)
-)
+WHERE
+    (
+        %(second)s = %(lead)s OR f.search_text LIKE %(second_pattern)s
+        OR f.subject ILIKE %(second_pattern)s OR f.description ILIKE %(second_pattern)s
+        OR f.subject %%> %(second)s OR f.description %%> %(second)s OR f.search_text %%> %(second)s
+    )
+    AND EXISTS (
+        SELECT 1 FROM unnest(%(contained)s::text[]) AS p (pattern)
+        WHERE NOT (f.search_text LIKE p.pattern OR f.subject ILIKE p.pattern OR f.description ILIKE p.pattern)
+    )
 ORDER BY f.subject, f.version_major DESC, f.version_minor DESC, f.version_patch DESC, f.prerelease_key DESC
 LIMIT %(limit)s
