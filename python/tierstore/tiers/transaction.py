@@ -75,6 +75,11 @@ class Transaction:
     def is_open(self) -> bool:
         return self._unit is not None
 
+    @property
+    def told(self) -> bool:
+        """Whether it changed anything that the caches were told of."""
+        return bool(self._changes)
+
     def held_by(self, engine: object, caller: Hashable) -> bool:
         """Whether `caller` would wait for itself if it wrote outside this transaction."""
         return self.is_open and self._engine is engine and self._owner == caller

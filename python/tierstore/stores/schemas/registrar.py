@@ -66,6 +66,12 @@ class Registrar:
             await once.keep(write, key, [schema.id for schema in schemas])
         return schemas
 
+    async def apply_each(
+        self, write: Transaction, registrations: Sequence[Registration]
+    ) -> list[Schema | StorageError]:
+        """Register what several callers want registered; each gets its own answer."""
+        return await writes.register_each(write, self.kinds, registrations)
+
     async def filled(self, schema: Schema, deadline: Deadline) -> Schema:
         """With its content, which the record of a large one does not carry."""
         if schema.content_tier == INLINE or len(schema.content) == schema.content_size:

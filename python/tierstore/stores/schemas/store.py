@@ -20,7 +20,7 @@ from tierstore.stores.schemas.kinds import Kinds, schema_in
 from tierstore.stores.schemas.model import Derived, Popular, Schema, SchemaStatistics
 from tierstore.stores.schemas.operation import Budget, Operation, Operations
 from tierstore.stores.schemas.registrar import INLINE, Registrar
-from tierstore.stores.schemas.registration import as_version, check_items, version_identity
+from tierstore.stores.schemas.registration import Registration, as_version, check_items, version_identity
 from tierstore.stores.schemas.rows import schema_of
 from tierstore.stores.schemas.transaction import SchemaTransaction
 from tierstore.stores.schemas.transfer import BATCH_ITEMS, Exporting, read_batches
@@ -28,10 +28,12 @@ from tierstore.telemetry import Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine
 from tierstore.tiers.kind import ABSENT, Absence
+from tierstore.tiers.together import Together
 from tierstore.tiers.transaction import Transaction
 
 MAX_EXPIRES_S = 7 * 86_400
 """What S3's signatures allow at most."""
+MAX_WARMED = 1_000_000
 
 
 class SchemaStore(SchemaCalls):
@@ -46,6 +48,7 @@ class SchemaStore(SchemaCalls):
         self._operations = Operations(runtime, telemetry, deadlines)
         self._kinds = kinds = Kinds(engine)
         self._registrar = Registrar(kinds, blobs, runtime)
+        self._together: Together[Registration, Schema] = Together(engine, self._registrar.apply_each)
         self._access = Access()
         self._seen = self._access.seen
         self._hit, self._hit_version, self._hit_latest = kinds.by_id.hit, kinds.by_version.hit, kinds.latest.hit
@@ -91,7 +94,7 @@ class SchemaStore(SchemaCalls):
         not_before: str | None = None,
     ) -> Schema | None:
         """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
-        if read == "session" and not_before is None and type(version) is str:
+        if read == "session" and not_before is None and type(version) is type(subject) is str:
             derived = self._hit_version((subject, version))
             if derived is not None and derived is not ABSENT:
                 schema = schema_in(derived)
@@ -106,7 +109,8 @@ class SchemaStore(SchemaCalls):
 
     def hit_get_version(self, subject: str, version: str) -> Schema | None:
         """As `hit_get`."""
-        return self._derived_hit(self._hit_version((subject, version)))
+        known = type(version) is type(subject) is str
+        return self._derived_hit(self._hit_version((subject, version))) if known else None
 
     async def get_latest(
         self,
@@ -123,7 +127,7 @@ class SchemaStore(SchemaCalls):
         The latest of other states than active and deprecated is not cached.
         """
         cached = states is lifecycle.LATEST_STATES
-        if cached and not prerelease and read == "session" and not_before is None:
+        if cached and not prerelease and read == "session" and not_before is None and type(subject) is str:
             derived = self._hit_latest(subject)
             if derived is not None and derived is not ABSENT:
                 schema = schema_in(derived)
@@ -142,7 +146,7 @@ class SchemaStore(SchemaCalls):
 
     def hit_get_latest(self, subject: str) -> Schema | None:
         """As `hit_get`."""
-        return self._derived_hit(self._hit_latest(subject))
+        return self._derived_hit(self._hit_latest(subject)) if type(subject) is str else None
 
     def _derived_hit(self, derived: Derived | Absence | None) -> Schema | None:
         if derived is None or derived is ABSENT:
@@ -206,13 +210,17 @@ class SchemaStore(SchemaCalls):
     async def popular(self, limit: int = 100, *, timeout: float | None = None) -> list[Popular]:
         """The ids that were read most in the last KEPT_DAYS days, as far as the reads have been written down."""
         with self._operation("popular", None, timeout, "read") as operation:
-            fetch = self._fetch(operation.deadline, "any", None)
-            return [Popular(*row) for row in await fetch("schemas.popular", {"limit": check_limit(limit)})]
+            return await self._most_read(check_limit(limit), operation.deadline)
+
+    async def _most_read(self, limit: int, deadline: Deadline) -> list[Popular]:
+        fetch = self._fetch(deadline, "any", None)
+        return [Popular(*row) for row in await fetch("schemas.popular", {"limit": limit})]
 
     async def warm(self, limit: int = 100, *, timeout: float | None = None) -> int:
         """Load the most read schemas into the caches; answers how many."""
         with self._operation("warm", None, timeout, "bulk") as operation:
-            ids = [each.id for each in await self.popular(limit, timeout=timeout)]
+            most = check_limit(limit, most=MAX_WARMED)
+            ids = [each.id for each in await self._most_read(most, operation.deadline)]
             found = await self._kinds.by_id.get_many(ids, deadline=operation.deadline)
             return sum(schema is not None for schema in found)
 
@@ -323,8 +331,11 @@ class SchemaStore(SchemaCalls):
     ) -> list[Schema]:
         once.check_key(key)
         prepared = await self._registrar.prepare(items, deadline, batch=batch)
-        async with self._write(deadline, key) as write:
-            schemas = await self._registrar.apply(write, prepared, key)
+        if not batch and key is None and not prepared.staged and items[0]["id"] is None:
+            schemas = [await self._together.write(prepared.registrations[0], deadline)]
+        else:
+            async with self._write(deadline, key) as write:
+                schemas = await self._registrar.apply(write, prepared, key)
         self._registrar.registered += len(schemas)
         return await self._registrar.all_filled(schemas, deadline)
 

@@ -26,21 +26,37 @@ LARGEST_STATEMENT = 500
 
 async def register_many(write: Transaction, kinds: Kinds, registrations: Sequence[Registration]) -> list[Schema]:
     """Register all, in order. ConflictError names the item whose version holds other content."""
+    answers = await register_each(write, kinds, registrations)
+    for answer in answers:
+        if isinstance(answer, StorageError):
+            raise answer
+    return [answer for answer in answers if isinstance(answer, Schema)]
+
+
+async def register_each(
+    write: Transaction, kinds: Kinds, registrations: Sequence[Registration]
+) -> list[Schema | StorageError]:
+    """As `register_many`; the ConflictError of an item is its answer, and the others are registered."""
     inserted: dict[str, Row] = {}
     for start in range(0, len(registrations), LARGEST_STATEMENT):
         inserted |= await _insert(write, kinds, registrations[start : start + LARGEST_STATEMENT])
-    answers: list[Schema | None] = []
-    for registration in registrations:
+    answers: dict[int, Schema | StorageError] = {}
+    for number, registration in enumerate(registrations):
         row = inserted.pop(registration.id, None)  # an id that the batch names twice belongs to the first
-        answers.append(None if row is None else _registered(registration, row))
         if row is not None:
+            answers[number] = _registered(registration, row)
             kinds.changed(write, registration.id, *registration.identity, row=row[1], owner=row[3])
-    standing = [number for number, answer in enumerate(answers) if answer is None]
+    standing = [number for number in range(len(registrations)) if number not in answers]
     if standing:
         found = await _standing(write, [registrations[number] for number in standing])
         for number in standing:
-            answers[number] = await _again(write, kinds, registrations[number], found)
-    return [answer for answer in answers if answer is not None]
+            try:
+                answers[number] = await _again(write, kinds, registrations[number], found)
+            except ConflictError as error:
+                if error.transient:
+                    raise  # the database undid the whole transaction
+                answers[number] = error
+    return [answers[number] for number in range(len(registrations))]
 
 
 async def _insert(write: Transaction, kinds: Kinds, registrations: Sequence[Registration]) -> dict[str, Row]:
