@@ -38,6 +38,8 @@ INDEX_COST = {"postgres": 10.0, "sqlite": 25.0}
 """What is only similar is looked for by reading row after row and scoring all of them, some 15 µs a row, or by asking the index for the
 rows that share enough trigrams with a word, at this many times the price for each of those: PostgreSQL's own word_similarity takes 60 to
 100 µs, and SQLite's index proposes many more rows than are near, and sorts all of them again for every WALKED_ROWS."""
+MANY_PROPOSED = 20_000
+"""Where SQLite's index proposes more rows than this, reading all subjects in order is quicker than reading those rows' subjects."""
 MAX_WORDS = 16
 SHORTEST_SOUGHT = 3
 SIMILAR_SHARE = 0.6
@@ -110,11 +112,13 @@ def words_of(text: object) -> Words | None:
 def terms(words: Words, ranked: Sequence[str] = ()) -> dict[str, Any]:
     """The parameters of a search that come from its words. The first of `ranked` leads, or the longest: it finds the fewest.
 
-    `contained` are the patterns that tell an earlier tier's hit from a similar one; beyond ASCII they tell nothing.
+    `contained` are the patterns that tell an earlier tier's hit from a similar one; beyond ASCII they tell nothing. `narrow`: a word in
+    the subject is worth more than it could be anywhere else, so of this tier the subject is all that the score needs.
     """
     lead, second = (*(ranked or sorted(words.long, key=len, reverse=True)), "", "")[:2]
     second = second or lead
     patterns = [f"%{_like(word)}%" for word in words.long]
+    plain = all(word.isascii() for word in words.long)
     return {
         "lead": lead,
         "pattern": f"%{_like(lead)}%",
@@ -122,7 +126,8 @@ def terms(words: Words, ranked: Sequence[str] = ()) -> dict[str, Any]:
         "second_pattern": f"%{_like(second)}%",
         "patterns": patterns,
         "prefixes": [f"{_like(word)}%" for word in words.short],
-        "contained": patterns if all(word.isascii() for word in words.long) else [NOTHING],
+        "contained": patterns if plain else [NOTHING],
+        "narrow": plain,
     }
 
 

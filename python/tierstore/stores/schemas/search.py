@@ -17,6 +17,7 @@ from tierstore.plan.schemas import check_metadata, check_subject, check_tags, me
 from tierstore.plan.search import (
     BLOCKS,
     FIRST,
+    MANY_PROPOSED,
     WALKED_ROWS,
     Key,
     Walk,
@@ -138,6 +139,12 @@ async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], S
     ranked: Sequence[str] = ()
     while (wanted := BLOCKS[name] - len(hits)) > 0:
         source, params, limit = _next(query, name, walk, ranked, wanted)
+        if (
+            source == "schemas_search.subject"
+            and query.dialect == "sqlite"
+            and await _is_frequent(fetch, params["fts"])
+        ):
+            source = "schemas_search.subject_scan"
         rows = await fetch(source, params | _behind(after) | {"limit": limit})
         found, last = _hits(query, name, rows, wanted)
         hits += found
@@ -148,6 +155,12 @@ async def _block(fetch: Fetch, query: Query, start: Start) -> tuple[list[Hit], S
             walk.read([row[7] for row in rows], len(found))
             ranked = walk.rare_words(wanted - len(found))
     return hits, Start(tier, after)
+
+
+async def _is_frequent(fetch: Fetch, fts: str) -> bool:
+    """Whether SQLite's index proposes so many rows that all subjects are read sooner."""
+    proposed = await fetch("schemas_search.proposed", {"fts": fts, "most": MANY_PROPOSED})
+    return bool(proposed[0][0] >= MANY_PROPOSED)
 
 
 def _next(

@@ -1,5 +1,6 @@
 -- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
 -- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
+-- `narrow`: the words in the subject alone decide on the score, so the other texts are not read.
 -- Patterns are in lower case, as search_text is: LIKE is several times faster than ILIKE there.
 
 -- name: all
@@ -28,7 +29,7 @@ LIMIT %(limit)s
 -- `pattern` is the longest word's, and finds the candidates by idx_schemas_search.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, NULL::text
+    CASE WHEN %(narrow)s::boolean THEN '' ELSE s.description END, CASE WHEN %(narrow)s::boolean THEN '' ELSE s.search_text END, NULL::text
 FROM schemas AS s
 WHERE
     s.deleted_at IS NULL
@@ -51,7 +52,7 @@ LIMIT %(limit)s
 -- Of words under three letters only. The ranges are those of one word in upper and lower case.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, NULL::text
+    ''::text, ''::text, NULL::text
 FROM schemas AS s
 WHERE
     s.deleted_at IS NULL

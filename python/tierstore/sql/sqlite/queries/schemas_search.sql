@@ -1,6 +1,7 @@
 -- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
 -- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
--- Those that end in _scan serve words of which the index knows no trigram.
+-- Those that end in _scan serve words of which the index knows no trigram, and subjects where it knows them of very many rows.
+-- `narrow`: the words in the subject alone decide on the score, so the other texts are not read.
 
 -- name: all
 -- slow
@@ -66,11 +67,15 @@ FROM (
 INNER JOIN schemas AS s ON s.seq = k.seq
 ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
 
+-- name: proposed
+-- How many rows the index proposes, at most :most.
+SELECT count(*) FROM (SELECT 1 FROM schemas_fts AS f WHERE f.schemas_fts MATCH :fts LIMIT :most) AS p
+
 -- name: subject
 -- slow
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+    CASE WHEN :narrow THEN '' ELSE s.description END, CASE WHEN :narrow THEN '' ELSE s.search_text END, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
 FROM (
     SELECT s.seq
     FROM schemas_fts AS f
@@ -105,7 +110,7 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 -- Of words under three letters only. The ranges are those of one word in upper and lower case.
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+    '', '', CASE WHEN :metadata IS NOT NULL THEN s.metadata END
 FROM (
     SELECT s.seq
     FROM schemas AS s
@@ -141,7 +146,7 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 -- slow
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+    CASE WHEN :narrow THEN '' ELSE s.description END, CASE WHEN :narrow THEN '' ELSE s.search_text END, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
 FROM (
     SELECT s.seq
     FROM schemas AS s
