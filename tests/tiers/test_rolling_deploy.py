@@ -84,7 +84,7 @@ def test_two_revisions_over_one_redis(face, redis_server, newer):
         for turn in range(6):
             writer, readers = (old, new)[turn % 2], ((old, new), (new, old))[turn // 3]
             await writer.write("note")
-            for reader in (*readers, *readers):
+            for reader in (readers[0], readers[0], readers[1], readers[1]):
                 found = await reader.read("note")
                 assert type(found) is (OldNote if reader is old else newer)
                 assert found.row_version == turn + 1
