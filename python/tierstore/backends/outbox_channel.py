@@ -9,14 +9,12 @@ replica that was promoted may lack what the old primary had.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from tierstore.backends import Change, Echo, Event, Gap, Invalidated, Params, Row
+from tierstore.backends import Change, Event, Gap, Invalidated, Params, Row
+from tierstore.backends.polled_channel import PolledChannel
 from tierstore.runtime import Deadline, Runtime
 
-POLL_S = 0.2
-POLL_BUDGET_S = 1.0
 NO_ROW = 2**62
 
 
@@ -28,41 +26,24 @@ class WatchedRecords(Protocol):
     async def ping(self, deadline: Deadline) -> str: ...
 
 
-class OutboxChannel:
+class OutboxChannel(PolledChannel):
     """Delivers what every process wrote since `open`, this one included: a change that is known already does no harm."""
 
     name = "outbox"
 
     def __init__(self, runtime: Runtime, records: WatchedRecords) -> None:
-        self._runtime = runtime
+        super().__init__(runtime, records)
         self._records = records
         self._since = 0
         self._seen: dict[int, int] = {}
         self._identity: str | None = None
         self._server: str | None = None
-        self._next_poll = 0.0
 
     async def open(self, deadline: Deadline) -> None:
         self._identity = await self._records.identity(deadline)
         rows = await self._records.watch("outbox.poll", {"since": NO_ROW, "seen": []}, deadline)
         self._since, _, self._server = rows[0][:3]
         # Rows of transactions that are still running then, or ended between: the next poll brings them.
-
-    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
-        """Nothing to do: the write's own transaction put its row there."""
-
-    async def receive(self, *, wait_s: float) -> list[Event]:
-        """At most one poll, POLL_S after the one before. ConnectionError or TimeoutError where it failed; the next one catches up."""
-        due = self._next_poll - self._runtime.monotonic()
-        if due > wait_s:
-            await self._runtime.sleep(wait_s)
-            return []
-        if due > 0:
-            await self._runtime.sleep(due)
-        sent_at = self._runtime.monotonic()
-        self._next_poll = sent_at + POLL_S
-        events = await self._poll(self._runtime.deadline(POLL_BUDGET_S))
-        return [*events, Echo(sent_at)]
 
     async def _poll(self, deadline: Deadline) -> list[Event]:
         rows = await self._records.watch("outbox.poll", {"since": self._since, "seen": list(self._seen)}, deadline)
@@ -86,9 +67,3 @@ class OutboxChannel:
         self._since = xmin
         self._seen = {number: xid for number, xid in self._seen.items() if xid >= xmin}
         return [*events, Invalidated(tuple(changes))] if changes else events
-
-    async def ping(self, deadline: Deadline) -> str:
-        return await self._records.ping(deadline)
-
-    async def close(self, deadline: Deadline) -> None:
-        """The connection is the driver's, which closes it."""

@@ -24,9 +24,10 @@ from tierstore.backends import Fenced, Params, PoolStats, Row, forks
 from tierstore.backends.postgres_connection import CONNECT_S, arguments, settings
 from tierstore.backends.postgres_errors import translate
 from tierstore.backends.postgres_pool import Pool, PoolPolicy
-from tierstore.backends.postgres_unit import NOTHING, PostgresUnit, transaction
+from tierstore.backends.postgres_unit import PostgresUnit, transaction
 from tierstore.backends.postgres_wire import Wire, wire
 from tierstore.backends.rows import fenced
+from tierstore.backends.sql_unit import NOTHING
 from tierstore.plan.migrations import statements
 from tierstore.runtime import Deadline, Runtime
 from tierstore.sql import load_queries

@@ -9,13 +9,12 @@ from typing import Any
 import psycopg
 
 from tierstore import errors
-from tierstore.backends import Params, Row, forks
+from tierstore.backends import Params
 from tierstore.backends.postgres_errors import is_answer, translate
 from tierstore.backends.postgres_pool import Pool
-from tierstore.backends.postgres_wire import Result
+from tierstore.backends.sql_unit import Answered, SqlUnit
 from tierstore.runtime import Deadline
 
-NOTHING: Params = {}
 ROLLBACK_S = 1.0
 
 
@@ -79,23 +78,13 @@ async def _commit(pool: Pool, connection: Any, idempotency_key: str | None) -> N
         )
 
 
-class PostgresUnit:
+class PostgresUnit(SqlUnit):
     """One open transaction on a connection of its own."""
 
     def __init__(self, pool: Pool, connection: Any, queries: Mapping[str, str], deadline: Deadline) -> None:
+        super().__init__(queries, deadline)
         self._pool = pool
         self._connection = connection
-        self._queries = queries
-        self._deadline = deadline
-        self._generation = forks.generation()
-        self._savepoints = 0
-        self.ended = False
-
-    async def fetch(self, query: str, params: Params = NOTHING) -> list[Row]:
-        return (await self._run(query, self._queries[query], params)).rows
-
-    async def execute(self, query: str, params: Params = NOTHING) -> int:
-        return (await self._run(query, self._queries[query], params)).changed
 
     async def execute_many(self, query: str, many: Sequence[Params]) -> None:
         """One round trip for all."""
@@ -105,32 +94,9 @@ class PostgresUnit:
         except psycopg.Error as error:
             raise translate(error, query) from error
 
-    async def fence(self) -> int:
-        return int((await self.fetch("protocol.fence"))[0][0])
-
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        self._savepoints += 1
-        name = f"s{self._savepoints}"
-        await self._run("SAVEPOINT", f"SAVEPOINT {name}", None)
-        try:
-            yield
-        except Exception:
-            await self._run("ROLLBACK", f"ROLLBACK TO {name}", None)
-            await self._run("RELEASE", f"RELEASE {name}", None)
-            raise
-        await self._run("RELEASE", f"RELEASE {name}", None)
-
-    async def _run(self, name: str, sql: str, params: Params | None) -> Result:
+    async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
         self._check()
         try:
-            return await self._pool.run(self._connection, sql, params)
+            return (await self._pool.run(self._connection, sql, params))[:2]
         except psycopg.Error as error:
             raise translate(error, name) from error
-
-    def _check(self) -> None:
-        if self.ended:
-            raise errors.ClosedError("the transaction has ended", tier="database")
-        if self._generation != forks.generation():
-            raise errors.ClosedError("the process forked inside this transaction", tier="database")
-        self._deadline.check("in a transaction")

@@ -17,13 +17,12 @@ from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks, sqlite_connection
 from tierstore.backends.file_lock import file_lock
 from tierstore.backends.rows import fenced
+from tierstore.backends.sql_unit import NOTHING, Answered, SqlUnit
 from tierstore.backends.sqlite_connection import Connection
 from tierstore.backends.sqlite_readers import IDLE_MAX, Loan, Readers
 from tierstore.backends.sqlite_writer import Writer
 from tierstore.runtime import Deadline, Runtime
 from tierstore.sql import is_slow, load_queries
-
-NOTHING: Params = {}
 
 
 class SqliteRecords:
@@ -153,10 +152,10 @@ class SqliteRecords:
             await unit.begin(self._queries["protocol.next_version"] if file == "main" else None)
             yield unit
         except BaseException:
-            unit.end()
+            unit.ended = True
             writer.abandon()
             raise
-        unit.end()
+        unit.ended = True
         await writer.commit(deadline, idempotency_key)
 
     async def script(
@@ -224,31 +223,18 @@ def _read_on(connection: Connection, sql: str, params: Params, deadline: Deadlin
     return connection.fetch(sql, params, deadline.at)
 
 
-class SqliteUnit:
+class SqliteUnit(SqlUnit):
     """One write transaction on the writer."""
 
     def __init__(self, writer: Writer, queries: Mapping[str, str], deadline: Deadline) -> None:
+        super().__init__(queries, deadline)
         self._writer = writer
-        self._queries = queries
-        self._deadline = deadline
-        self._generation = forks.generation()
-        self._savepoints = 0
-        self._ended = False
 
     async def begin(self, bump: str | None) -> None:
         try:
             await self._writer.begin(bump, self._deadline)
         except sqlite_connection.REFUSALS as error:
             raise sqlite_connection.translate(error, "BEGIN") from error
-
-    def end(self) -> None:
-        self._ended = True
-
-    async def fetch(self, query: str, params: Params = NOTHING) -> list[Row]:
-        return (await self._run(query, self._queries[query], params))[0]
-
-    async def execute(self, query: str, params: Params = NOTHING) -> int:
-        return (await self._run(query, self._queries[query], params))[1]
 
     async def execute_many(self, query: str, many: Sequence[Params]) -> None:
         self._check()
@@ -260,33 +246,12 @@ class SqliteUnit:
         except sqlite_connection.REFUSALS as error:
             raise sqlite_connection.translate(error, query) from error
 
-    async def fence(self) -> int:
-        return int((await self.fetch("protocol.fence"))[0][0])
-
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        self._savepoints += 1
-        name = f"s{self._savepoints}"
-        await self._run("SAVEPOINT", f"SAVEPOINT {name}", NOTHING)
-        try:
-            yield
-        except Exception:
-            await self._run("ROLLBACK", f"ROLLBACK TO {name}", NOTHING)
-            await self._run("RELEASE", f"RELEASE {name}", NOTHING)
-            raise
-        await self._run("RELEASE", f"RELEASE {name}", NOTHING)
-
-    async def _run(self, name: str, sql: str, params: Params) -> tuple[list[Row], int]:
+    async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
         self._check()
         connection = self._writer.connection
         try:
-            return await self._writer.call(connection.run, sql, params, self._deadline.at, deadline=self._deadline)
+            return await self._writer.call(
+                connection.run, sql, params or NOTHING, self._deadline.at, deadline=self._deadline
+            )
         except sqlite_connection.REFUSALS as error:
             raise sqlite_connection.translate(error, name) from error
-
-    def _check(self) -> None:
-        if self._ended:
-            raise errors.ClosedError("the transaction has ended", tier="database")
-        if self._generation != forks.generation():
-            raise errors.ClosedError("the process forked inside this transaction", tier="database")
-        self._deadline.check("in a transaction")

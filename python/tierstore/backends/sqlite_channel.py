@@ -6,16 +6,13 @@ committed between the two is seen twice, never missed. ids are given in commit o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import orjson
 
-from tierstore.backends import Change, Echo, Event, Gap, Invalidated, Params, Row
+from tierstore.backends import Change, Event, Gap, Invalidated, Params, Row
+from tierstore.backends.polled_channel import PolledChannel
 from tierstore.runtime import Deadline, Runtime
-
-POLL_S = 0.2
-POLL_BUDGET_S = 1.0
 
 
 class WatchedFile(Protocol):
@@ -26,43 +23,29 @@ class WatchedFile(Protocol):
     async def ping(self, deadline: Deadline) -> str: ...
 
 
-class SqliteChannel:
+class SqliteChannel(PolledChannel):
     """Delivers what other processes wrote since `open`, and what this one wrote between two of their writes."""
 
     name = "sqlite"
 
     def __init__(self, runtime: Runtime, records: WatchedFile) -> None:
-        self._runtime = runtime
+        super().__init__(runtime, records)
         self._records = records
         self._data_version = 0
         self._last_id = 0
-        self._next_poll = 0.0
 
     async def open(self, deadline: Deadline) -> None:
         self._data_version = await self._records.data_version(deadline)
         rows = await self._records.fetch("outbox.poll", {"since": 2**62}, deadline=deadline)
         self._last_id = rows[0][0]
 
-    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
-        """Nothing to do: the write's own transaction put its row there."""
-
-    async def receive(self, *, wait_s: float) -> list[Event]:
-        """At most one poll, POLL_S after the one before."""
-        due = self._next_poll - self._runtime.monotonic()
-        if due > wait_s:
-            await self._runtime.sleep(wait_s)
-            return []
-        if due > 0:
-            await self._runtime.sleep(due)
-        sent_at = self._runtime.monotonic()
-        self._next_poll = sent_at + POLL_S
-        deadline = self._runtime.deadline(POLL_BUDGET_S)
+    async def _poll(self, deadline: Deadline) -> list[Event]:
         data_version = await self._records.data_version(deadline)
         if data_version == self._data_version:
-            return [Echo(sent_at)]
+            return []
         events = await self._read_outbox(deadline)
         self._data_version = data_version
-        return [*events, Echo(sent_at)]
+        return events
 
     async def _read_outbox(self, deadline: Deadline) -> list[Event]:
         rows = await self._records.fetch("outbox.poll", {"since": self._last_id}, deadline=deadline)
@@ -76,9 +59,3 @@ class SqliteChannel:
             events.append(Invalidated(tuple(changes)))
         self._last_id = last_id
         return events
-
-    async def ping(self, deadline: Deadline) -> str:
-        return await self._records.ping(deadline)
-
-    async def close(self, deadline: Deadline) -> None:
-        """The connection is the driver's, which closes it."""
