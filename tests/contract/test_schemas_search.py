@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from contextlib import ExitStack
 
@@ -10,7 +11,9 @@ import pytest
 from tests.contract.schema_stores import FACES, backend_config, opened
 from tests.contract.test_schemas_reads import all_pages
 from tierstore import _native, errors
+from tierstore.plan import search as plan
 from tierstore.plan.search import BLOCK_HITS, graded, words_of
+from tierstore.stores.schemas import search as reading
 
 CONTENT = b'{"type": "object", "properties": {"customer_name": {"type": "string"}}}'
 
@@ -177,9 +180,20 @@ def queries():
         )
 
 
+WAYS = {
+    "as it comes": {},
+    "by index": {"FIRST_WALK": 8, "INDEX_COST": {"postgres": 0.0, "sqlite": 0.0}},
+    "by reading": {"FIRST_WALK": 8, "INDEX_COST": {"postgres": math.inf, "sqlite": math.inf}, "MANY_PROPOSED": 1},
+}
+
+
 @pytest.mark.requirement("S1-06", "S1-12")
-def test_both_engines_answer_the_same_pages(request, tmp_path):
-    """And both answer what the score alone says of every document: the candidates leave no hit out."""
+@pytest.mark.parametrize("way", WAYS)
+def test_both_engines_answer_the_same_pages(request, tmp_path, monkeypatch, way):
+    """And both answer what the score alone says of every document: the candidates leave no hit out, however they are looked for."""
+    for name, value in WAYS[way].items():
+        for module in (plan, reading):
+            monkeypatch.setattr(module, name, value, raising=False)
     documents = list(corpus(400))
     with ExitStack() as stack:
         stores = [

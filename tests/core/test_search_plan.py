@@ -8,7 +8,18 @@ import sqlite3
 import pytest
 
 from tierstore import _native, errors
-from tierstore.plan.search import FIRST, Key, contains, fts_contains, fts_similar, terms, words_of
+from tierstore.plan.search import (
+    FIRST,
+    FIRST_WALK,
+    WALKED_ROWS,
+    Key,
+    Walk,
+    contains,
+    fts_contains,
+    fts_similar,
+    terms,
+    words_of,
+)
 
 LETTERS = ["ab", "abc", "abcdefghijklmnopqrstuvwxyz"]
 
@@ -71,6 +82,37 @@ def test_words():
     for bad in (5, "x" * 1025, " ".join(map(str, range(20))), "a\x00b"):
         with pytest.raises(errors.ValidationError):
             words_of(bad)
+
+
+@pytest.mark.parametrize("letters", LETTERS)
+def test_a_word_in_the_subject_is_worth_more_than_anywhere(letters):
+    """So `narrow` queries read the subject alone."""
+    dice = random.Random(letters)
+    for _ in range(500):
+        words = [random_word(dice, letters, 3, 6) for _ in range(dice.randint(1, 3))]
+        subject = ".".join(dice.choice(["", "x"]) + word + dice.choice(["", "y"]) for word in words)
+        fields = [" ".join(random_word(dice, letters, 1, 6) for _ in range(5)) + f" {words[0]}" for _ in range(2)]
+        query = " ".join(words)
+        assert _native.score(query, subject, *fields) == _native.score(query, subject, "", "") is not None
+    assert terms(words_of("order line"))["narrow"]
+    assert not terms(words_of("größe line"))["narrow"]
+
+
+def test_a_walk_goes_on_while_it_finds_and_leaves_what_is_rare_to_the_index():
+    words = words_of("custmer ordr")
+    found = Walk(words, "postgres")
+    assert found.limit() == FIRST_WALK
+    found.read(["some customer_order"] * FIRST_WALK, hits=50)
+    assert found.limit() == 4 * FIRST_WALK
+    assert found.rare_words(14) == ()
+    rare = Walk(words, "postgres")
+    rare.read(["an order of parts"] * (FIRST_WALK - 1) + ["a customer_order"], hits=0)
+    assert rare.rare_words(64) == ("custmer", "ordr")
+    common = Walk(words, "sqlite")
+    common.read(["customers ordering"] * FIRST_WALK, hits=0)
+    assert common.rare_words(64) == ()
+    common.read([""] * WALKED_ROWS, hits=0)
+    assert common.limit() == WALKED_ROWS
 
 
 def test_the_order_of_all_is_newest_first_within_a_subject():

@@ -212,7 +212,7 @@ class Walk:
         the index would cost."""
         ranked = tuple(sorted(self._near, key=lambda word: (self._near[word], -len(word))))
         candidates = ASSUMED_ROWS * self._near[ranked[0]] / max(1, self._sampled)
-        to_read = min(ASSUMED_ROWS, wanted * self._rows / max(1, self._hits)) if self._hits else ASSUMED_ROWS
+        to_read = min(ASSUMED_ROWS, wanted * self._rows / max(1, self._hits))
         return ranked if candidates * self._cost < to_read else ()
 
 
