@@ -166,6 +166,7 @@ class AsyncioRuntime(_Clocked):
         super().__init__()
         self.loop = asyncio.get_running_loop()
         self._threads: ThreadPoolExecutor | None = None
+        self._closed = False
         self._alarms = Alarms(self.loop)
 
     async def sleep(self, seconds: float) -> None:
@@ -190,6 +191,8 @@ class AsyncioRuntime(_Clocked):
 
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
         deadline.check("calling a blocking function")
+        if self._closed:
+            raise ClosedError("the store was closed: open another")
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.THREADS, "tierstore")
         future = self.loop.run_in_executor(self._threads, function, *arguments)
@@ -213,6 +216,7 @@ class AsyncioRuntime(_Clocked):
         return _TaskSupervisor(self.loop)
 
     async def close(self) -> None:
+        self._closed = True
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 

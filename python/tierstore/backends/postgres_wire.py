@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -197,6 +198,9 @@ class BlockingWire:
         psycopg.Cursor(connection).executemany(sql, many)
 
     def reap(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
+        if sys.is_finalizing():  # a transaction that nobody ended: no thread can be started any more
+            connection.pgconn.finish()
+            return
         if self._left.qsize() >= REAPED_MAX:
             connection.pgconn.finish()
             self.put(pool, connection)

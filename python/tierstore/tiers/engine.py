@@ -138,8 +138,10 @@ class Engine:
     async def close(self, deadline: Deadline) -> None:
         """Stop the jobs; mark what was delivered. The drivers are closed by whoever opened them."""
         supervisor, self._supervisor = self._supervisor, None
+        self.freshness.end()  # no hit after the close
         if supervisor is not None:
             await supervisor.close(deadline)
+            self.freshness.end()  # a job may have heard an echo until now
             while await self._delivery.mark():
                 pass
 

@@ -24,6 +24,10 @@ class Freshness:
         """All that was committed before `sent_at` has been delivered."""
         self.until = max(self.until, sent_at + self.horizon_s)
 
+    def end(self) -> None:
+        """Nothing is fresh any more: the store is closing."""
+        self.until = -ALWAYS
+
     def is_fresh(self) -> bool:
         return self._clock() < self.until
 

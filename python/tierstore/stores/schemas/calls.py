@@ -236,6 +236,8 @@ class SchemaCalls:
 
 
 def _expected(expected_version: object) -> int | None:
-    if expected_version is None or (isinstance(expected_version, int) and not isinstance(expected_version, bool)):
+    if expected_version is None:
+        return None
+    if isinstance(expected_version, int) and not isinstance(expected_version, bool) and abs(expected_version) < 2**63:
         return expected_version
     raise ValidationError("expected_version is a row_version, a whole number", place="expected_version")

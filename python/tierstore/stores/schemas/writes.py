@@ -180,8 +180,10 @@ async def restore(write: Transaction, kinds: Kinds, identifier: str) -> Schema |
     restored = await change(write, kinds, "restore", identifier, {"expected": None})
     if restored is None:
         row = await _find(write, identifier)
-        if row is None or is_deleted(row):
+        if row is None or row[INFO_COLUMNS]:
             raise nothing_to_restore(identifier)
+        if is_deleted(row):  # since the statement before
+            raise ConflictError(f"{identifier} changed meanwhile; read it and try again", key=identifier)
     return restored
 
 
