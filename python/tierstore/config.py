@@ -19,12 +19,13 @@ from tierstore.errors import ConfigError
 MIB = 1024 * 1024
 POSTGRES_SCHEMES = ("postgres://", "postgresql://")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "valkey://", "valkeys://")
+SECRETS = frozenset({"access_key", "secret_key", "password"})
 P = TypeVar("P")
 
 
-def redacted(address: str) -> str:
-    """`address` without its password."""
-    hidden = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", address)
+def redacted(text: str) -> str:
+    """An address, or a line that names one, without passwords: what stands between a user's colon and the last @ of the word."""
+    hidden = re.sub(r"([^\s:/@]*):(?!//)\S*@", r"\1:***@", text)
     return re.sub(r"(password=)\S+", r"\1***", hidden, flags=re.IGNORECASE)
 
 
@@ -34,9 +35,9 @@ def _require(name: str, value: object, holds: bool, expected: str) -> None:
 
 
 def _number(name: str, value: object, *, least: float, whole: bool = False) -> None:
-    kind = "a whole number" if whole else "a number"
-    right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    _require(name, value, right and least <= value < float("inf"), f"{kind}, {least} or more")  # type: ignore[operator]
+    allowed = (int,) if whole else (int, float)
+    right = isinstance(value, allowed) and not isinstance(value, bool) and least <= value < float("inf")
+    _require(name, value, right, f"a {'whole ' if whole else ''}number, {least} or more")
 
 
 def _address(name: str, value: str, schemes: tuple[str, ...]) -> None:
@@ -244,6 +245,12 @@ class Config:
         return _build(_from_document(_parse_toml(Path(path)), os.fspath(path)))
 
 
+def environment_names_a_store(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether `Config.from_env` has anything to go by."""
+    variables = os.environ if environment is None else environment
+    return any(variables.get(name) for name in NAMING_A_STORE)
+
+
 def _text(name: str, text: str) -> str:
     return text
 
@@ -293,6 +300,9 @@ SETTINGS: dict[str, tuple[str, Reader]] = {
     "CACHE_WARM_SIZE": ("cache.warm_size", _whole),
 }
 """Variable → setting. The names are those of the source documents."""
+
+NAMING_A_STORE = ("TIERSTORE_CONFIG", "TIERSTORE_PATH", "DATABASE_URL")
+"""The variables that say where the data lies; the others only say more about it."""
 
 FALLBACKS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Used only where no variable before them gave the setting."""
@@ -401,5 +411,5 @@ def _make(policy: type[P], name: str, settings: Mapping[str, Any]) -> P:
         value = settings.get(item.name)
         wants_text = str(item.type).startswith("str")
         if value is not None and wants_text and not isinstance(value, str):
-            raise ConfigError(f"{name}.{item.name} = {value!r}: expected text")
+            raise ConfigError(f"{name}.{item.name} = {'…' if item.name in SECRETS else repr(value)}: expected text")
     return policy(**settings)

@@ -132,6 +132,7 @@ def test_a_pipe_gets_plain_lines(tmp_path):
     ("arguments", "environment", "code", "expected"),
     [
         (["stats"], {}, 1, "which store? give --path FOLDER"),
+        (["--config", "absent.toml", "demo"], {}, 1, "absent.toml cannot be read"),
         (["stats"], {"DATABASE_URL": "postgresql://u:secret@127.0.0.1:9/none"}, 1, "127.0.0.1"),
         (["stats"], {"DATABASE_URL": "mysql://u:secret@h/db"}, 1, "postgresql://"),
         (["--path", "x", "load-test", "--duration", "soon"], {}, 2, "is not a duration"),

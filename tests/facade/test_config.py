@@ -172,4 +172,25 @@ def test_secrets_are_not_shown():
     )
     assert "secret" not in repr(config)
     assert redacted(URL) == "postgresql://user:***@db:5432/schema_registry"
+    assert redacted("postgresql://user:sec@ret@db/x") == "postgresql://user:***@db/x"
+    assert redacted("rediss://:secret@h") == "rediss://:***@h"
     assert redacted("host=h password=secret user=u") == "host=h password=*** user=u"
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ('backend = {url = "user:secret@host/db"}', "postgres.url"),
+        (
+            'backend = {url = "postgresql://h/db"}\ns3 = {bucket = "abc", access_key = "k", secret_key = 5397}',
+            "secret_key",
+        ),
+    ],
+)
+def test_a_refused_secret_is_not_shown(tmp_path, settings, named):
+    file = tmp_path / "tierstore.toml"
+    file.write_text(f"[storage]\n{settings}\n")
+    with pytest.raises(ConfigError, match=named) as refused:
+        Config.from_toml(file)
+    assert "secret@" not in str(refused.value)
+    assert "5397" not in str(refused.value)

@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 import click
 
 from tierstore.cli.output import Output
-from tierstore.config import Config, redacted
+from tierstore.config import Config, environment_names_a_store, redacted
 from tierstore.errors import ConfigError, StorageError
 from tierstore.store import Store
 from tierstore.store import open as open_store
 
-FAILED, NOT_CURRENT, MISUSED = 1, 1, 2
+FAILED = 1
 
 
 class Session:
@@ -32,14 +32,14 @@ class Session:
             return Config(self._path)
         if self._config is not None:
             return Config.from_toml(self._config)
-        try:
-            return Config.from_env()
-        except ConfigError as error:
-            if "path" not in str(error):
-                raise
-            raise ConfigError(
-                "which store? give --path FOLDER, --config FILE, or set TIERSTORE_PATH or DATABASE_URL"
-            ) from error
+        if not environment_names_a_store():
+            raise ConfigError("which store? give --path FOLDER, --config FILE, or set TIERSTORE_PATH or DATABASE_URL")
+        return Config.from_env()
+
+    @property
+    def names_a_store(self) -> bool:
+        """Whether the command line or the environment says where the store is."""
+        return self._path is not None or self._config is not None or environment_names_a_store()
 
     def run(self, action: Callable[[Store], Awaitable[None]], **options: Any) -> None:
         """Open the store, do `action`, close, print; an error becomes one line and exit code 1."""
@@ -205,7 +205,7 @@ def migrate_status(session: Session) -> None:
 
     session.guard(work)
     if not current[0]:
-        sys.exit(NOT_CURRENT)
+        sys.exit(FAILED)
 
 
 for alias, command in (("run", migrate_up), ("revert", migrate_down), ("info", migrate_status)):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tierstore.cli.importing import Importer, Source, scan
 from tierstore.cli.views import show_imports
 from tierstore.config import CacheConfig, Config
-from tierstore.errors import ConfigError, NotFoundError
+from tierstore.errors import NotFoundError
 from tierstore.store import Store
 from tierstore.store import open as open_store
 
@@ -33,10 +33,7 @@ JSON_SCHEMAS = ("check_jsonschema", "builtin_schemas", "vendor")
 
 async def run_demo(session: Session, folder: Path | None) -> None:
     """The whole demo, in a fresh folder unless the command line names a store."""
-    try:
-        config = session.config()
-    except ConfigError:
-        config = Config(Path(tempfile.mkdtemp(prefix="tierstore-demo-")))
+    config = session.config() if session.names_a_store else Config(tempfile.mkdtemp(prefix="tierstore-demo-"))
     sources = scan(folder, tags=("demo",)) if folder else real_sources()
     started = time.perf_counter()
     async with open_store(config) as store:
