@@ -10,8 +10,8 @@ duration or a size is observed where it happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final, Literal
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Observation
@@ -33,6 +33,7 @@ Histogram = Literal[
     "schema_registry.s3.download_size_bytes",
 ]
 
+TOTALS: Final[tuple[Total, ...]] = get_args(Total)
 _DURATIONS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SIZES_B: Final = tuple(float(4**power * 1024) for power in range(11))
 HISTOGRAMS: Final[dict[Histogram, tuple[str, tuple[float, ...]]]] = {
@@ -86,7 +87,7 @@ class _Watching(Telemetry):
         return lambda: self._sources.remove(totals) if totals in self._sources else None
 
     def _sum(self) -> dict[Total, int]:
-        summed: dict[Total, int] = dict.fromkeys(Total.__args__, 0)  # type: ignore[attr-defined]
+        summed: dict[Total, int] = dict.fromkeys(TOTALS, 0)
         for totals in list(self._sources):
             for name, value in totals().items():
                 summed[name] += value
@@ -134,13 +135,12 @@ class OpenTelemetry(_Watching):
         from opentelemetry import metrics, trace
 
         meter = metrics.get_meter("tierstore", meter_provider=meter_provider)
-        self._trace = trace
         self._tracer = trace.get_tracer("tierstore", tracer_provider=tracer_provider)
         self._histograms = {
             name: meter.create_histogram(name, unit=unit, explicit_bucket_boundaries_advisory=bounds)
             for name, (unit, bounds) in HISTOGRAMS.items()
         }
-        for name in Total.__args__:  # type: ignore[attr-defined]
+        for name in TOTALS:
             meter.create_observable_counter(name, [self._reader(name)])
 
     def _reader(self, name: Total) -> Callable[[CallbackOptions], Iterable[Observation]]:
@@ -152,12 +152,7 @@ class OpenTelemetry(_Watching):
         self._histograms[name].record(value)
 
     def span(self, operation: str) -> AbstractContextManager[object]:
-        return self._span(operation)
-
-    @contextmanager
-    def _span(self, operation: str) -> Iterator[object]:
-        with self._tracer.start_as_current_span(f"tierstore.{operation}") as span:
-            yield span
+        return self._tracer.start_as_current_span(f"tierstore.{operation}")
 
     def close(self) -> None:
         self._sources.clear()

@@ -12,7 +12,6 @@ from typing import Any
 from tierstore.errors import ValidationError
 from tierstore.plan.pointer import pointer
 
-PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 NAMED = frozenset({"record", "error", "enum", "fixed"})
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 Path = tuple[str | int, ...]
