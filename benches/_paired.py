@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 ROUNDS = 5
 SECONDS = 1.0
+OUTSTANDING = 1000
 Call = Callable[[int], Awaitable[object]]
 Rate = Callable[[], Awaitable[float]]
 """Measures one contender for one round: calls a second."""
@@ -109,7 +110,10 @@ def calling(call: Call, callers: int, seconds: float = SECONDS, limit: int = sys
 
 
 def arriving(call: Call, offered: float, latencies: list[float], seconds: float = SECONDS) -> Rate:
-    """Calls that arrive by chance, `offered` a second, whether or not the earlier ones were answered; seconds of each are kept."""
+    """Calls that arrive by chance, `offered` a second, whether or not the earlier ones were answered; seconds of each are kept.
+
+    What would be more than OUTSTANDING at once has to wait outside, as before any server's limit.
+    """
 
     async def rate() -> float:
         clock, chance, tasks = time.perf_counter, random.Random(1), set[asyncio.Task[None]]()
@@ -122,8 +126,10 @@ def arriving(call: Call, offered: float, latencies: list[float], seconds: float 
 
         number = 0
         while due < started + seconds:
-            while due <= clock():
-                tasks.add(asyncio.create_task(one(number, due)))
+            while due <= clock() and len(tasks) < OUTSTANDING:
+                task = asyncio.create_task(one(number, due))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
                 number += 1
                 due += chance.expovariate(offered)
             await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from tierstore.backends.postgres import PostgresRecords
 from tierstore.runtime import AsyncioRuntime
 from tierstore.stores.schemas.registration import prepare
 
-CALLERS, SEEDED, DOOMED = 100, 10_000, 20_000
+CALLERS, SEEDED, DOOMED = 100, 4_000, 10_000
 SUBJECT = "INSERT INTO subjects (subject, row_version) VALUES (%(subject)s, nextval('row_version'))"
 SCHEMA = """
 INSERT INTO schemas (

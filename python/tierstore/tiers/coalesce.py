@@ -20,6 +20,8 @@ from tierstore.tiers.flight import Flight
 
 LANES = 2
 MOST_KEYS = 512
+FEW = 16
+"""So many at least go together if they can: two batches of fewer cost more than one."""
 OVER_S = 0.01
 """A timeout with less than this left is the runner's own; timers may ring a little early."""
 After = Callable[[Deadline], Awaitable[None]]
@@ -39,7 +41,10 @@ class Coalescer:
         self.most = most
         """Keys of a batch at most."""
         self._queue: deque[Flight] = deque()
+        self._count = lanes
         self._lanes: deque[None] = deque([None] * lanes)
+        self._aboard: dict[int, int] = {}
+        self._crowd = 0
         self.batches = 0
         self.keys = 0
 
@@ -76,6 +81,7 @@ class Coalescer:
             if batch:
                 self.batches += 1
                 self.keys += len(batch)
+                self._aboard[id(batch)] = len(batch)
                 after = await self._run(batch, deadline)
         except Exception as error:
             if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
@@ -88,20 +94,29 @@ class Coalescer:
             self._hand_over(batch)
             raise
         finally:
+            self._aboard.pop(id(batch), None)
             self.leave()
         if after is not None:
             await after(deadline)
 
     def _board(self, flights: list[Flight]) -> list[Flight]:
         queue, batch = self._queue, list(flights)
-        while len(batch) < self.most and queue:
+        everybody = len(batch) + len(queue) + sum(list(self._aboard.values()))
+        room = self._room(max(everybody, self._crowd))
+        while len(batch) < room and queue:
             try:
                 flight = queue.popleft()
             except IndexError:  # another thread was faster
                 break
             if not flight.done:
                 batch.append(flight)
+        self._crowd = max(everybody, self._crowd) if queue else everybody
         return batch
+
+    def _room(self, crowd: int) -> int:
+        """How many go with the next batch: a lane's share of all that wait or fly. Else one lane has nearly all of them in every batch,
+        and the next lane one at a time."""
+        return min(self.most, max(FEW, -(-crowd // self._count)))
 
     def put_back(self, flights: list[Flight]) -> None:
         """Queue flights whose caller leaves, and see that somebody runs them."""
