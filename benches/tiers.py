@@ -49,8 +49,9 @@ def measure(only: set[str]) -> list[Row]:
             if only and not only & goals:
                 continue
             address = PostgresConfig(fleet.postgres.create_database())
-            rows += asyncio.run(part(Config(postgres=address, redis=RedisConfig(fleet.redis.url))))
-            print(f"measured {', '.join(sorted(goals))}", file=sys.stderr)
+            found = asyncio.run(part(Config(postgres=address, redis=RedisConfig(fleet.redis.url))))
+            print(table(found), file=sys.stderr)  # a run takes minutes: each part is shown when it is done
+            rows += found
     finally:
         fleet.close()
     return rows
