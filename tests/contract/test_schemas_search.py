@@ -182,7 +182,11 @@ def queries():
 
 WAYS = {
     "as it comes": {},
-    "by index": {"FIRST_WALK": 8, "INDEX_COST": {"postgres": 0.0, "sqlite": 0.0}},
+    "by index": {
+        "FIRST_WALK": 8,
+        "INDEX_COST": {"postgres": 0.0, "sqlite": 0.0},
+        "LEAST_WALKED": {"postgres": 0, "sqlite": 0},
+    },
     "by reading": {"FIRST_WALK": 8, "INDEX_COST": {"postgres": math.inf, "sqlite": math.inf}, "MANY_PROPOSED": 1},
 }
 

@@ -11,6 +11,7 @@ from tierstore import _native, errors
 from tierstore.plan.search import (
     FIRST,
     FIRST_WALK,
+    LEAST_WALKED,
     WALKED_ROWS,
     Key,
     Walk,
@@ -107,6 +108,8 @@ def test_a_walk_goes_on_while_it_finds_and_leaves_what_is_rare_to_the_index():
     assert found.rare_words(14) == ()
     rare = Walk(words, "postgres")
     rare.read(["an order of parts"] * (FIRST_WALK - 1) + ["a customer_order"], hits=0)
+    assert rare.rare_words(64) == ()
+    rare.read(["an order of parts"] * LEAST_WALKED["postgres"], hits=0)
     assert rare.rare_words(64) == ("custmer", "ordr")
     common = Walk(words, "sqlite")
     common.read(["customers ordering"] * FIRST_WALK, hits=0)

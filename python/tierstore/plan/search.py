@@ -35,9 +35,11 @@ FIRST_WALK = 512
 SAMPLED_ROWS = 256
 ASSUMED_ROWS = 100_000
 INDEX_COST = {"postgres": 10.0, "sqlite": 25.0}
+LEAST_WALKED = {"postgres": 16_384, "sqlite": 0}
 """What is only similar is looked for by reading row after row and scoring all of them, some 15 µs a row, or by asking the index for the
 rows that share enough trigrams with a word, at this many times the price for each of those: PostgreSQL's own word_similarity takes 60 to
-100 µs, and SQLite's index proposes many more rows than are near, and sorts all of them again for every WALKED_ROWS."""
+100 µs, and SQLite's index proposes many more rows than are near, and sorts all of them again for every WALKED_ROWS. A table of fewer rows than LEAST_WALKED is never asked by index: PostgreSQL's planner
+takes word_similarity to be cheap, and would compare every row of a small table."""
 MANY_PROPOSED = 20_000
 """Where SQLite's index proposes more rows than this, reading all subjects in order is quicker than reading those rows' subjects."""
 MAX_WORDS = 16
@@ -188,7 +190,7 @@ class Walk:
 
     def __init__(self, words: Words, dialect: Literal["sqlite", "postgres"]) -> None:
         self._demands = {word: _demand(word, blanks=dialect == "postgres") for word in words.long}
-        self._cost = INDEX_COST[dialect]
+        self._cost, self._least = INDEX_COST[dialect], LEAST_WALKED[dialect]
         self._near = dict.fromkeys(words.long, 0)
         self._sampled = self._rows = self._hits = 0
 
@@ -213,7 +215,7 @@ class Walk:
         ranked = tuple(sorted(self._near, key=lambda word: (self._near[word], -len(word))))
         candidates = ASSUMED_ROWS * self._near[ranked[0]] / max(1, self._sampled)
         to_read = min(ASSUMED_ROWS, wanted * self._rows / max(1, self._hits))
-        return ranked if candidates * self._cost < to_read else ()
+        return ranked if self._rows >= self._least and candidates * self._cost < to_read else ()
 
 
 def _has(text: str, trigrams: Collection[str], needed: int) -> bool:
