@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from tierstore.assembly import Parts, assemble, open_records
-from tierstore.backends import Records
 from tierstore.config import Config
 from tierstore.errors import ConfigError, StorageError
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
@@ -178,6 +177,11 @@ class Store:
         return self._parts.runtime.deadline(seconds_of(timeout, default))
 
 
+def parts_of(store: Store) -> Parts:
+    """The tiers below an open store: for tests and benches, which look at what callers need not know."""
+    return store._parts
+
+
 class Opening:
     """What `open` answers: await it for a store to close yourself, or enter it with `async with`."""
 
@@ -233,7 +237,3 @@ async def migrator(config: Config) -> AsyncIterator[Migrator]:
     finally:
         await records.close(runtime.deadline(config.deadlines.close))
         await runtime.close()
-
-
-def _migrator(records: Records, runtime: Runtime, config: Config) -> Migrator:
-    return Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))

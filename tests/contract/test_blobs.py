@@ -35,7 +35,7 @@ class Store:
     """The blobs under test, called without a word about faces and deadlines."""
 
     def __init__(self, face: Face, runtime: Runtime, blobs: Blobs) -> None:
-        self._face, self.runtime, self.blobs = face, runtime, blobs
+        self.face, self.runtime, self.blobs = face, runtime, blobs
 
     def call(self, method: str, *arguments: Any, timeout: float = TIMEOUT_S) -> Any:
         async def run() -> Any:
@@ -44,7 +44,7 @@ class Store:
                 return await getattr(self.blobs, method)(deadline)
             return await getattr(self.blobs, method)(*arguments, deadline=deadline)
 
-        return self._face.run(run)
+        return self.face.run(run)
 
     def put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -55,10 +55,10 @@ class Store:
         async def run() -> list[Any]:
             return [info async for info in self.blobs.list(deadline=self.runtime.deadline(TIMEOUT_S))]
 
-        return self._face.run(run)
+        return self.face.run(run)
 
     def presign(self, digest: str, verb: str, expires_s: int) -> str:
-        return self._face.run(lambda: self.blobs.presign(digest, verb=verb, expires_s=expires_s))
+        return self.face.run(lambda: self.blobs.presign(digest, verb=verb, expires_s=expires_s))
 
 
 @pytest.fixture(params=BACKENDS)
@@ -151,5 +151,5 @@ def test_many_at_once(store: Store):
     async def run() -> None:
         await store.runtime.gather([put(content) for content in contents])
 
-    store._face.run(run)
+    store.face.run(run)
     assert len(store.list()) == 50

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,23 +16,29 @@ import pytest
 from tests.conftest import Face
 from tierstore.backends.folder import ABANDONED_S, Folder
 from tierstore.errors import StorageError, UnsupportedError
+from tierstore.runtime import Runtime
 
 DIGEST = hashlib.sha256(b"content").hexdigest()
 
 
 @pytest.fixture
-def folder(face: Face, tmp_path: Path):
-    runtime = face.runtime()
-    made = Folder(runtime, tmp_path / "blobs")
-    face.run(made.open, runtime.deadline(5))
+def runtime(face: Face) -> Iterator[Runtime]:
+    made = face.runtime()
     yield made
-    face.run(runtime.close)
+    face.run(made.close)
 
 
 @pytest.fixture
-def put(face: Face, folder: Folder):
+def folder(face: Face, runtime: Runtime, tmp_path: Path) -> Folder:
+    made = Folder(runtime, tmp_path / "blobs")
+    face.run(made.open, runtime.deadline(5))
+    return made
+
+
+@pytest.fixture
+def put(face: Face, folder: Folder, runtime: Runtime):
     return lambda content: face.run(
-        lambda: folder.put(hashlib.sha256(content).hexdigest(), content, deadline=folder._runtime.deadline(5))
+        lambda: folder.put(hashlib.sha256(content).hexdigest(), content, deadline=runtime.deadline(5))
     )
 
 
@@ -64,12 +71,14 @@ def test_content_and_folders_are_synced_before_put_returns(folder: Folder, put, 
     assert [synced[0], synced[2]] == ["sha256", DIGEST[:2]]
 
 
-def test_opening_removes_what_a_dead_writer_left_and_spares_a_living_one(face: Face, folder: Folder, tmp_path: Path):
+def test_opening_removes_what_a_dead_writer_left_and_spares_a_living_one(
+    face: Face, folder: Folder, runtime: Runtime, tmp_path: Path
+):
     dead, living = (tmp_path / "blobs" / "incoming" / name for name in ("dead", "living"))
     for path in (dead, living):
         path.write_bytes(b"half")
     os.utime(dead, (time.time() - ABANDONED_S - 60,) * 2)
-    face.run(folder.open, folder._runtime.deadline(5))
+    face.run(folder.open, runtime.deadline(5))
     assert (dead.exists(), living.exists()) == (False, True)
 
 
@@ -81,12 +90,12 @@ def test_a_disk_that_refuses_is_a_storage_error_with_its_reason(folder: Folder, 
         put(b"content")
 
 
-def test_strangers_in_the_folder_are_not_listed(face: Face, folder: Folder, put, tmp_path: Path):
+def test_strangers_in_the_folder_are_not_listed(face: Face, folder: Folder, runtime: Runtime, put, tmp_path: Path):
     put(b"content")
     (tmp_path / "blobs" / "sha256" / DIGEST[:2] / "notes.txt").write_text("mine")
 
     async def names() -> list[str]:
-        return [info.digest async for info in folder.list(deadline=folder._runtime.deadline(5))]
+        return [info.digest async for info in folder.list(deadline=runtime.deadline(5))]
 
     assert face.run(names) == [DIGEST]
 

@@ -24,8 +24,8 @@ class Tier:
     """The driver under test, with deadlines and keys filled in."""
 
     def __init__(self, face: Any, key_value: KeyValue, runtime: Any) -> None:
-        self._face = face
-        self._runtime = runtime
+        self.face = face
+        self.runtime = runtime
         self.key_value = key_value
         self._namespace = namespace("test-", os.urandom(8).hex())
 
@@ -34,11 +34,9 @@ class Tier:
 
     def run(self, method: str, *arguments: Any, **named: Any) -> Any:
         async def call() -> Any:
-            return await getattr(self.key_value, method)(
-                *arguments, **named, deadline=self._runtime.deadline(PATIENT_S)
-            )
+            return await getattr(self.key_value, method)(*arguments, **named, deadline=self.runtime.deadline(PATIENT_S))
 
-        return self._face.run(call)
+        return self.face.run(call)
 
     def get(self, *names: object) -> list[bytes | None]:
         return self.run("get_many", [self.key(name) for name in names])
@@ -135,7 +133,7 @@ def test_a_lease_runs_out(tier):
 
 
 def until_next(tier) -> None:
-    tier._face.run(tier._runtime.sleep, 0.02)
+    tier.face.run(tier.runtime.sleep, 0.02)
 
 
 def test_a_fill_needs_the_lease_of_its_miss(tier):
@@ -231,10 +229,10 @@ def put_lease(tier, key: str) -> None:
     script = Script.of("return redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2])")
 
     async def call() -> None:
-        deadline = tier._runtime.deadline(PATIENT_S)
+        deadline = tier.runtime.deadline(PATIENT_S)
         await tier.key_value._route.ask([script((lease_key(key),), TOKEN)], deadline)
 
-    tier._face.run(call)
+    tier.face.run(call)
 
 
 def test_versions_of_64_bits_are_compared_exactly(tier):
@@ -253,11 +251,11 @@ def test_a_value_expires(tier):
 
 def test_identity_and_version(tier):
     async def ask() -> tuple[str, str, str]:
-        deadline = tier._runtime.deadline(PATIENT_S)
+        deadline = tier.runtime.deadline(PATIENT_S)
         own = tier.key_value
         return await own.identity(deadline), await own.identity(deadline), await own.ping(deadline)
 
-    first, second, version = tier._face.run(ask)
+    first, second, version = tier.face.run(ask)
     assert first == second
     assert len(first) == 40
     assert version == "memory" or version.split()[0] in ("redis", "valkey")

@@ -27,15 +27,15 @@ class Member:
     """One process's end of the channel."""
 
     def __init__(self, face: Any, channel: RedisChannel, runtime: Any) -> None:
-        self._face = face
-        self._runtime = runtime
+        self.face = face
+        self.runtime = runtime
         self.channel = channel
 
     def run(self, method: str, *arguments: Any) -> Any:
         async def call() -> Any:
-            return await getattr(self.channel, method)(*arguments, deadline=self._runtime.deadline(PATIENT_S))
+            return await getattr(self.channel, method)(*arguments, deadline=self.runtime.deadline(PATIENT_S))
 
-        return self._face.run(call)
+        return self.face.run(call)
 
     def close(self) -> None:
         self.run("close")
@@ -45,7 +45,7 @@ class Member:
         async def call() -> Any:
             return await self.channel.receive(wait_s=wait_s)
 
-        return self._face.run(call)
+        return self.face.run(call)
 
     def until(self, kind: type, wait_s: float = PATIENT_S) -> list[Any]:
         """Events up to the first of a kind."""
@@ -61,6 +61,14 @@ class Member:
         pings = self.run("take_pings")
         self.run("echo", pings)
         return len(pings)
+
+
+def alone(face, url: str, name: str) -> Member:
+    """One process on a channel of its own, at that address."""
+    runtime = face.runtime()
+    made = Member(face, RedisChannel(runtime, route(runtime, url=url), name, fresh_s=FRESH_S), runtime)
+    made.run("open")
+    return made
 
 
 @pytest.fixture(params=["redis", "cluster"])
@@ -128,7 +136,7 @@ def test_pings_without_a_relay_are_bounded(members):
         for _ in range(1200):
             await first.channel._send_ping(time.monotonic())
 
-    first._face.run(flood)
+    first.face.run(flood)
     taken = 0
     while pings := first.run("take_pings"):
         taken += len(pings)
@@ -139,9 +147,9 @@ def _raw(members, *words: Any) -> Any:
     member = members[2]
 
     async def call() -> Any:
-        return await member.channel._ask([Plain(member.channel._sequence, words)], member._runtime.deadline(PATIENT_S))
+        return await member.channel._ask([Plain(member.channel._sequence, words)], member.runtime.deadline(PATIENT_S))
 
-    return member._face.run(call)
+    return member.face.run(call)
 
 
 def test_a_lost_message_is_a_gap(members):
@@ -205,11 +213,7 @@ def test_a_channel_that_begins_in_the_middle_has_no_gap(members, face):
 
 
 def test_a_broken_connection_is_a_gap_and_is_made_anew(redis_server, face):
-    runtime = face.runtime()
-    member = Member(
-        face, RedisChannel(runtime, route(runtime, url=redis_server.url), "broken", fresh_s=FRESH_S), runtime
-    )
-    member.run("open")
+    member = alone(face, redis_server.url, "broken")
     with redis.Redis.from_url(redis_server.url) as server:
         server.client_kill_filter(_type="pubsub", skipme=False)
     assert isinstance(member.until(Gap)[0], Gap)
@@ -220,11 +224,7 @@ def test_a_broken_connection_is_a_gap_and_is_made_anew(redis_server, face):
 
 
 def test_a_restarted_server_is_another_epoch(redis_server, face):
-    runtime = face.runtime()
-    member = Member(
-        face, RedisChannel(runtime, route(runtime, url=redis_server.url), "again", fresh_s=FRESH_S), runtime
-    )
-    member.run("open")
+    member = alone(face, redis_server.url, "again")
     redis_server.kill()
     assert isinstance(member.until(Gap)[0], Gap)
     assert member.receive(0.05) == []
@@ -239,23 +239,12 @@ def test_a_restarted_server_is_another_epoch(redis_server, face):
 
 def test_a_silent_connection_is_given_up(redis_server, face):
     """Paused, the server sends no reset; the subscription is asked for a sign, and then made anew."""
-    runtime = face.runtime()
-    member = Member(
-        face, RedisChannel(runtime, route(runtime, url=redis_server.url), "silent", fresh_s=FRESH_S), runtime
-    )
-    member.run("open")
+    member = alone(face, redis_server.url, "silent")
     redis_server.pause()
     assert isinstance(member.until(Gap, wait_s=10)[0], Gap)
     redis_server.resume()
     assert member.until(Gap, wait_s=10) == [Gap("subscribed anew")]
     member.close()
-
-
-def alone(face, url: str, name: str) -> Member:
-    runtime = face.runtime()
-    made = Member(face, RedisChannel(runtime, route(runtime, url=url), name, fresh_s=FRESH_S), runtime)
-    made.run("open")
-    return made
 
 
 def test_out_of_memory_is_no_gap(face):

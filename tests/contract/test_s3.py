@@ -278,7 +278,7 @@ def test_more_callers_than_threads_all_finish(make):
     async def run() -> list[bytes]:
         return await store.runtime.gather([get() for _ in range(40)])
 
-    assert store._face.run(run) == [CONTENT] * 40
+    assert store.face.run(run) == [CONTENT] * 40
 
 
 def test_a_forked_child_starts_anew_and_leaves_the_parents_connections_alone(s3_server, bucket: str):

@@ -11,6 +11,7 @@ import redis
 from tests.contract.schema_stores import FACES, opened, server_config
 from tierstore import CacheConfig, RedisConfig, codec
 from tierstore.backends.redis import HEADER_BYTES
+from tierstore.store import parts_of
 from tierstore.stores.schemas import Schema
 
 pytestmark = pytest.mark.usefixtures("redis_server")
@@ -43,7 +44,7 @@ def until_l2_hits(store, ids):
     """L2 is read from the first echo on: read until it answers."""
 
     async def read(schemas):
-        store.store._parts.engine.flush()
+        parts_of(store.store).engine.flush()
         await schemas.get_many(ids)
         return (await schemas.statistics()).hit_rates["l2"]
 
@@ -79,11 +80,11 @@ def test_rubbish_in_redis_is_a_counted_miss_that_is_replaced(config, face_name, 
         bent = value[:-1] + bytes([value[-1] ^ 1])
         for rubbish in (b"", b"x", value[:HEADER_BYTES], value[:-1], bent, value[:HEADER_BYTES] + b"\x80\x04pickle"):
             client.set(keys[0], rubbish)
-            store.store._parts.engine.flush()
+            parts_of(store.store).engine.flush()
             found = store.run(lambda schemas: schemas.get_many(ids))
             assert [schema.content for schema in found] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
         assert client.get(keys[0])[HEADER_BYTES:] == value[HEADER_BYTES:]
-        assert store.store._parts.tier_statistics()["l2_corrupt"] >= 3
+        assert parts_of(store.store).tier_statistics()["l2_corrupt"] >= 3
 
 
 @pytest.mark.requirement("S1-23")
@@ -109,14 +110,14 @@ def test_the_reads_divide_over_the_tiers(config, face_name):
     with opened("redis", face_name, config) as store:
         ids = store.run(register_many, SCHEMAS)
         until_l2_hits(store, ids)
-        before = store.store._parts.tier_statistics()
+        before = parts_of(store.store).tier_statistics()
 
         async def read(schemas):
             for number in chosen:
                 assert await schemas.get(ids[number]) is not None
 
         store.run(read)
-        after = store.store._parts.tier_statistics()
+        after = parts_of(store.store).tier_statistics()
         l1, l2, database = (after[name] - before[name] for name in ("l1_hits", "l2_hits", "loads"))
         assert (l1 + l2) / len(chosen) > 0.95
         assert l1 / len(chosen) > 0.55
@@ -137,5 +138,5 @@ def test_l1_holds_a_hundred_schemas_in_about_a_megabyte(request, face_name):
 
     with opened("redis", face_name, config) as store:
         store.run(fill)
-        weight = sum(kind.l1.cache.stats().weight for kind in store.store._parts.engine.kinds.values())
+        weight = sum(kind.l1.cache.stats().weight for kind in parts_of(store.store).engine.kinds.values())
         assert 100 * len(content) < weight < 1_100_000

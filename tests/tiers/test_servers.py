@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from tierstore.config import CacheConfig, Config, PostgresConfig, RedisConfig
-from tierstore.store import Store
+from tierstore.store import Store, parts_of
 from tierstore.telemetry import OFF
 
 CONTENT = b'{"type": "object"}'
@@ -33,7 +33,7 @@ class Two:
         await self.stack.aclose()
 
     def engine(self, at=0):
-        return self.stores[at]._parts.engine
+        return parts_of(self.stores[at]).engine
 
     async def until(self, holds, seconds=5.0):
         """Wait until it holds; how long that took."""

@@ -9,6 +9,7 @@ import pytest
 
 import tierstore
 from tierstore import ConflictError
+from tierstore.store import parts_of
 
 
 def told(story, folder):
@@ -27,9 +28,9 @@ def registering(store, number, content=b"{}"):
 
 def test_registrations_at_the_same_time_share_few_transactions(tmp_path):
     async def story(store):
-        before = store._parts.engine.counters.writes
+        before = parts_of(store).engine.counters.writes
         schemas = await asyncio.gather(*(registering(store, number) for number in range(100)))
-        assert store._parts.engine.counters.writes - before < 10
+        assert parts_of(store).engine.counters.writes - before < 10
         assert [schema.subject for schema in schemas] == [f"s{number}" for number in range(100)]
         found = await asyncio.gather(*(store.schemas.get_version(f"s{number}", "1.0.0") for number in range(100)))
         assert [schema.id for schema in found] == [schema.id for schema in schemas]
