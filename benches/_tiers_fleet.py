@@ -22,6 +22,7 @@ from benches._paired import Row, at_most, share
 from benches.targets import seed
 from tierstore import CacheConfig, Config
 from tierstore.backends import Change
+from tierstore.store import parts_of
 
 CHANGES, GETS, PROCESSES, CALLERS = 1000, 100, 4, 50
 SETTLED_S = 1.0
@@ -42,7 +43,7 @@ async def invalidation(config: Config) -> list[Row]:
         theirs.close()
         ours.send(ids)
         await asyncio.to_thread(ours.recv)
-        delivery = store._parts.engine._delivery
+        delivery = parts_of(store).engine._delivery
         committed, published = _stamp(delivery, "tell"), _stamp(delivery._channel, "publish")
         for identifier in ids:
             await store.schemas.set_state(identifier, "deprecated")
@@ -85,7 +86,7 @@ def _reader(config: Config, pipe: Connection) -> None:
 async def _watch(config: Config, pipe: Connection) -> None:
     async with tierstore.open(config) as store:
         ids, dropped = pipe.recv(), {}
-        kind = store._parts.engine.kinds["schema"]
+        kind = parts_of(store).engine.kinds["schema"]
         while not all(kind.hit(key) for key in ids):
             await store.schemas.get_many(ids)
         changed = kind.changed
@@ -163,9 +164,9 @@ def _ours(config: Config, identifier: str, barrier: Any, pipe: Connection) -> No
         async with tierstore.open(Config(postgres=config.postgres, redis=config.redis, cache=cold)) as store:
             await asyncio.sleep(SETTLED_S)  # until the carrier is heard: before, nothing is asked of L2
             barrier.wait()
-            before = store._parts.tier_statistics()["loads"]
+            before = parts_of(store).tier_statistics()["loads"]
             await asyncio.gather(*(store.schemas.get(identifier) for _ in range(CALLERS)))
-            pipe.send(store._parts.tier_statistics()["loads"] - before)
+            pipe.send(parts_of(store).tier_statistics()["loads"] - before)
 
     asyncio.run(run())
 

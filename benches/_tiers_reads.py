@@ -27,6 +27,7 @@ from benches._paired import (
 )
 from benches.targets import WORDS, body, seed
 from tierstore import CacheConfig, Config
+from tierstore.store import parts_of
 
 CALLERS, HOT, OFFERED, SEARCHED = 100, 1000, 50_000, 100_000
 COLD = CacheConfig(max_entries=1, warm_on_start=False)
@@ -138,7 +139,7 @@ async def l2(config: Config) -> list[Row]:
         apart = await alternate(
             {name: arriving(crowd[name], OFFERED, late[name]) for name in late},
         )
-        before = store._parts.tier_statistics()
+        before = parts_of(store).tier_statistics()
     await plain.aclose()
     await pool.disconnect()
     assert before["loads"] < HOT, "the reads did not stay in L2"

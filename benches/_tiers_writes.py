@@ -15,6 +15,7 @@ from benches.targets import body, seed
 from tierstore import Config
 from tierstore.backends.postgres import PostgresRecords
 from tierstore.runtime import AsyncioRuntime
+from tierstore.store import parts_of
 from tierstore.stores.schemas.registration import prepare
 
 CALLERS, SEEDED, DOOMED = 100, 4_000, 10_000
@@ -74,7 +75,7 @@ def _register(store: tierstore.Store) -> Call:
 
 def _insert(store: tierstore.Store, pool: Any) -> Call:
     """One transaction a schema, with the same columns and the same work on the content before it."""
-    router = store._parts.blobs.router
+    router = parts_of(store).blobs.router
 
     async def insert(number: int) -> None:
         prepared = prepare(
