@@ -79,7 +79,10 @@ def test_latest_reads_past_every_cache(face, bench):
         assert await bench.get("a", read="any") == 1
         assert await bench.get("a", read="bounded:1h") == 1
         assert await bench.get("a", read="latest") == 99
-        assert await bench.get("a", not_before="7") == 99
+        assert await bench.get("a") == 99, "nothing older than what was seen, from L2 neither"
+        bench.world.rows["a"] = (True, 100)
+        assert await bench.get("a", not_before="7") == 100
+        assert await bench.get("a") == 100
         with pytest.raises(ValidationError, match="bounded:2s"):
             await bench.get("a", read="newest")
 

@@ -141,11 +141,19 @@ class CachedKind(Generic[K, R]):
         loaded = await self.kind.load(keys, source)
         values: dict[K, Any] = {}
         for key in keys:
-            record = loaded.values.get(key, NOWHERE).record
+            record, version = loaded.values.get(key, NOWHERE)
+            self._saw(key, version)
             if record is not None:
                 attach(record, Meta("database", self._clock(), self._clock))
             values[key] = ABSENT if record is None else record
         return values
+
+    def _saw(self, key: Hashable, version: int) -> None:
+        """A caller saw this version past the caches: none that reads from now on gets an older one (I1)."""
+        entry = self.l1.look(key)
+        if entry is None or entry.version < version:
+            self._flights.pop(key, None)
+            self._overtaken(key, version)
 
     # Flights
 
@@ -238,12 +246,16 @@ class CachedKind(Generic[K, R]):
         record = shared.decode(flight.l2_key, buffer, self.kind.record)
         if record is None:
             return False
+        absent = isinstance(record, Absent)
+        version = record.row_version if absent else self.kind.version(record)  # type: ignore[attr-defined, arg-type]
+        if self._floors and version < self._floors.get(flight.key, 0):
+            return False  # L2 was not told yet of what this process knows
         self._counters.l2_hits += 1
-        if isinstance(record, Absent):
-            self._land(flight, None, record.row_version, how)
+        if absent:
+            self._land(flight, None, version, how)
         else:
             again = shared.decode(flight.l2_key, buffer, self.kind.record)  # lazy, and far cheaper than a copy
-            self._land(flight, record, self.kind.version(record), how, again)  # type: ignore[arg-type]
+            self._land(flight, record, version, how, again)
         return True
 
     async def _lease(self, shared: Shared, misses: list[Flight], deadline: Deadline) -> list[Flight]:
