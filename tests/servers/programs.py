@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
 INSTALL_S = 900
 
 
@@ -69,11 +68,6 @@ def _apt_install(package: str) -> None:
 def versitygw() -> Path:
     """The S3 gateway, built once into the cache folder."""
     return _go_program("versitygw", VERSITYGW)
-
-
-def toxiproxy() -> Path:
-    """The TCP fault proxy, built once into the cache folder."""
-    return _go_program("toxiproxy", TOXIPROXY)
 
 
 def _go_program(name: str, module: str) -> Path:
