@@ -36,10 +36,10 @@ SAMPLED_ROWS = 256
 ASSUMED_ROWS = 100_000
 INDEX_COST = {"postgres": 10.0, "sqlite": 25.0}
 LEAST_WALKED = {"postgres": 16_384, "sqlite": 0}
-"""What is only similar is looked for by reading row after row and scoring all of them, some 15 µs a row, or by asking the index for the
-rows that share enough trigrams with a word, at this many times the price for each of those: PostgreSQL's own word_similarity takes 60 to
-100 µs, and SQLite's index proposes many more rows than are near, and sorts all of them again for every WALKED_ROWS. A table of fewer rows than LEAST_WALKED is never asked by index: PostgreSQL's planner
-takes word_similarity to be cheap, and would compare every row of a small table."""
+"""What is only similar is looked for by reading row after row and scoring all of them, some 10 µs a row, or by asking the index for the
+rows that share enough trigrams with a word, at INDEX_COST times the price for each of those: PostgreSQL's own word_similarity takes 60 to
+100 µs, and SQLite's index proposes many more rows than are near, and sorts all of them again for every WALKED_ROWS. So many rows as
+LEAST_WALKED are read in any case: PostgreSQL's planner takes word_similarity to be cheap, and would compare every row of a small table."""
 MANY_PROPOSED = 20_000
 """Where SQLite's index proposes more rows than this, reading all subjects in order is quicker than reading those rows' subjects."""
 MAX_WORDS = 16
