@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from tierstore.plan.invalidate import Change as Change
 from tierstore.runtime import Deadline
@@ -253,3 +253,16 @@ class Channel(Protocol):
 
     async def ping(self, deadline: Deadline) -> str: ...
     async def close(self, deadline: Deadline) -> None: ...
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """The relay's side of a channel on which processes ping (Redis's): an echo proves that all before the ping was delivered."""
+
+    async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
+        """The pings that wait; each is handed out once."""
+        ...
+
+    async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
+        """Answer them."""
+        ...

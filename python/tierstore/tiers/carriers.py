@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from tierstore.backends import Change, Channel, Echo, Event, Gap, Invalidated
+from tierstore.backends import Answering, Change, Channel, Echo, Event, Gap, Invalidated
 from tierstore.errors import StorageError
 from tierstore.runtime import Runtime, Supervisor
 from tierstore.tiers.freshness import Freshness
@@ -60,7 +60,7 @@ class Carriers:
         self._silent_s = freshness.horizon_s / 2
         self._heard_at = runtime.monotonic()
         self._wait_s = WAIT_S[runtime.face]
-        self._relayed = hasattr(channel, "take_pings")
+        self._relayed = isinstance(channel, Answering)
         self._wake: Callable[[str], None] = _nobody
         self.on_standby = False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable
 
-from tierstore.backends import Change, Channel, KeyValue, Records, Unit
+from tierstore.backends import Answering, Change, Channel, KeyValue, Records, Unit
 from tierstore.errors import StorageError
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.stats import Counters
@@ -83,7 +83,7 @@ class Delivery:
         self._records = records
         self._key_value = key_value
         self._channel = channel
-        self._told_by_us = hasattr(channel, "take_pings")  # else the carrier reads the outbox itself
+        self._told_by_us = isinstance(channel, Answering)  # else the carrier reads the outbox itself
         self._counters = counters
         self._wake = wake
         self._marks: deque[int] = deque()

@@ -28,7 +28,7 @@ from tierstore.tiers.freshness import HORIZON_S, Freshness
 from tierstore.tiers.kind import K, Kind, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.positions import Positions
-from tierstore.tiers.relay import Relay
+from tierstore.tiers.relay import Relay, answering_of
 from tierstore.tiers.replicas import Replicas
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import Database
@@ -107,13 +107,12 @@ class Engine:
         self.carriers = (
             None if channel is None else Carriers(runtime, self, self.freshness, self.counters, channel, standby)
         )
-        answering: Any = channel if hasattr(channel, "take_pings") else None
         self._relay = Relay(
             runtime,
             records,
             self._delivery,
             self.counters,
-            answering,
+            answering_of(channel),
             self._l2_told,
             has_l2=key_value is not None,
             check_epoch=self._check_epoch,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
-from tierstore.backends import Change, Records, Row, Unit
+from tierstore.backends import Answering, Change, Records, Row, Unit
 from tierstore.plan.invalidate import merged
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.delivery import Delivery
@@ -27,11 +27,9 @@ KEEP_S = 10 * HORIZON_S
 """Outbox rows are kept this long for the carriers that read them."""
 
 
-class Answering(Protocol):
-    """The relay's side of a channel that has pings."""
-
-    async def take_pings(self, *, deadline: Deadline) -> list[bytes]: ...
-    async def echo(self, pings: list[bytes], *, deadline: Deadline) -> None: ...
+def answering_of(channel: object) -> Answering | None:
+    """The relay's side of a channel, where it has one."""
+    return channel if isinstance(channel, Answering) else None
 
 
 class Relay:
