@@ -9,12 +9,14 @@ round with the median rate is shown. p95 is over single calls, waiting included,
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
 import re
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ import tierstore
 from benches import _machine
 from tests.servers.fleet import Fleet
 from tierstore import CacheConfig, Config, PostgresConfig, RedisConfig
+from tierstore.cli.demo import real_sources
 
 SCHEMAS = 10_000
 CALLERS = 100
@@ -32,10 +35,7 @@ README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- targets -->", "<!-- /targets -->"
 SHOWN = re.compile(f"{BEGIN}.*{END}", re.DOTALL)
 BODY = b'{"type": "object", "title": "%s", "properties": {%s}}'
-WORDS = (
-    *("account", "address", "amount", "balance", "carrier", "currency", "customer", "delivery"),
-    *("discount", "invoice", "order", "payment", "product", "refund", "shipment", "tax"),
-)
+WORD = re.compile(r"[a-z]{4,}")
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,29 @@ TARGETS = {
 Call = Callable[[int], Awaitable[object]]
 
 
+@functools.cache
+def vocabulary() -> list[str]:
+    """The words of real .proto files, the most frequent first."""
+    files = [source.path.read_text() for source in real_sources() if source.schema_type == "protobuf"]
+    return [word for word, _ in Counter(WORD.findall(" ".join(files))).most_common()]
+
+
 def body(number: int) -> bytes:
-    """About 1.2 KB of JSON Schema, its words drawn by number."""
-    chance = random.Random(number)
-    names = [f'"{chance.choice(WORDS)}_{chance.choice(WORDS)}_{index}": {{"type": "string"}}' for index in range(24)]
-    return BODY % (chance.choice(WORDS).encode(), ", ".join(names).encode())
+    """About 1.2 KB of JSON Schema, its words drawn by number, frequent ones more often."""
+    chance, words = random.Random(number), vocabulary()
+
+    def word() -> str:
+        return words[min(int(chance.paretovariate(0.3)) * 4 + chance.randrange(4), len(words) - 1)]
+
+    names = [f'"{word()}_{word()}": {{"type": "string"}}' for _ in range(24)]
+    return BODY % (word().encode(), ", ".join(names).encode())
+
+
+def query(number: int) -> str:
+    """One word or two, drawn from all that occur."""
+    words = vocabulary()
+    first, second = words[number * 7919 % len(words)], words[number * 104729 % len(words)]
+    return first if number % 2 else f"{first} {second}"
 
 
 async def measure(call: Call, callers: int, seconds: float, limit: int | None = None) -> tuple[float, float]:
@@ -95,7 +113,7 @@ async def seed(store: tierstore.Store, count: int, name: str = "bench") -> list[
     for start in range(0, count, 500):
         items = [
             {
-                "subject": f"{name}.{WORDS[number % len(WORDS)]}.{number}",
+                "subject": f"{name}.{vocabulary()[number % 1000]}.{number}",
                 "version": "1.0.0",
                 "content": body(number),
                 "schema_type": "jsonschema",
@@ -115,15 +133,13 @@ async def run(config: Config) -> dict[str, tuple[float, float]]:
         hot = ids[:1000]
         await schemas.get_many(hot)
         found["l1"] = await median(lambda number: schemas.get(hot[number % 1000]), callers=1)
-        found["search"] = await median(
-            lambda number: schemas.search(f"{WORDS[number % 16]} {WORDS[number % 7]}", limit=20), callers=10
-        )
+        found["search"] = await median(lambda number: schemas.search(query(number), limit=20), callers=10)
         fresh = itertools.count()
         found["register"] = await median(
             lambda _: schemas.register(f"new.{next(fresh)}", "1.0.0", body(next(fresh)), schema_type="jsonschema")
         )
-        flip = itertools.cycle(["deprecated"] * len(ids) + ["active"] * len(ids))
-        found["state"] = await median(lambda number: schemas.set_state(ids[number % len(ids)], next(flip)))
+        moves = itertools.cycle((id, state) for state in ("deprecated", "active") for id in ids)
+        found["state"] = await median(lambda _: schemas.set_state(*next(moves)))
         doomed = iter(await seed_for_deletion(store))
         found["delete"] = await median(lambda _: schemas.delete(next(doomed)), limit=SCHEMAS // ROUNDS)
     cold = CacheConfig(max_entries=1, warm_on_start=False)
