@@ -71,6 +71,8 @@ class Supervisor(Protocol):
 
 
 class Runtime(Protocol):
+    home: object
+    """What `running` answers where the store may be used: its event loop, or None in the blocking face."""
     face: Literal["async", "blocking"]
 
     def monotonic(self) -> float: ...
@@ -95,6 +97,10 @@ class Runtime(Protocol):
 
     def caller(self) -> Hashable:
         """Which task or thread is running."""
+        ...
+
+    def running(self) -> object:
+        """The event loop that runs the caller; None in the blocking face. Cheap enough for every hit."""
         ...
 
     def check_home(self) -> None:
@@ -165,6 +171,8 @@ class AsyncioRuntime(_Clocked):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
+        self.home: object = self.loop
+        self.running: Callable[[], object] = asyncio.get_running_loop
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
         self._alarms = Alarms(self.loop)
@@ -300,6 +308,10 @@ class ThreadsRuntime(_Clocked):
     """The blocking face: callers are threads, and one housekeeping thread runs the jobs."""
 
     face: Literal["async", "blocking"] = "blocking"
+    home: object = None
+
+    def running(self) -> object:
+        return None
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251  (the blocking face blocks)

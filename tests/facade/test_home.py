@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,15 @@ def test_a_store_belongs_to_the_loop_that_opened_it(tmp_path):
         store = own.run(opened())
         with pytest.raises(ClosedError, match="open one in this loop"):
             asyncio.run(store.schemas.register("elsewhere", "1.0.0", b"{}"))
-        assert own.run(store.schemas.register("here", "1.0.0", b"{}")).subject == "here"
+        here = own.run(store.schemas.register("here", "1.0.0", b"{}"))
+        for read in (
+            partial(store.schemas.get, here.id),
+            partial(store.schemas.get_version, "here", "1.0.0"),
+            partial(store.schemas.get_latest, "here"),
+        ):
+            assert own.run(read()) == here
+            with pytest.raises(ClosedError, match="open one in this loop"):
+                asyncio.run(read())  # although L1 has it
         own.run(store.close())
 
 
