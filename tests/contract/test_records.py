@@ -379,6 +379,15 @@ asyncio.run(main()) if {engine.face.name == "async"} else drive(run(ThreadsRunti
     assert time.monotonic() - started < 8
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """KeyboardInterrupt on SIGINT, also where the tests run in the background and inherit a SIGINT that is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("face", ["blocking"], indirect=True)
 def test_an_interrupted_caller_is_interrupted_and_leaves_nothing_behind(engine: Engine) -> None:
     records = engine.migrated(max_connections=4)
