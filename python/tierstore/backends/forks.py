@@ -9,8 +9,24 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
+from typing import Protocol
+
+PAUSE_S = 0.5
+"""How long a fork waits for a write under way. A transaction that the forking thread itself holds open never ends meanwhile."""
+
+
+class Pausable(Protocol):
+    def pause(self, seconds: float) -> bool:
+        """Keep everybody from starting; False if somebody was still at it after `seconds`."""
+        ...
+
+    def resume(self) -> None: ...
+
 
 _generation = 0
+_pausable: weakref.WeakSet[Pausable] = weakref.WeakSet()
+_paused: list[Pausable] = []
 
 
 def generation() -> int:
@@ -23,10 +39,28 @@ def leak(handle: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
 
 
+def pause_while_forking(what: Pausable) -> None:
+    """No fork happens while `what` is at work.
+
+    SQLite keeps its locks in the memory of the process too: a child made in the middle of a write would see the file locked for ever.
+    """
+    _pausable.add(what)
+
+
+def _before() -> None:
+    _paused.extend(what for what in list(_pausable) if what.pause(PAUSE_S))
+
+
+def _in_parent() -> None:
+    while _paused:
+        _paused.pop().resume()
+
+
 def _in_child() -> None:
     global _generation
     _generation += 1
+    _paused.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

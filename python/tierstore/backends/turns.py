@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from typing import Protocol
 
+from tierstore.backends import forks
 from tierstore.errors import TimeoutError
 from tierstore.runtime import Deadline, Runtime
 
@@ -28,7 +29,11 @@ class Turns(Protocol):
 
 
 def turns(runtime: Runtime) -> Turns:
-    return LoopTurns() if runtime.face == "async" else ThreadTurns()
+    if runtime.face == "async":
+        return LoopTurns()
+    made = ThreadTurns()
+    forks.pause_while_forking(made)
+    return made
 
 
 def _late() -> TimeoutError:
@@ -95,4 +100,10 @@ class ThreadTurns:
             self.waiting -= 1
 
     def give(self) -> None:
+        self._lock.release()
+
+    def pause(self, seconds: float) -> bool:
+        return self._lock.acquire(timeout=seconds)
+
+    def resume(self) -> None:
         self._lock.release()
