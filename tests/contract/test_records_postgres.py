@@ -232,6 +232,8 @@ def test_a_connection_that_was_idle_long_is_checked(pg: PostgresEngine, monkeypa
         await add(records, "b", soon(pg))
 
     pg.face.run(run)
+    with psycopg.connect(pg.url) as admin:
+        assert admin.execute("SELECT subject FROM subjects ORDER BY subject").fetchall() == [("a",), ("b",)]
 
 
 @pytest.mark.requirement("S1-16")

@@ -122,6 +122,7 @@ def test_another_task_may_write_meanwhile():
         bench = Bench(AsyncioRuntime(), l2=False)
         async with bench.engine.transaction(deadline=bench.deadline()):
             await asyncio.create_task(bench.put("a"))
+        assert await bench.get("a") == 1
 
     asyncio.run(story())
 
