@@ -17,6 +17,7 @@ from tests.contract.test_records import add, subjects
 from tierstore import errors
 from tierstore.backends import Records
 from tierstore.backends.postgres import PostgresRecords
+from tierstore.backends.postgres_pool import Pool
 from tierstore.runtime import Deadline, drive
 
 
@@ -221,6 +222,14 @@ def test_connections_are_recycled_after_their_lifetime(pg: PostgresEngine) -> No
 def test_a_connection_that_was_idle_long_is_checked(pg: PostgresEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tierstore.backends.postgres_pool.CHECK_AFTER_IDLE_S", 0.0)
     records = pg.migrated(max_connections=2)
+    alive = Pool._alive
+    found: list[bool] = []
+
+    async def checked(pool: Pool, connection: object, deadline: Deadline) -> bool:
+        found.append(await alive(pool, connection, deadline))
+        return found[-1]
+
+    monkeypatch.setattr(Pool, "_alive", checked)
 
     async def run() -> None:
         await add(records, "a", soon(pg))
@@ -232,6 +241,7 @@ def test_a_connection_that_was_idle_long_is_checked(pg: PostgresEngine, monkeypa
         await add(records, "b", soon(pg))
 
     pg.face.run(run)
+    assert False in found, "no connection was asked, or none was found dead"
     with psycopg.connect(pg.url) as admin:
         assert admin.execute("SELECT subject FROM subjects ORDER BY subject").fetchall() == [("a",), ("b",)]
 
