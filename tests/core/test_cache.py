@@ -286,17 +286,27 @@ def test_a_fill_with_a_tag_is_refused_if_the_tag_was_invalidated_since():
     ticket = cache.begin("a")
     cache.invalidate_tag("t")
     assert cache.fill(ticket, 1, tags=["t"]) is False
-    assert cache.fill(ticket, 1, tags=["other"]) is True
+    assert sum(cache.fill(ticket, 1, tags=[f"other{number}"]) for number in range(64)) >= 60
 
 
-def test_two_loads_may_fill_one_key_and_invalidations_of_others_do_not_matter():
+def test_two_loads_may_fill_one_key():
     cache = Cache(100)
     one, two = cache.begin("a"), cache.begin("a")
-    cache.invalidate("b")
-    cache["c"] = 1
     assert cache.fill(one, 1, ttl=60)
     assert cache.fill(two, 2)
     assert cache["a"] == 2
+
+
+def test_invalidations_of_other_keys_hardly_ever_refuse_a_fill():
+    """Two keys in 4,096 share a stripe of the fence, other ones in every process: so many of 256 do not."""
+    cache = Cache(1000)
+    filled = 0
+    for number in range(256):
+        ticket = cache.begin(f"a{number}")
+        cache.invalidate(f"b{number}")
+        cache[f"c{number}"] = 1
+        filled += cache.fill(ticket, number)
+    assert filled >= 250
 
 
 def test_a_ticket_is_good_for_its_own_cache_only():
