@@ -18,7 +18,7 @@ from tierstore.runtime import Deadline, Runtime, Supervisor
 from tierstore.stores.schemas import SchemaStore
 from tierstore.telemetry import Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
-from tierstore.tiers.engine import Engine, Limits
+from tierstore.tiers.engine import Engine, Limits, Tiers
 from tierstore.tiers.migrate import Migrator
 from tierstore.tiers.observed import CountedBlobs, TimedRecords
 
@@ -279,23 +279,23 @@ async def _tiers(
     prefix = config.redis.prefix if config.redis else ""
     engine = Engine(
         runtime,
-        records,
+        Tiers(records, backends.key_value, *backends.carriers, replicas=_has_replicas(config)),
         namespace=namespace(prefix, identity),
         prefix=prefix,
-        key_value=backends.key_value,
-        channel=backends.carriers[0],
-        standby=backends.carriers[1],
         limits=Limits(
             max_entries=cache.max_entries,
             max_bytes=cache.max_bytes,
             ttl_s=cache.ttl,
+            ttl_by_kind=cache.ttl_by_kind,
             l2_ttl_s=config.redis.ttl if config.redis else cache.ttl,
         ),
-        ttl_by_kind=dict(cache.ttl_by_kind),
-        replicas=config.postgres is not None and bool(config.postgres.replicas) and config.gates.replicas is not False,
     )
     threshold = config.objects.threshold if config.objects else MIB
     driver: Blobs | None = backends.blobs
     blobs = BlobTier(runtime, records, driver, SizeRouter(INLINE_MAX, threshold))
     schemas = SchemaStore(engine, blobs, runtime, telemetry, config.deadlines)
     return Parts(runtime, backends, engine, blobs, schemas)
+
+
+def _has_replicas(config: Config) -> bool:
+    return config.postgres is not None and bool(config.postgres.replicas) and config.gates.replicas is not False

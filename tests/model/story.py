@@ -17,7 +17,7 @@ from typing import Any
 from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
 from tests.model.world import Bus, FakeChannel, FakeRecords, SteppedKeyValue, World, item_kind
 from tierstore.errors import ConnectionError, StorageError
-from tierstore.tiers.engine import Engine, Limits
+from tierstore.tiers.engine import Engine, Limits, Tiers
 
 KEYS = ("a", "b")
 QUIET_S = 6.0
@@ -40,7 +40,7 @@ class Process:
         self.records = FakeRecords(story.world, self.runtime, simulation.step)
         self.channel = channel = FakeChannel(story.bus, self.runtime, simulation.step) if story.channel else None
         self.engine = Engine(
-            self.runtime, self.records, namespace="sim", key_value=story.key_value, channel=channel, limits=Limits()
+            self.runtime, Tiers(self.records, story.key_value, channel), namespace="sim", limits=Limits()
         )
         self.items = self.engine.kind(item_kind())
         self.supervisor = SimSupervisor(runtime)

@@ -285,6 +285,7 @@ class FakeChannel:
         self.silent = False
         self.lose = 0
         self._lost = False
+        self.moved_to: list[str] = []
         self.number = len(bus.channels)
         bus.channels.append(self)
 
@@ -327,6 +328,9 @@ class FakeChannel:
         for ping in pings:
             number, _, sent_at = ping.decode().partition(" ")
             self._bus.send(Echo(float(sent_at)), self._bus.channels[int(number)])
+
+    def move(self, namespace: str) -> None:
+        self.moved_to.append(namespace)
 
     async def ping(self, deadline: Deadline) -> str:
         return "fake"

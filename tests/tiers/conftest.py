@@ -8,7 +8,12 @@ import pytest
 
 from tests.model.world import FakeRecords, Item, SteppedKeyValue, World, item_kind
 from tierstore.tiers.cached import CachedKind
-from tierstore.tiers.engine import Engine
+from tierstore.tiers.engine import Engine, Limits, Tiers
+
+
+def engine(runtime: Any, records: Any, key_value: Any, *, limits: Limits | None = None, **more: Any) -> Engine:
+    """`more`: the other drivers."""
+    return Engine(runtime, Tiers(records, key_value, **more), namespace="test", limits=limits)
 
 
 class Bench:
@@ -20,7 +25,7 @@ class Bench:
         self.records = FakeRecords(self.world, runtime)
         self.key_value = SteppedKeyValue(runtime) if l2 else None
         kind = more.pop("kind", {})
-        self.engine = Engine(runtime, self.records, namespace="test", key_value=self.key_value, **more)
+        self.engine = engine(runtime, self.records, self.key_value, **more)
         self.items: CachedKind[str, Item] = self.engine.kind(item_kind(**kind))
 
     def deadline(self, seconds: float = 5.0) -> Any:
@@ -42,7 +47,7 @@ class Bench:
         other.world = self.world
         other.records = FakeRecords(self.world, self.runtime)
         other.key_value = self.key_value
-        other.engine = Engine(self.runtime, other.records, namespace="test", key_value=self.key_value, **more)
+        other.engine = engine(self.runtime, other.records, self.key_value, **more)
         other.items = other.engine.kind(item_kind())
         return other
 

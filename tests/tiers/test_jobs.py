@@ -41,6 +41,7 @@ class Line:
         if pings:
             self.take_pings = self._no_pings
             self.echo = self._no_echo
+            self.move = self._never
 
     async def receive(self, *, wait_s):
         if self.error is not None:
@@ -50,6 +51,9 @@ class Line:
 
     async def publish(self, changes, *, deadline):
         return None
+
+    def _never(self, namespace):
+        raise AssertionError("the database stays the same")
 
     async def _no_pings(self, *, deadline):
         return []
@@ -209,9 +213,8 @@ def test_an_l2_that_cannot_be_told_holds_the_echo_back(face):
 def test_another_database_is_another_epoch(face):
     async def story():
         runtime, bus = face.runtime(), Bus()
-        bench = Bench(runtime, l2=True, channel=FakeChannel(bus, runtime))
-        moved = []
-        bench.engine._channel.move = moved.append
+        channel = FakeChannel(bus, runtime)
+        bench = Bench(runtime, l2=True, channel=channel)
         for _ in range(2):
             await bench.engine.carriers.step()
             await bench.engine._relay.step()
@@ -222,7 +225,7 @@ def test_another_database_is_another_epoch(face):
         bench.world.identity = "promoted"
         await bench.engine._relay.step()
         assert await bench.get("a") == 1
-        assert moved == [bench.engine.namespace]
+        assert channel.moved_to == [bench.engine.namespace]
         assert bench.engine.namespace != "test"
 
     face.run(story)

@@ -11,7 +11,7 @@ from tests.model.world import FakeRecords, World
 from tierstore.backends.redis import RedisKeyValue, route
 from tierstore.layout import u64
 from tierstore.records import Record, field
-from tierstore.tiers.engine import Engine
+from tierstore.tiers.engine import Engine, Tiers
 from tierstore.tiers.kind import Found, Kind, Loaded
 
 
@@ -69,7 +69,7 @@ def process(face, redis_server, world: World, record: type[Record]) -> Process:
 
     records = FakeRecords(world, runtime)
     key_value = RedisKeyValue(runtime, route(runtime, url=redis_server.url), soft_timeout_s=2, hard_timeout_s=2)
-    engine = Engine(runtime, records, namespace="deploy", key_value=key_value)
+    engine = Engine(runtime, Tiers(records, key_value), namespace="deploy")
     return Process(runtime, key_value, engine, engine.kind(Kind("note", record, load)))
 
 

@@ -179,6 +179,10 @@ class KeyValue(Protocol):
         """Which server this is (its run id): a change is a new epoch."""
         ...
 
+    async def probe(self) -> float:
+        """A background job: find out whether a server that was left alone is back; the seconds until the next trial."""
+        ...
+
     async def ping(self, deadline: Deadline) -> str: ...
     async def close(self, deadline: Deadline) -> None: ...
 
@@ -265,4 +269,8 @@ class Answering(Protocol):
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
         """Answer them."""
+        ...
+
+    def move(self, namespace: str) -> None:
+        """The database is another one now (rule 7): go over to the channel of its namespace."""
         ...

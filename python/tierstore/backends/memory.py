@@ -15,6 +15,7 @@ from tierstore.runtime import Deadline, Runtime
 MAX_VALUES = 100_000
 RUN_ID_BYTES = 20
 SLACK = 64
+NEVER_S = 3600.0
 
 
 class _Lifetimes:
@@ -104,6 +105,10 @@ class MemoryKeyValue:
 
     async def identity(self, deadline: Deadline) -> str:
         return self._run_id
+
+    async def probe(self) -> float:
+        """It never goes away."""
+        return NEVER_S
 
     async def ping(self, deadline: Deadline) -> str:
         return "memory"

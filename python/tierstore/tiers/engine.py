@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any
 
 from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, Unit
 from tierstore.errors import ConflictError, StorageError
@@ -38,44 +38,56 @@ from tierstore.tiers.transaction import Transaction
 REFRESH_BUDGET_S = 5.0
 EPOCH_BUDGET_S = 5.0
 IDLE_S = 60.0
-MIB: Final = 1024 * 1024
 log = logging.getLogger("tierstore")
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is cached, and for how long: of each kind in L1, of all in L2. Seconds and bytes."""
+    """How much is cached, and for how long: of each kind in L1, of all in L2. Seconds and bytes.
+
+    `ttl_by_kind` wins over a kind's own ttl.
+    """
 
     max_entries: int = 10_000
-    max_bytes: int = 256 * MIB
+    max_bytes: int = 256 * 1024 * 1024
     ttl_s: float = 3600.0
+    ttl_by_kind: Mapping[str, float] = field(default_factory=dict)
     l2_ttl_s: float = 3600.0
     horizon_s: float = HORIZON_S
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """The drivers of one engine, opened.
+
+    `key_value`: L2, or None. `channel`: the first carrier (rule 6), `standby`: the one that takes over from Redis's; without a channel
+    nobody else changes the database. `replicas`: loads may ask them.
+    """
+
+    records: Records
+    key_value: KeyValue | None = None
+    channel: Channel | None = None
+    standby: Channel | None = None
+    replicas: bool = False
 
 
 class Engine:
     """Reads and writes over the tiers that are there.
 
-    `namespace` names what is in L2; when another database has taken over, `prefix` begins the next one. `key_value`: L2, or None.
-    `channel`: the first carrier (rule 6), `standby`: the one that takes over from Redis's. Without a channel nobody else changes the
-    database. `ttl_by_kind` wins over a kind's own ttl. `replicas`: loads may ask them.
+    `namespace` names what is in L2; when another database has taken over, `prefix` begins the next one.
     """
 
     def __init__(
         self,
         runtime: Runtime,
-        records: Records,
+        tiers: Tiers,
         *,
         namespace: str = "",
         prefix: str = "",
-        key_value: KeyValue | None = None,
-        channel: Channel | None = None,
-        standby: Channel | None = None,
         limits: Limits | None = None,
-        ttl_by_kind: dict[str, float] | None = None,
-        replicas: bool = False,
     ) -> None:
+        records, key_value, channel = tiers.records, tiers.key_value, tiers.channel
         self.number = next(_numbers)
         self.runtime = runtime
         self.records = records
@@ -83,12 +95,11 @@ class Engine:
         self.namespace = namespace
         self._prefix = prefix
         self._identity: str | None = None
-        self._channel: Any = channel
+        self._answering = answering_of(channel)
         self.limits = limits or Limits()
         self.counters = Counters()
         self.kinds: dict[str, CachedKind[Any, Any]] = {}
         self.epoch = 0
-        self._ttl_by_kind = ttl_by_kind or {}
         self._random = random.Random(runtime.random_bytes(8)).random
         clock, carried = runtime.monotonic, channel is not None
         self.freshness = Freshness(clock, carried=carried, horizon_s=self.limits.horizon_s)
@@ -98,21 +109,21 @@ class Engine:
             None if key_value is None else Shared(runtime, key_value, self.counters, ttl_s=self.limits.l2_ttl_s)
         )
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
-        self._probe: Job | None = getattr(key_value, "probe", None)
+        self._probe: Job | None = None if key_value is None else key_value.probe
         self.unconfirmed = self._delivery.unconfirmed
         self._positions = Positions(runtime, records)
-        self._replicas = Replicas(runtime, records, on=replicas)
+        self._replicas = Replicas(runtime, records, on=tiers.replicas)
         self._ripe: dict[str, set[Any]] = {}
         self._supervisor: Supervisor | None = None
         self.carriers = (
-            None if channel is None else Carriers(runtime, self, self.freshness, self.counters, channel, standby)
+            None if channel is None else Carriers(runtime, self, self.freshness, self.counters, channel, tiers.standby)
         )
         self._relay = Relay(
             runtime,
             records,
             self._delivery,
             self.counters,
-            answering_of(channel),
+            self._answering,
             self._l2_told,
             has_l2=key_value is not None,
             check_epoch=self._check_epoch,
@@ -154,7 +165,7 @@ class Engine:
             self.freshness,
             self.runtime.monotonic,
             self._random,
-            ttl_s=self._ttl_by_kind.get(kind.name, kind.ttl_s or self.limits.ttl_s),
+            ttl_s=self.limits.ttl_by_kind.get(kind.name, kind.ttl_s or self.limits.ttl_s),
             max_entries=kind.max_entries or self.limits.max_entries,
             max_bytes=self.limits.max_bytes,
             weigh=kind.weigh,
@@ -292,8 +303,8 @@ class Engine:
         log.warning("the database is another one: %s, before %s; the caches start anew", identity, self._identity)
         self._identity = identity
         self.namespace = keys.namespace(self._prefix, identity)
-        if hasattr(self._channel, "move"):
-            self._channel.move(self.namespace)
+        if self._answering is not None:
+            self._answering.move(self.namespace)
         self.unconfirmed.clear()
         self.flush()
 
