@@ -23,6 +23,7 @@ mod keys;
 mod layout;
 mod lazy;
 mod msgpack;
+mod msgpack_read;
 mod msgpack_write;
 mod object;
 mod pool;

@@ -1,15 +1,14 @@
-//! MessagePack for plain Python values. Open arrays and maps stand in a list, so depth costs no stack.
+//! MessagePack for plain Python values: its functions, the types that Python lacks, and streams.
 
 use pyo3::buffer::PyBuffer;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyTuple};
-use tierstore_core::codec::msgpack::{MAX_DEPTH, Splitter, TIMESTAMP, Timestamp as Instant, Token, Tokens};
+use pyo3::types::PyBytes;
+use tierstore_core::codec::msgpack::{MAX_DEPTH, Splitter};
 use tierstore_core::error::Error;
 
+use super::msgpack_read::{Limits, whole};
 use super::msgpack_write;
-use super::read::{lift, str as text};
-use super::{keys, scalar};
+use super::read::lift;
 use crate::errors::to_py;
 
 /// An extension value of a type that this codec gives no meaning.
@@ -54,183 +53,6 @@ impl Timestamp {
     fn __repr__(&self) -> String {
         format!("Timestamp(seconds={}, nanoseconds={})", self.seconds, self.nanoseconds)
     }
-}
-
-/// What a decoder accepts.
-#[derive(Clone, Copy)]
-pub struct Limits {
-    /// UTF-8 without fault, str keys, no key twice.
-    strict: bool,
-    depth: usize,
-}
-
-enum Open<'py> {
-    Array { list: Bound<'py, PyList>, at: usize, count: usize },
-    Map { dict: Bound<'py, PyDict>, left: usize, pairs: usize, key: Option<Bound<'py, PyAny>> },
-}
-
-/// One value from the tokens. What is claimed by all open arrays and maps together may never exceed the bytes left, so that
-/// memory stays within a small multiple of the input.
-fn decode<'py>(py: Python<'py>, tokens: &mut Tokens<'_>, limits: Limits) -> PyResult<Bound<'py, PyAny>> {
-    let mut open: Vec<Open<'py>> = Vec::new();
-    let mut owed = 0usize;
-    loop {
-        let token = lift(tokens.token())?;
-        let claimed = match token {
-            Token::Array(count) => count,
-            Token::Map(pairs) => pairs * 2,
-            _ => 0,
-        };
-        owed = owed - usize::from(!open.is_empty()) + claimed;
-        if owed > tokens.remaining() && claimed > 0 {
-            return Err(to_py(&tokens.fail(format!("{owed} items claimed in {} bytes", tokens.remaining()))));
-        }
-        let mut value = match token {
-            Token::Array(count) if count > 0 => {
-                open.push(Open::Array { list: empty_list(py, count)?, at: 0, count });
-                check_depth(&open, tokens, limits)?;
-                continue;
-            }
-            Token::Map(left) if left > 0 => {
-                open.push(Open::Map { dict: PyDict::new(py), left, pairs: left, key: None });
-                check_depth(&open, tokens, limits)?;
-                continue;
-            }
-            token => scalar_value(py, token, tokens, limits, is_key(&open))?,
-        };
-        loop {
-            let Some(top) = open.last_mut() else { return Ok(value) };
-            if !place(top, value, tokens, limits)? {
-                break;
-            }
-            value = match open.pop() {
-                Some(Open::Array { list, .. }) => list.into_any(),
-                Some(Open::Map { dict, .. }) => dict.into_any(),
-                None => return Err(to_py(&tokens.fail("no array or map is open"))),
-            };
-            if is_key(&open) {
-                value = as_key(value, tokens, limits)?;
-            }
-        }
-    }
-}
-
-#[inline]
-fn check_depth(open: &[Open<'_>], tokens: &Tokens<'_>, limits: Limits) -> PyResult<()> {
-    if open.len() <= limits.depth {
-        return Ok(());
-    }
-    Err(to_py(&tokens.fail(format!("more than {} arrays and maps in one another", limits.depth))))
-}
-
-#[inline]
-fn is_key(open: &[Open<'_>]) -> bool {
-    matches!(open.last(), Some(Open::Map { key: None, .. }))
-}
-
-fn empty_list(py: Python<'_>, count: usize) -> PyResult<Bound<'_, PyList>> {
-    // SAFETY: a new list of empty places, which only `place` fills before anyone sees the list.
-    unsafe { Ok(Bound::from_owned_ptr_or_err(py, ffi::PyList_New(count as ffi::Py_ssize_t))?.cast_into_unchecked()) }
-}
-
-/// Put `value` where the innermost array or map wants it; whether that one is complete now.
-#[inline]
-fn place<'py>(top: &mut Open<'py>, value: Bound<'py, PyAny>, tokens: &Tokens<'_>, limits: Limits) -> PyResult<bool> {
-    match top {
-        Open::Array { list, at, count } => {
-            // SAFETY: at is below count, the list's length; the place is empty and takes over the reference.
-            unsafe { ffi::PyList_SetItem(list.as_ptr(), *at as ffi::Py_ssize_t, value.into_ptr()) };
-            *at += 1;
-            Ok(at == count)
-        }
-        Open::Map { dict, left, pairs, key } => {
-            let Some(own) = key.take() else {
-                *key = Some(value);
-                return Ok(false);
-            };
-            // SAFETY: three live objects; the dict takes references of its own.
-            if unsafe { ffi::PyDict_SetItem(dict.as_ptr(), own.as_ptr(), value.as_ptr()) } < 0 {
-                return Err(PyErr::fetch(value.py()));
-            }
-            *left -= 1;
-            if *left == 0 && limits.strict && dict.len() != *pairs {
-                return Err(to_py(&tokens.fail("a key stands twice in a map")));
-            }
-            Ok(*left == 0)
-        }
-    }
-}
-
-#[inline]
-fn scalar_value<'py>(
-    py: Python<'py>,
-    token: Token<'_>,
-    tokens: &Tokens<'_>,
-    limits: Limits,
-    key: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    if key {
-        return match token {
-            Token::Str(bytes) if limits.strict => keys::key(py, bytes),
-            Token::Str(bytes) => utf8(py, bytes, limits),
-            token => as_key(scalar_value(py, token, tokens, limits, false)?, tokens, limits),
-        };
-    }
-    Ok(match token {
-        Token::Str(bytes) => utf8(py, bytes, limits)?,
-        Token::Uint(value) => value.into_pyobject(py)?.into_any(),
-        Token::Int(value) => value.into_pyobject(py)?.into_any(),
-        Token::Nil => py.None().into_bound(py),
-        Token::Bool(value) => value.into_pyobject(py)?.to_owned().into_any(),
-        Token::F64(value) => PyFloat::new(py, value).into_any(),
-        Token::F32(value) => PyFloat::new(py, f64::from(value)).into_any(),
-        Token::Bin(bytes) => PyBytes::new(py, bytes).into_any(),
-        Token::Array(_) => PyList::empty(py).into_any(),
-        Token::Map(_) => PyDict::new(py).into_any(),
-        Token::Ext(TIMESTAMP, data) => moment(py, lift(Instant::from_ext(data))?)?,
-        Token::Ext(code, data) => Bound::new(py, Ext { code, data: data.to_vec() })?.into_any(),
-    })
-}
-
-fn utf8<'py>(py: Python<'py>, bytes: &[u8], limits: Limits) -> PyResult<Bound<'py, PyAny>> {
-    match text(py, bytes) {
-        Err(_) if !limits.strict => PyBytes::new(py, bytes).call_method1("decode", ("utf-8", "surrogateescape")),
-        result => result,
-    }
-}
-
-/// Strict maps have str keys; others take what can be hashed, an array as a tuple.
-fn as_key<'py>(value: Bound<'py, PyAny>, tokens: &Tokens<'_>, limits: Limits) -> PyResult<Bound<'py, PyAny>> {
-    if limits.strict {
-        return Err(to_py(&tokens.fail("a map's key is not a str: strict=False accepts it")));
-    }
-    let value = match value.cast::<PyList>() {
-        Ok(list) => PyTuple::new(value.py(), list.iter())?.into_any(),
-        Err(_) => value,
-    };
-    value.hash().map_err(|_| to_py(&tokens.fail("a map's key cannot be hashed")))?;
-    Ok(value)
-}
-
-/// A datetime where it is exact, else a Timestamp.
-fn moment(py: Python<'_>, value: Instant) -> PyResult<Bound<'_, PyAny>> {
-    let micros =
-        value.seconds.checked_mul(1_000_000).map(|micros| micros.saturating_add(i64::from(value.nanoseconds / 1000)));
-    if let (0, Some(micros)) = (value.nanoseconds % 1000, micros)
-        && let Ok(exact) = scalar::datetime(py, micros)
-    {
-        return Ok(exact);
-    }
-    Ok(Bound::new(py, Timestamp { seconds: value.seconds, nanoseconds: value.nanoseconds })?.into_any())
-}
-
-fn whole<'py>(py: Python<'py>, bytes: &[u8], limits: Limits) -> PyResult<Bound<'py, PyAny>> {
-    let mut tokens = Tokens::new(bytes);
-    let value = decode(py, &mut tokens, limits)?;
-    if !tokens.is_empty() {
-        return Err(to_py(&tokens.fail(format!("{} bytes behind the value", tokens.remaining()))));
-    }
-    Ok(value)
 }
 
 /// The JSON value in a field's bytes.
