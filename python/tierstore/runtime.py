@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from tierstore._native import Home
 from tierstore.errors import ClosedError, TimeoutError
 from tierstore.replies import Alarms, LoopReply, Reply, ThreadReply
 
@@ -71,8 +72,8 @@ class Supervisor(Protocol):
 
 
 class Runtime(Protocol):
-    home: object
-    """What `running` answers where the store may be used: its event loop, or None in the blocking face."""
+    home: Home | None
+    """Where the store may be used: on the event loop that opened it; None in the blocking face. Cheap enough for every hit."""
     face: Literal["async", "blocking"]
 
     def monotonic(self) -> float: ...
@@ -97,10 +98,6 @@ class Runtime(Protocol):
 
     def caller(self) -> Hashable:
         """Which task or thread is running."""
-        ...
-
-    def running(self) -> object:
-        """The event loop that runs the caller; None in the blocking face. Cheap enough for every hit."""
         ...
 
     def check_home(self) -> None:
@@ -171,8 +168,7 @@ class AsyncioRuntime(_Clocked):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
-        self.home: object = self.loop
-        self.running: Callable[[], object] = asyncio.get_running_loop
+        self.home: Home | None = Home(self.loop)
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
         self._alarms = Alarms(self.loop)
@@ -308,10 +304,7 @@ class ThreadsRuntime(_Clocked):
     """The blocking face: callers are threads, and one housekeeping thread runs the jobs."""
 
     face: Literal["async", "blocking"] = "blocking"
-    home: object = None
-
-    def running(self) -> object:
-        return None
+    home: Home | None = None
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251  (the blocking face blocks)

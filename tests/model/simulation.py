@@ -158,6 +158,7 @@ class SimRuntime:
     """`Runtime` on a simulation."""
 
     face: Literal["async", "blocking"] = "async"
+    home = None
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation

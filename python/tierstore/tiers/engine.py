@@ -170,6 +170,7 @@ class Engine:
             max_bytes=self.limits.max_bytes,
             weigh=kind.weigh,
             immutable=kind.immutable,
+            home=self.runtime.home,
         )
         cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._shared)
         return cached

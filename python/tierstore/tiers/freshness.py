@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tierstore._native import FreshUntil
+
 HORIZON_S = 2.0
 """H of coherence.md: L1 and L2 count as fresh while the last echoed ping was sent less than this ago."""
 ALWAYS = float("inf")
 
 
-class Freshness:
-    """`until` is read on every hit: the monotonic second up to which hits count as fresh."""
+class Freshness(FreshUntil):
+    """`until`, the monotonic second up to which hits count as fresh, is read with every hit, by native code."""
 
-    __slots__ = ("_clock", "horizon_s", "until")
+    __slots__ = ("_clock", "horizon_s")
 
     def __init__(self, clock: Callable[[], float], *, carried: bool, horizon_s: float = HORIZON_S) -> None:
         """`carried`: some carrier tells what others change. Without one nobody else does, and hits are always fresh."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Self
 
+from tierstore._native import Hits, Home, TimedEntry
 from tierstore.cache import Cache
 from tierstore.records import Record
 from tierstore.tiers.flight import Flight, Outcome
@@ -21,18 +22,23 @@ LONGEST = 4
 """Hot entries live up to this many times as long as others."""
 
 
-class Entry:
+class Entry(TimedEntry):
     """`until`: hits are answered without a thought; `ends`: the end of its lifetime. It stays for the fail-safe until it is evicted."""
 
-    __slots__ = ("ends", "loaded_at", "stretch", "until", "value", "version")
+    __slots__ = ("ends", "loaded_at", "stretch", "version")
 
-    def __init__(self, value: Any, version: int, loaded_at: float, ttl_s: float, stretch: int) -> None:
-        self.value = value
-        self.version = version
-        self.loaded_at = loaded_at
-        self.stretch = stretch
-        self.until = loaded_at + ttl_s * EAGER
-        self.ends = loaded_at + ttl_s
+    def __new__(cls, value: Any, version: int, loaded_at: float, ttl_s: float, stretch: int) -> Self:
+        entry = super().__new__(cls, value, loaded_at + ttl_s * EAGER)
+        entry.version = version
+        entry.loaded_at = loaded_at
+        entry.stretch = stretch
+        entry.ends = loaded_at + ttl_s
+        return entry
+
+    ends: float
+    loaded_at: float
+    stretch: int
+    version: int
 
 
 class L1:
@@ -49,6 +55,7 @@ class L1:
         max_bytes: int | None,
         weigh: Callable[[Any], int] | None,
         immutable: bool,
+        home: Home | None,
     ) -> None:
         weigher = None if weigh is None else _weigher(weigh)
         self.cache: Cache[Any, Any] = Cache(
@@ -60,37 +67,9 @@ class L1:
         self._ttl_s = ttl_s
         self._immutable = immutable
         self.begin = self.cache.begin
-        self.hit = self._lasting_hit() if immutable else self._fresh_hit()
+        self.hit: Callable[[Hashable], Any] = Hits(self.cache, freshness, clock, ABSENT, immutable, home).hit
         self.refused = 0
         self.looks = 0
-
-    # Hits: closures, since an attribute of self costs as much as the look-up itself
-
-    def _fresh_hit(self) -> Callable[[Hashable], Any]:
-        get, clock, freshness = self.cache.get, self._clock, self._freshness
-
-        def hit(key: Hashable) -> Any:
-            entry = get(key)
-            if entry is not None and entry.until > clock() < freshness.until:
-                return entry.value
-            return None
-
-        return hit
-
-    def _lasting_hit(self) -> Callable[[Hashable], Any]:
-        get, clock, freshness = self.cache.get, self._clock, self._freshness
-
-        def hit(key: Hashable) -> Any:
-            entry = get(key)
-            if (
-                entry is not None
-                and entry.until > (now := clock())
-                and (entry.value is not ABSENT or now < freshness.until)
-            ):
-                return entry.value
-            return None
-
-        return hit
 
     def hits(self, keys: list[Any]) -> list[Any]:
         """`hit` for each key, with one look at the clock."""

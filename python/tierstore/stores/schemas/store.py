@@ -51,7 +51,6 @@ class SchemaStore(SchemaCalls):
         self._together: Together[Registration, Schema] = Together(engine, self._registrar.apply_each)
         self._access = Access()
         self._seen = self._access.seen
-        self._running, self._home = runtime.running, runtime.home
         self._hit, self._hit_version, self._hit_latest = kinds.by_id.hit, kinds.by_version.hit, kinds.latest.hit
         if telemetry.on:
             self._hit = self._hit_version = self._hit_latest = _no_hit
@@ -64,7 +63,7 @@ class SchemaStore(SchemaCalls):
         """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
         if read == "session" and not_before is None and type(id) is str:
             schema = self._hit(id)
-            if schema is not None and self._running() is self._home:
+            if schema is not None:
                 if schema is ABSENT:
                     return None
                 if schema.content_tier == INLINE:
@@ -97,7 +96,7 @@ class SchemaStore(SchemaCalls):
         """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
         if read == "session" and not_before is None and type(version) is type(subject) is str:
             derived = self._hit_version((subject, version))
-            if derived is not None and derived is not ABSENT and self._running() is self._home:
+            if derived is not None and derived is not ABSENT:
                 schema = schema_in(derived)
                 if schema.content_tier == INLINE:
                     self._seen(schema.id)
@@ -130,7 +129,7 @@ class SchemaStore(SchemaCalls):
         cached = states is lifecycle.LATEST_STATES
         if cached and not prerelease and read == "session" and not_before is None and type(subject) is str:
             derived = self._hit_latest(subject)
-            if derived is not None and derived is not ABSENT and self._running() is self._home:
+            if derived is not None and derived is not ABSENT:
                 schema = schema_in(derived)
                 if schema.content_tier == INLINE:
                     self._seen(schema.id)

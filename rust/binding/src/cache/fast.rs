@@ -18,7 +18,7 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 use tierstore_core::cache::{Found, Match, Shard};
 
-type Pointer = *mut ffi::PyObject;
+pub type Pointer = *mut ffi::PyObject;
 
 /// What PyO3 made, to which the unusual is handed.
 struct Behind {
@@ -256,9 +256,11 @@ unsafe fn find_all(object: Pointer, keys: Pointer) -> Pointer {
     }
 }
 
+/// `cache.get(key)`: a new reference, or null with an exception set.
+///
 /// SAFETY: as `find`.
 #[inline(always)]
-unsafe fn find_or_none(object: Pointer, mut key: Pointer) -> Pointer {
+pub unsafe fn find_or_none(object: Pointer, mut key: Pointer) -> Pointer {
     // SAFETY: as the caller promises.
     unsafe {
         match find_apart(object, key) {
@@ -333,14 +335,23 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
             PUT_DOC,
         ),
     ];
-    for (name, function, flags, doc) in methods {
-        let definition =
-            ffi::PyMethodDef { ml_name: name.as_ptr(), ml_meth: function, ml_flags: flags, ml_doc: doc.as_ptr() };
-        // SAFETY: the definition lives for ever, as the descriptor needs; the function has the convention of its flags.
-        let method = unsafe {
-            Bound::from_owned_ptr_or_err(class.py(), ffi::PyDescr_NewMethod(kind, Box::leak(Box::new(definition))))?
-        };
-        class.setattr(name.to_str().unwrap_or_default(), method)?;
-    }
-    Ok(())
+    methods.into_iter().try_for_each(|(name, function, flags, doc)| install_method(class, name, function, flags, doc))
+}
+
+/// Make `function` a method of the class. It must have the calling convention of its flags.
+pub fn install_method(
+    class: &Bound<'_, PyType>,
+    name: &'static CStr,
+    function: ffi::PyMethodDefPointer,
+    flags: i32,
+    doc: &'static CStr,
+) -> PyResult<()> {
+    let definition =
+        ffi::PyMethodDef { ml_name: name.as_ptr(), ml_meth: function, ml_flags: flags, ml_doc: doc.as_ptr() };
+    // SAFETY: the definition lives for ever, as the descriptor needs; the function has the convention of its flags.
+    let method = unsafe {
+        let described = ffi::PyDescr_NewMethod(class.as_type_ptr(), Box::leak(Box::new(definition)));
+        Bound::from_owned_ptr_or_err(class.py(), described)?
+    };
+    class.setattr(name.to_str().unwrap_or_default(), method)
 }

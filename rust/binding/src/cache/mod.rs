@@ -9,6 +9,7 @@
 //! | `class` | the class, as Python sees it |
 //! | `work` | what its methods are made of |
 //! | `fast` | the short way in for the most usual calls |
+//! | `hits`, `home` | a hit of the first tier: its time, its freshness, and where it may be asked for |
 //! | `iterate` | walking over the keys |
 //! | `stats`, `ticket` | the small classes that it answers with |
 
@@ -18,6 +19,8 @@ mod cell;
 mod class;
 mod clock;
 mod fast;
+mod hits;
+mod home;
 mod iterate;
 mod key;
 mod life;
@@ -27,6 +30,7 @@ mod work;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     fast::install(&module.py().get_type::<class::Cache>())?;
+    hits::register(module)?;
     module.add_class::<class::Cache>()?;
     module.add_class::<iterate::CacheIterator>()?;
     module.add_class::<stats::CacheStats>()?;

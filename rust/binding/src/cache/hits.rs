@@ -1,0 +1,205 @@
+//! A hit of the first tier in one call: the key is looked up, and the entry's own time and the freshness of all that this process
+//! knows (docs/design/flow.md) are held against the clock.
+
+use super::class::{Cache, Object};
+use super::fast::{Pointer, find_or_none, install_method};
+use super::home::Home;
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::ffi::CStr;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A monotonic moment that is read with every hit and written now and then.
+struct Moment(AtomicU64);
+
+impl Moment {
+    fn new(seconds: f64) -> Self {
+        Self(AtomicU64::new(seconds.to_bits()))
+    }
+
+    #[inline]
+    fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, seconds: f64) {
+        self.0.store(seconds.to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// The base of what says how long hits count as fresh: `until`, in seconds of the clock. Its arguments are its subclass's affair.
+#[pyclass(frozen, subclass, module = "tierstore._native")]
+pub struct FreshUntil(Moment);
+
+#[pymethods]
+impl FreshUntil {
+    #[new]
+    #[pyo3(signature = (*_arguments, **_keywords))]
+    fn new(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
+        Self(Moment::new(f64::NEG_INFINITY))
+    }
+
+    #[getter]
+    fn until(&self) -> f64 {
+        self.0.get()
+    }
+
+    #[setter]
+    fn set_until(&self, seconds: f64) {
+        self.0.set(seconds);
+    }
+}
+
+/// The base of an entry: a value, and the second `until` which hits are answered with it.
+#[pyclass(frozen, subclass, module = "tierstore._native")]
+pub struct TimedEntry {
+    #[pyo3(get)]
+    value: Object,
+    until: Moment,
+}
+
+#[pymethods]
+impl TimedEntry {
+    #[new]
+    fn new(value: Object, until: f64) -> Self {
+        Self { value, until: Moment::new(until) }
+    }
+
+    #[getter]
+    fn until(&self) -> f64 {
+        self.until.get()
+    }
+
+    #[setter]
+    fn set_until(&self, seconds: f64) {
+        self.until.set(seconds);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.value)
+    }
+}
+
+/// Where the time is read.
+enum Clock {
+    /// `time.monotonic` itself: read without a call.
+    System,
+    Asked(Object),
+}
+
+impl Clock {
+    fn new(clock: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let system = cfg!(target_os = "linux") && clock.is(&clock.py().import("time")?.getattr("monotonic")?);
+        Ok(if system { Self::System } else { Self::Asked(clock.clone().unbind()) })
+    }
+
+    #[inline(always)]
+    fn now(&self, py: Python<'_>) -> PyResult<f64> {
+        match self {
+            Self::System => Ok(monotonic()),
+            Self::Asked(clock) => clock.call0(py)?.extract(py),
+        }
+    }
+}
+
+/// What `time.monotonic` of CPython answers on Linux.
+#[inline]
+fn monotonic() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec; this clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+/// `hit(key)` over a cache of `TimedEntry`s.
+///
+/// Nothing is answered away from `home`, where there is one: whoever goes the long way is told what is wrong.
+/// Values of a `lasting` kind need no freshness, but for `absent`: that something is not there may end at any time.
+#[pyclass(frozen, module = "tierstore._native")]
+pub struct Hits {
+    cache: Py<Cache>,
+    fresh: Py<FreshUntil>,
+    clock: Clock,
+    absent: Object,
+    lasting: bool,
+    home: Option<Py<Home>>,
+}
+
+#[pymethods]
+impl Hits {
+    #[new]
+    fn new(
+        cache: Py<Cache>,
+        fresh: Py<FreshUntil>,
+        clock: &Bound<'_, PyAny>,
+        absent: Object,
+        lasting: bool,
+        home: Option<Py<Home>>,
+    ) -> PyResult<Self> {
+        Ok(Self { cache, fresh, clock: Clock::new(clock)?, absent, lasting, home })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.cache)?;
+        visit.call(&self.fresh)?;
+        if let Clock::Asked(clock) = &self.clock {
+            visit.call(clock)?;
+        }
+        visit.call(&self.home)?;
+        visit.call(&self.absent)
+    }
+}
+
+impl Hits {
+    /// The value of what was found, or None.
+    #[inline(always)]
+    fn believed<'py>(&self, found: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if found.is_none() {
+            return Ok(None);
+        }
+        let Ok(entry) = found.cast::<TimedEntry>() else {
+            return Err(PyTypeError::new_err("the cache of a tier holds entries of that tier only"));
+        };
+        let (entry, now) = (entry.get(), self.clock.now(found.py())?);
+        let free = || self.lasting && !entry.value.is(&self.absent);
+        let here = || self.home.as_ref().map_or(Ok(true), |home| home.get().is_here(found.py()));
+        let believed = now < entry.until.get() && (now < self.fresh.get().0.get() || free()) && here()?;
+        Ok(believed.then(|| entry.value.bind(found.py()).clone()))
+    }
+}
+
+/// SAFETY: called by CPython, with the METH_O convention, as a method of `Hits`.
+unsafe extern "C" fn hit(object: Pointer, key: Pointer) -> Pointer {
+    // SAFETY: CPython passes a `Hits` and a live key, attached; the class is frozen.
+    let (py, hits) = unsafe {
+        let py = Python::assume_attached();
+        (py, Bound::ref_from_ptr(py, &object).cast_unchecked::<Hits>().get())
+    };
+    // SAFETY: attached; `Hits` holds its cache, and the key is live. A new reference, or null with an exception set.
+    let found = unsafe { Bound::from_owned_ptr_or_opt(py, find_or_none(hits.cache.as_ptr(), key)) };
+    let Some(found) = found else { return null_mut() };
+    match hits.believed(&found) {
+        Ok(Some(value)) => value.into_ptr(),
+        // SAFETY: attached.
+        Ok(None) => unsafe { ffi::Py_NewRef(ffi::Py_None()) },
+        Err(error) => {
+            error.restore(py);
+            null_mut()
+        }
+    }
+}
+
+const HIT_DOC: &CStr = c"hit($self, key, /)\n--\n\nThe value if it is there and may be believed now; None otherwise.";
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<FreshUntil>()?;
+    module.add_class::<TimedEntry>()?;
+    module.add_class::<Home>()?;
+    module.add_class::<Hits>()?;
+    let class = module.py().get_type::<Hits>();
+    install_method(&class, c"hit", ffi::PyMethodDefPointer { PyCFunction: hit }, ffi::METH_O, HIT_DOC)
+}

@@ -1,0 +1,166 @@
+"""A hit of the first tier in one native call: time, freshness, and the place from which it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import time
+import weakref
+
+import pytest
+
+from tierstore import _native
+from tierstore.cache import Cache
+
+ABSENT = object()
+
+
+class Clock:
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+class Loop:
+    """An event loop that is none of asyncio's own."""
+
+    def __init__(self, running=True):
+        self.running = running
+
+    def is_running(self):
+        return self.running
+
+
+def hits_over(cache, *, clock, until=float("inf"), lasting=False, home=None):
+    fresh = _native.FreshUntil()
+    fresh.until = until
+    return fresh, _native.Hits(cache, fresh, clock, ABSENT, lasting, home).hit
+
+
+def test_a_hit_is_believed_until_its_own_time_and_while_all_is_fresh():
+    cache, clock = Cache(10), Clock(5.0)
+    cache["k"] = _native.TimedEntry("value", 10.0)
+    fresh, hit = hits_over(cache, clock=clock, until=8.0)
+    assert (hit("k"), hit("other")) == ("value", None)
+    clock.now = 8.0
+    assert hit("k") is None, "not fresh from that second on"
+    fresh.until = 20.0
+    assert hit("k") == "value"
+    clock.now = 10.0
+    assert hit("k") is None, "past its own time"
+    cache["k"].until = 11.0
+    assert hit("k") == "value"
+
+
+def test_what_lasts_needs_no_freshness_and_an_absence_does():
+    cache = Cache(10)
+    cache["k"], cache["gone"] = _native.TimedEntry("value", 10.0), _native.TimedEntry(ABSENT, 10.0)
+    fresh, hit = hits_over(cache, clock=Clock(5.0), until=0.0, lasting=True)
+    assert (hit("k"), hit("gone")) == ("value", None)
+    fresh.until = 6.0
+    assert hit("gone") is ABSENT
+
+
+def test_time_is_that_of_time_monotonic():
+    cache = Cache(10)
+    _, hit = hits_over(cache, clock=time.monotonic)
+    cache["k"] = _native.TimedEntry("value", time.monotonic() + 3600)
+    assert hit("k") == "value"
+    cache["k"] = _native.TimedEntry("value", time.monotonic())
+    assert hit("k") is None
+    before = time.monotonic()
+    entry = cache["k"] = _native.TimedEntry("value", 0.0)
+    entry.until = before + 0.05
+    while hit("k") is not None:
+        assert time.monotonic() - before < 30
+    assert time.monotonic() >= before + 0.05
+
+
+class Key:
+    """Compared by Python."""
+
+    def __hash__(self):
+        return 7
+
+    def __eq__(self, other):
+        return isinstance(other, Key)
+
+
+def test_keys_of_every_kind_and_what_they_raise():
+    cache = Cache(10)
+    _, hit = hits_over(cache, clock=Clock())
+    cache[Key()] = _native.TimedEntry("value", 1.0)
+    assert hit(Key()) == "value"
+    with pytest.raises(TypeError, match="unhashable"):
+        hit([])
+    cache["plain"] = 5
+    with pytest.raises(TypeError, match="entries of that tier"):
+        hit("plain")
+
+    def broken():
+        raise LookupError("no clock")
+
+    _, hit = hits_over(cache, clock=broken)
+    with pytest.raises(LookupError, match="no clock"):
+        hit(Key())
+    _, hit = hits_over(cache, clock=lambda: "noon")
+    with pytest.raises(TypeError):
+        hit(Key())
+
+
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, Loop])
+def test_home_is_the_running_loop_on_its_own_thread_in_its_own_process(make):
+    loop = make()
+
+    async def main():
+        home = _native.Home(loop)
+        assert home.is_here()
+        with_thread = []
+        thread = threading.Thread(target=lambda: with_thread.append(home.is_here()))
+        thread.start()
+        thread.join()
+        assert with_thread == [False]
+        child = os.fork()
+        if child == 0:
+            os._exit(int(home.is_here()))
+        assert os.waitpid(child, 0)[1] == 0  # noqa: ASYNC222  (nothing else runs on this loop)
+        return home
+
+    if isinstance(loop, Loop):
+        home = asyncio.run(main())
+        loop.running = False
+    else:
+        home = loop.run_until_complete(main())
+    assert not home.is_here(), "the loop does not run"
+
+    async def elsewhere():
+        return home.is_here()
+
+    assert asyncio.run(elsewhere()) is False
+    if not isinstance(loop, Loop):
+        assert loop.run_until_complete(elsewhere()) is True
+        loop.close()
+
+
+def test_nothing_is_answered_away_from_home():
+    cache, loop = Cache(10), Loop()
+    cache["k"] = _native.TimedEntry("value", 10.0)
+    _, hit = hits_over(cache, clock=Clock(), home=_native.Home(loop))
+    assert hit("k") == "value"
+    loop.running = False
+    assert hit("k") is None
+
+
+def test_a_cycle_through_the_entries_and_the_clock_is_collected():
+    cache, clock = Cache(10), Clock()
+    fresh, hit = hits_over(cache, clock=clock)
+    clock.all = [hit, cache, fresh]
+    cache["k"] = _native.TimedEntry(clock, 10.0)
+    gone = weakref.ref(clock)
+    del cache, clock, fresh, hit
+    gc.collect()
+    assert gone() is None
