@@ -168,10 +168,13 @@ class AsyncioRuntime(_Clocked):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
-        self.home: Home | None = Home(self.loop)
+        home = Home(self.loop)
+        self.home: Home | None = home
+        self._here = home.is_here
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
         self._alarms = Alarms(self.loop)
+        self._errands: set[asyncio.Task[None]] = set()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -212,8 +215,8 @@ class AsyncioRuntime(_Clocked):
         return asyncio.current_task()
 
     def check_home(self) -> None:
-        self._check_process()
-        if asyncio.get_running_loop() is not self.loop:
+        if not self._here():
+            self._check_process()
             raise ClosedError("this store belongs to the event loop that opened it: open one in this loop")
 
     def supervisor(self) -> Supervisor:
