@@ -64,11 +64,13 @@ impl<'a> Reader<'a> {
 
     #[inline(always)]
     pub fn uint(&mut self) -> Result<u64> {
-        let mark = self.byte()?;
-        if mark <= 250 { Ok(u64::from(mark)) } else { self.long_uint(mark) }
+        match self.byte()? {
+            mark @ 0..=250 => Ok(u64::from(mark)),
+            251 => Ok(u64::from(u16::from_le_bytes(self.array()?))),
+            mark => self.long_uint(mark),
+        }
     }
 
-    #[inline]
     fn long_uint(&mut self, mark: u8) -> Result<u64> {
         match mark {
             251 => Ok(u64::from(u16::from_le_bytes(self.array()?))),
