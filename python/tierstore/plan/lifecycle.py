@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from tierstore.errors import ConflictError, ValidationError
+from tierstore.plan.arguments import shown
 
 SCHEMA_STATES = ("draft", "active", "deprecated", "disabled", "archived")
 
@@ -25,17 +26,17 @@ LATEST_STATES = ("active", "deprecated")
 
 def check_state(state: object, *, place: str = "state") -> str:
     """`state` if it is one. ValidationError otherwise."""
-    if state not in SCHEMA_STATES:
-        raise ValidationError(f"{state!r} is no state; the states are {', '.join(SCHEMA_STATES)}", place=place)
-    return str(state)
+    if not isinstance(state, str) or state not in SCHEMA_STATES:
+        raise ValidationError(f"{shown(state)} is no state; the states are {', '.join(SCHEMA_STATES)}", place=place)
+    return state
 
 
 def check_states(states: Collection[str] | None) -> tuple[str, ...] | None:
     """The states in their canonical order, each once; None for None (any state)."""
     if states is None:
         return None
-    if isinstance(states, str) or not isinstance(states, Collection):
-        raise ValidationError(f"states is a collection of states, not {states!r}", place="states")
+    if isinstance(states, (str, bytes, Mapping)) or not isinstance(states, Collection):
+        raise ValidationError(f"states is a collection of states, not {shown(states)}", place="states")
     wanted = {check_state(state, place="states") for state in states}
     return tuple(state for state in SCHEMA_STATES if state in wanted)
 

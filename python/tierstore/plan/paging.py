@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import orjson
 
 from tierstore.errors import InvalidKeyError, ValidationError
+from tierstore.plan.arguments import shown
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -32,7 +33,7 @@ class Page(NamedTuple, Generic[T_co]):
 def check_limit(limit: object, *, most: int = MAX_LIMIT) -> int:
     """`limit` if an answer may have that many items: 1 to `most`."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= most:
-        raise ValidationError(f"limit is {limit!r}; it must be a whole number from 1 to {most}", place="limit")
+        raise ValidationError(f"limit is {shown(limit)}; it must be a whole number from 1 to {most}", place="limit")
     return limit
 
 
@@ -51,7 +52,8 @@ def read_cursor(query: object, cursor: str | None) -> list[Any] | None:
     version, bound, position = _parts(cursor)
     if version != FORMAT:
         raise InvalidKeyError(
-            f"the cursor has format {version!r}, this code reads {FORMAT}; begin again without after="
+            f"the cursor has format {shown(version)}, this code reads {FORMAT}; begin again without after=",
+            place="after",
         )
     if bound != _bound(query):
         raise ValidationError(

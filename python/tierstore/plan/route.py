@@ -6,8 +6,9 @@ import re
 from typing import Final, NamedTuple
 
 from tierstore.errors import ValidationError
+from tierstore.plan.arguments import shown
 
-_BOUND = re.compile(r"^bounded:(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)$")
+_BOUND = re.compile(r"bounded:([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
 _TOKEN = re.compile(r"[0-9]{1,19}|[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 """A position: SQLite's number, or PostgreSQL's of its log."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -46,15 +47,17 @@ def route(read: str = "session", not_before: str | None = None) -> Route:
         if not _is_text(not_before) or _TOKEN.fullmatch(not_before) is None:
             raise ValidationError("not_before is the text that store.token() gave", place="not_before")
         return Route(UNCACHED, primary=read == "latest", after=not_before, stale=False)
+    if not _is_text(read):
+        raise ValidationError(f"read is text, not {type(read).__name__}", place="read")
     if read == "session":
         return SESSION
     if read == "latest":
         return LATEST
     if read == "any":
         return ANY
-    found = _BOUND.match(read) if _is_text(read) else None
+    found = _BOUND.fullmatch(read)
     if found is None:
-        raise ValidationError(f"read={read!r}: expected session, latest, any, or bounded:2s for one", place="read")
+        raise ValidationError(f"read={shown(read)}: expected session, latest, any, or bounded:2s for one", place="read")
     return Route(float(found[1]) * _SECONDS[found[2]], primary=True, after=None, stale=False)
 
 

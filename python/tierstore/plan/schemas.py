@@ -12,6 +12,7 @@ import orjson
 
 from tierstore import _native
 from tierstore.errors import InvalidKeyError, ValidationError
+from tierstore.plan.arguments import shown
 from tierstore.plan.pointer import pointer
 
 MAX_SUBJECT_CHARACTERS = 255
@@ -39,7 +40,7 @@ def check_subject(subject: object, *, place: str = "subject") -> str:
 
 def check_prefix(prefix: object) -> str:
     """`prefix` if some subject could begin with it; the empty text is one."""
-    return "" if prefix == "" else check_subject(prefix, place="prefix")
+    return "" if isinstance(prefix, str) and not prefix else check_subject(prefix, place="prefix")
 
 
 def _check_prefix(text: str, place: str) -> None:
@@ -70,7 +71,7 @@ def _check_storable(text: str, place: str) -> None:
 
 def check_tags(tags: object, place: str = "tags") -> list[str]:
     """The tags in their order, each once. ValidationError unless they are texts."""
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
+    if isinstance(tags, (str, bytes, Mapping)) or not isinstance(tags, Iterable):
         raise ValidationError("tags is a list of texts", place=place)
     checked = [check_text(tag, place, MAX_TAG_CHARACTERS) for tag in tags]
     unique = list(dict.fromkeys(checked))
@@ -148,7 +149,7 @@ def _number(value: Any, path: tuple[str | int, ...]) -> Any:
 
 def _name(name: object, path: tuple[str | int, ...]) -> str:
     if not isinstance(name, str):
-        raise ValidationError(f"the name {name!r} is not text", place=_place(path))
+        raise ValidationError(f"the name {shown(name)} is not text", place=_place(path))
     _check_storable(name, _place(path))
     return name
 

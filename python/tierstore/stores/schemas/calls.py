@@ -9,6 +9,7 @@ from uuid import UUID
 
 from tierstore.errors import ValidationError
 from tierstore.plan import lifecycle
+from tierstore.plan.arguments import check_flag
 from tierstore.plan.paging import Page
 from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_id, check_text
 from tierstore.runtime import Deadline
@@ -180,7 +181,7 @@ class SchemaCalls:
                 subject,
                 states=lifecycle.check_states(states),
                 schema_type=schema_type,
-                deleted=deleted,
+                deleted=check_flag(deleted, "deleted"),
                 limit=limit,
                 after=after,
             )

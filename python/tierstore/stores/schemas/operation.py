@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Literal, Self
+from uuid import UUID
 
 from tierstore.config import Deadlines
 from tierstore.errors import StorageError, ValidationError
+from tierstore.plan.arguments import shown
 from tierstore.runtime import Deadline, Runtime
 from tierstore.telemetry import Telemetry
 
@@ -38,8 +41,7 @@ class Operation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, StorageError):
-            key = None if self._key is None else str(self._key)
-            error.about(store="schemas", operation=self._name, key=key)
+            _name(error, self._name, self._key)
         if self._span is not None:
             self._span.__exit__(kind, error, trace)
 
@@ -54,8 +56,12 @@ class Operations:
 
     def begin(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
         """One call's operation. ValidationError for a `timeout` (seconds) that is none; ClosedError on another loop, or after a fork."""
-        self._runtime.check_home()
-        seconds = seconds_of(timeout, getattr(self._deadlines, budget))
+        try:
+            self._runtime.check_home()
+            seconds = seconds_of(timeout, getattr(self._deadlines, budget))
+        except StorageError as error:
+            _name(error, name, key)
+            raise
         return Operation(name, key, seconds, self._runtime, self._telemetry)
 
     def deadline(self, budget: Budget) -> Deadline:
@@ -63,10 +69,16 @@ class Operations:
         return self._runtime.deadline(getattr(self._deadlines, budget))
 
 
+def _name(error: StorageError, operation: str, key: object) -> None:
+    """Say which call failed, and what it was called with."""
+    text = str(key) if isinstance(key, (str, UUID, os.PathLike)) else shown(key)
+    error.about(store="schemas", operation=operation, key=None if key is None else text)
+
+
 def seconds_of(timeout: object, default: float) -> float:
     """`timeout` in seconds, or the policy's default. ValidationError unless it is a positive number."""
     if timeout is None:
         return default
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= MAX_TIMEOUT_S:
-        raise ValidationError(f"timeout is {timeout!r}; it is a number of seconds above 0", place="timeout")
+        raise ValidationError(f"timeout is {shown(timeout)}; it is a number of seconds above 0", place="timeout")
     return float(timeout)

@@ -9,6 +9,7 @@ from typing import Any
 from tierstore import _native
 from tierstore.errors import StorageError, ValidationError
 from tierstore.plan import lifecycle
+from tierstore.plan.arguments import in_list, shown
 from tierstore.plan.schemas import check_id, check_subject, describe, projection
 from tierstore.stores.schemas.validation import check_content, check_size, check_type
 
@@ -77,18 +78,14 @@ def check_items(items: object) -> list[dict[str, Any]]:
         unknown = set(item) - ITEM_FIELDS
         missing = {"subject", "version", "content"} - set(item)
         if unknown or missing:
-            text = f"unknown: {sorted(map(str, unknown))}, missing: {sorted(missing)}"
+            text = f"unknown: {sorted(map(shown, unknown))}, missing: {sorted(missing)}"
             raise ValidationError(f"the item's fields are wrong ({text})", place=f"items[{index}]")
     return [dict(item) for item in items]
 
 
 def at_index(error: StorageError, index: int | None) -> StorageError:
     """Name the item of the batch in the error."""
-    if index is not None:
-        error.message = f"items[{index}]: {error.message}"
-        if isinstance(error, ValidationError) and error.place is not None:
-            error.place = f"items[{index}].{error.place}"
-    return error
+    return error if index is None else in_list(error, "items", index)
 
 
 def bytes_in(items: Sequence[Mapping[str, Any]]) -> int:

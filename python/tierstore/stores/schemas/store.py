@@ -10,6 +10,7 @@ from typing import Any
 from tierstore.config import Deadlines
 from tierstore.errors import NotFoundError, StorageError, ValidationError
 from tierstore.plan import lifecycle
+from tierstore.plan.arguments import check_flag, check_many, shown
 from tierstore.plan.paging import check_limit
 from tierstore.plan.schemas import check_id, check_subject
 from tierstore.runtime import Deadline, Runtime
@@ -136,6 +137,7 @@ class SchemaStore(SchemaCalls):
                     return schema
         with self._operation("get_latest", subject, timeout, "read") as operation:
             deadline, wanted = operation.deadline, lifecycle.wanted_states(states)
+            check_flag(prerelease, "prerelease")
             if wanted != lifecycle.LATEST_STATES:
                 fetch = self._fetch(deadline, read, not_before)
                 found = await reads.latest(fetch, [check_subject(subject)], prerelease=prerelease, states=wanted)
@@ -167,7 +169,7 @@ class SchemaStore(SchemaCalls):
     ) -> list[Schema | None]:
         """The schemas in argument order, None for the absent. One round trip to each tier."""
         with self._operation("get_many", None, timeout, "read") as operation:
-            keys = [check_id(id) for id in ids]
+            keys = check_many(ids, "ids", check_id)
             deadline = operation.deadline
             schemas = await self._kinds.by_id.get_many(keys, deadline=deadline, read=read, not_before=not_before)
             return await self._answers(schemas, deadline)
@@ -182,7 +184,7 @@ class SchemaStore(SchemaCalls):
     ) -> list[Schema | None]:
         """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
         with self._operation("get_latest_many", None, timeout, "read") as operation:
-            keys = [check_subject(subject) for subject in subjects]
+            keys = check_many(subjects, "subjects", check_subject)
             deadline = operation.deadline
             derived = await self._kinds.latest.get_many(keys, deadline=deadline, read=read, not_before=not_before)
             return await self._answers([None if each is None else schema_in(each) for each in derived], deadline)
@@ -231,11 +233,12 @@ class SchemaStore(SchemaCalls):
         """
         with self._operation("presign", id, timeout, "write") as operation:
             _check_expires(expires)
-            schema = await self.get(id, timeout=operation.deadline.remaining())
+            deadline, identifier = operation.deadline, check_id(id)
+            schema = await self._answer(await self._kinds.by_id.get(identifier, deadline=deadline), deadline)
             if schema is None:
-                raise NotFoundError(f"there is no schema {id}", key=str(id))
+                raise NotFoundError(f"there is no schema {identifier}", key=identifier)
             return await self._blobs.presign(
-                schema.content_digest, schema.content, expires_s=expires, deadline=operation.deadline
+                schema.content_digest, schema.content, expires_s=expires, deadline=deadline
             )
 
     # Export and import
@@ -356,4 +359,4 @@ def _no_hit(_key: object) -> None:
 
 def _check_expires(expires: object) -> None:
     if not isinstance(expires, int) or isinstance(expires, bool) or not 1 <= expires <= MAX_EXPIRES_S:
-        raise ValidationError(f"expires is {expires!r}; it is 1 to {MAX_EXPIRES_S} seconds", place="expires")
+        raise ValidationError(f"expires is {shown(expires)}; it is 1 to {MAX_EXPIRES_S} seconds", place="expires")

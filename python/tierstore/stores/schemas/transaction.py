@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from tierstore.plan import lifecycle
+from tierstore.plan.arguments import check_flag, check_many
 from tierstore.plan.schemas import check_id, check_subject
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import once, reads
@@ -46,7 +47,7 @@ class SchemaTransaction(SchemaCalls):
     async def get_many(self, ids: Sequence[Id], *, timeout: float | None = None) -> list[Schema | None]:
         """In argument order, None for the absent."""
         with self._operation("get_many", None, timeout, "read") as operation:
-            identifiers = [check_id(id) for id in ids]
+            identifiers = check_many(ids, "ids", check_id)
             return await self._all(await reads.by_ids(self._rows(), identifiers), operation.deadline)
 
     async def get_version(self, subject: str, version: str, *, timeout: float | None = None) -> Schema | None:
@@ -66,13 +67,14 @@ class SchemaTransaction(SchemaCalls):
         """The highest version in one of `states`; a pre-release only if asked for, or if there is no release."""
         with self._operation("get_latest", subject, timeout, "read") as operation:
             wanted = lifecycle.wanted_states(states)
+            check_flag(prerelease, "prerelease")
             found = await reads.latest(self._rows(), [check_subject(subject)], prerelease=prerelease, states=wanted)
             return (await self._all(found, operation.deadline))[0]
 
     async def get_latest_many(self, subjects: Sequence[str], *, timeout: float | None = None) -> list[Schema | None]:
         """`get_latest` for each, in argument order."""
         with self._operation("get_latest_many", None, timeout, "read") as operation:
-            checked = [check_subject(subject) for subject in subjects]
+            checked = check_many(subjects, "subjects", check_subject)
             found = await reads.latest(self._rows(), checked, prerelease=False, states=lifecycle.LATEST_STATES)
             return await self._all(found, operation.deadline)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
 from tierstore import _native
 from tierstore.errors import CorruptError, NotFoundError, ValidationError
+from tierstore.plan.arguments import check_path
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.validation import MAX_CONTENT_BYTES
 
@@ -33,7 +33,7 @@ class Exporting:
     """A file under way: `write` batches, then `finish`; `abandon` leaves nothing."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
+        self._path = check_path(path)
         self._beside = self._path.with_name(f".{self._path.name}.{_native.uuid7()}")
         self._file: IO[bytes] | None = None
 
@@ -79,7 +79,7 @@ def _line(schema: Schema) -> bytes:
 def read_batches(path: str | os.PathLike[str]) -> Iterator[list[Item]]:
     """The items of a file, BATCH_ITEMS or BATCH_BYTES at a time. ValidationError or CorruptError names the line."""
     try:
-        file = Path(path).open("rb")  # noqa: SIM115  (the with follows; an error of open has another meaning)
+        file = check_path(path).open("rb")
     except OSError as error:
         raise NotFoundError(f"{path} cannot be read: {error.strerror}", key=str(path)) from error
     with file:

@@ -15,6 +15,7 @@ import orjson
 
 from tierstore import _native
 from tierstore.errors import ValidationError
+from tierstore.plan.arguments import shown
 from tierstore.plan.pointer import pointer
 
 SCHEMA_TYPES = ("json", "jsonschema", "avro", "protobuf")
@@ -46,10 +47,10 @@ def check_size(content: bytes) -> None:
 
 def check_type(schema_type: object) -> str:
     """`schema_type` if it is one of SCHEMA_TYPES."""
-    if schema_type not in SCHEMA_TYPES:
+    if not isinstance(schema_type, str) or schema_type not in SCHEMA_TYPES:
         known = ", ".join(SCHEMA_TYPES)
-        raise ValidationError(f"{schema_type!r} is no schema type; the types are {known}", place="schema_type")
-    return str(schema_type)
+        raise ValidationError(f"{shown(schema_type)} is no schema type; the types are {known}", place="schema_type")
+    return schema_type
 
 
 def _json(content: bytes) -> None:
@@ -82,7 +83,7 @@ def _dialect(named: object) -> str:
     if not isinstance(named, str) or bare not in DIALECTS:
         known = ", ".join(DIALECTS.values())
         raise ValidationError(
-            f"{named!r} is no known dialect, and none is fetched; known are {known}", place="/$schema"
+            f"{shown(named)} is no known dialect, and none is fetched; known are {known}", place="/$schema"
         )
     return DIALECTS[bare]
 

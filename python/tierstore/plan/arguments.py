@@ -1,0 +1,62 @@
+"""Arguments of any call: how a wrong one is shown, lists of them, switches and paths. Callers without a type checker may give anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from tierstore.errors import StorageError, ValidationError
+
+SHOWN_CHARACTERS = 60
+T = TypeVar("T")
+
+
+def shown(value: object) -> str:
+    """The value as an error shows it: its repr, at most SHOWN_CHARACTERS long, or its class where it has no repr."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
+
+
+def check_many(values: object, name: str, check: Callable[[object], T]) -> list[T]:
+    """Each of `values`, checked, in order. ValidationError if they are no list (a text is one value); an error names its index."""
+    if isinstance(values, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(values, Iterable):
+        raise ValidationError(f"{name} is a list, not {type(values).__name__}", place=name)
+    checked: list[T] = []
+    try:
+        checked.extend(map(check, values))
+    except StorageError as error:
+        raise in_list(error, name, len(checked)) from None
+    return checked
+
+
+def in_list(error: StorageError, name: str, index: int) -> StorageError:
+    """The error of one value of the list `name`, naming it."""
+    error.message = f"{name}[{index}]: {error.message}"
+    if isinstance(error, ValidationError) and error.place is not None:
+        error.place = f"{name}[{index}].{error.place}"
+    return error
+
+
+def check_flag(value: object, name: str) -> bool:
+    """`value` if it is True or False: "false" and 0 are neither."""
+    if not isinstance(value, bool):
+        raise ValidationError(f"{name} is True or False, not {shown(value)}", place=name)
+    return value
+
+
+def check_path(path: object) -> Path:
+    """`path` as a Path, if it could name a file."""
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
+        raise ValidationError(f"path is a text or a Path, not {type(path).__name__}", place="path")
+    if Path(text).name in ("", "..") or "\0" in text:
+        raise ValidationError(f"path is {shown(text)}, which names no file", place="path")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValidationError(f"path is {shown(text)}, which the file system cannot hold", place="path") from None
+    return Path(text)
