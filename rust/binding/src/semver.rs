@@ -1,6 +1,6 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use tierstore_core::error::Error;
+use tierstore_core::error::{Error, Place};
 use tierstore_core::semver;
 
 use crate::errors::to_py;
@@ -17,7 +17,7 @@ impl Version {
     #[new]
     #[pyo3(signature = (text, /))]
     fn new(text: &Bound<'_, PyString>) -> PyResult<Self> {
-        let text = text.to_str().map_err(|_| to_py(&Error::invalid("a version holds ASCII only")))?;
+        let text = text.to_str().map_err(|_| to_py(&Error::invalid("a version holds ASCII only").at(Place::Name("version".into()))))?;
         semver::Version::parse(text).map(Self).map_err(|error| to_py(&error))
     }
 

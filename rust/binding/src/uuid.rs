@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use tierstore_core::error::{Error, Kind};
+use tierstore_core::error::{Error, Kind, Place};
 use tierstore_core::uuid;
 
 use crate::errors::to_py;
@@ -24,7 +24,7 @@ fn uuid7() -> PyResult<String> {
 #[pyo3(signature = (value, /))]
 fn canonical_uuid(value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(text) = value.cast::<PyString>() {
-        let text = text.to_str().map_err(|_| to_py(&Error::new(Kind::InvalidKey, "a UUID holds ASCII only")))?;
+        let text = text.to_str().map_err(|_| to_py(&Error::new(Kind::InvalidKey, "a UUID holds ASCII only").at(Place::Name("id".into()))))?;
         return uuid::canonical(text).map_err(|error| to_py(&error));
     }
     let class = value.py().import("uuid")?.getattr("UUID")?;

@@ -1,6 +1,5 @@
 //! bincode bytes from Python values.
 
-use pyo3::exceptions::PyOverflowError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
@@ -131,9 +130,7 @@ fn int(out: &mut Vec<u8>, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
         put::int(out, number);
         return Ok(());
     }
-    let fail = |error: PyErr| {
-        if error.is_instance_of::<PyOverflowError>(value.py()) { out_of_range(kind, value) } else { error }
-    };
+    let fail = |_| out_of_range(kind, value); // value is an int: only its range can be wrong
     match kind {
         Int::U8 => out.push(value.extract::<u8>().map_err(fail)?),
         Int::I8 => out.push(value.extract::<i8>().map_err(fail)? as u8),
