@@ -99,10 +99,11 @@ class Parts:
         found = list(self._backends.warnings)
         if not self.engine.freshness.is_fresh():
             found.append("no carrier is heard: caches are not trusted, and every read asks the database")
-        pool, limit = self.records.pool().limit, await self._server_limit(deadline)
-        if limit is not None and pool > limit:
+        pool, room = self.records.pool(), await self._server_limit(deadline)
+        if room is not None and pool.limit + pool.reserved > room:
             found.append(
-                f"the pool may grow to {pool} connections, the server has room for {limit}: lower max_connections"
+                f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, the server has room for {room}: "
+                "lower max_connections"
             )
         return tuple(found)
 

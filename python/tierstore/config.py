@@ -51,7 +51,9 @@ def _address(name: str, value: str, schemes: tuple[str, ...]) -> None:
 class PostgresConfig:
     """PostgreSQL: the primary, its replicas and the pool. All times in seconds.
 
-    `url` may name several hosts and `target_session_attrs`; each of `replicas` is an address of its own.
+    `url` may name several hosts and `target_session_attrs`; each of `replicas` is an address of its own. `max_connections` are for
+    callers, of the primary and of each replica; background jobs and uploads have 5 more of the primary. `statement_timeout`: the
+    server's limit for a statement of a call that names no `timeout=` of its own; bulk calls have that of their deadline.
     """
 
     url: str = field(repr=False)

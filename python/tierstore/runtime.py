@@ -27,13 +27,18 @@ Job = Callable[[], Awaitable[float]]
 
 
 class Deadline:
-    """The moment, on the runtime's monotonic clock, by which a call must have answered."""
+    """The moment, on the runtime's monotonic clock, by which a call must have answered.
 
-    __slots__ = ("_clock", "at")
+    `own`: the caller named it, or the call is a bulk one: a single statement may take all of it. Without it the limit that the database
+    sets to any statement holds too.
+    """
 
-    def __init__(self, clock: Callable[[], float], at: float) -> None:
+    __slots__ = ("_clock", "at", "own")
+
+    def __init__(self, clock: Callable[[], float], at: float, *, own: bool = False) -> None:
         self._clock = clock
         self.at = at
+        self.own = own
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
@@ -41,7 +46,11 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """The sooner of this deadline and `seconds` from now: the budget of one step."""
-        return Deadline(self._clock, min(self.at, self._clock() + seconds))
+        return Deadline(self._clock, min(self.at, self._clock() + seconds), own=self.own)
+
+    def shared(self) -> Deadline:
+        """The same moment, for work that is not one caller's alone."""
+        return Deadline(self._clock, self.at)
 
     def check(self, doing: str) -> None:
         """Raise TimeoutError if the moment has passed."""

@@ -119,6 +119,8 @@ class FakeRecords:
         unit.commit()
         await self.step("committed")
 
+    housekeeping = unit
+
     async def identity(self, deadline: Deadline) -> str:
         self._check()
         return self.world.identity

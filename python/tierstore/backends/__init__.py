@@ -40,12 +40,16 @@ class Fenced(NamedTuple):
 
 
 class PoolStats(NamedTuple):
-    """Connections in use, idle, allowed at most, and callers waiting for one."""
+    """Connections in use, idle, allowed at most, and callers waiting for one.
+
+    `reserved`: so many more may be open for background jobs and uploads.
+    """
 
     in_use: int
     idle: int
     limit: int
     waiting: int
+    reserved: int = 0
 
 
 class Unit(Protocol):
@@ -99,6 +103,10 @@ class Records(Protocol):
 
     def aside(self, *, deadline: Deadline) -> AbstractAsyncContextManager[Unit]:
         """A short transaction apart from the caller's, on reserved connections (`staging.db` on SQLite): the pending rows of blobs."""
+        ...
+
+    def housekeeping(self, *, deadline: Deadline) -> AbstractAsyncContextManager[Unit]:
+        """A transaction of a background job, on reserved connections that no caller can hold up (SQLite: in turn with the others)."""
         ...
 
     async def position(self, deadline: Deadline) -> str:

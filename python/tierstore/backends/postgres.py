@@ -5,7 +5,7 @@
 | primary | writes, and reads that must see the truth |
 | one a replica | other reads, also those `after` a position that the replica has replayed |
 | aside (2) | short transactions apart from the caller's: fifty open ones cannot starve them |
-| watch (1) | the outbox carrier's polls |
+| jobs (3) | the outbox carrier's polls, the relay, its marks: what keeps the caches fresh while callers hold all of theirs |
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tierstore.runtime import Deadline, Runtime
 from tierstore.sql import load_queries
 
 ASIDE_CONNECTIONS = 2
-WATCH_CONNECTIONS = 1
+JOB_CONNECTIONS = 3
 REPLICA_REST_S, REPLICA_REST_MAX_S = 1.0, 30.0
 """How long a replica that failed is left alone: each failure in a row doubles it."""
 ASK_AGAIN_S = 0.05
@@ -90,6 +90,7 @@ class PostgresRecords:
             acquire_timeout,
             idle_timeout,
             max_lifetime,
+            statement_timeout,
         )
         self._replica_arguments = [arguments(replica, writes=False) for replica in replicas]
         self._closed = False
@@ -102,7 +103,7 @@ class PostgresRecords:
         policy, make = self._policy, self._wire
         self._primary = Pool(make, "tierstore", policy)
         self._aside = Pool(make, "tierstore aside", policy._replace(limit=ASIDE_CONNECTIONS, least=0))
-        self._watch = Pool(make, "tierstore watch", policy._replace(limit=WATCH_CONNECTIONS, least=0))
+        self._jobs = Pool(make, "tierstore jobs", policy._replace(limit=JOB_CONNECTIONS, least=0))
         self._replicas = [
             Replica(Pool(make, f"tierstore replica {number}", policy._replace(arguments=given)))
             for number, given in enumerate(self._replica_arguments)
@@ -111,7 +112,7 @@ class PostgresRecords:
 
     def _check(self) -> None:
         if self._generation != forks.generation():
-            forks.leak((self._wire, self._primary, self._aside, self._watch, self._replicas))
+            forks.leak((self._wire, self._primary, self._aside, self._jobs, self._replicas))
             self._start()
         if self._closed:
             raise errors.ClosedError("the store was closed", tier="database")
@@ -200,9 +201,9 @@ class PostgresRecords:
         return fenced(await self.fetch(query, params, deadline=deadline, primary=primary, after=after))
 
     async def watch(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
-        """A read of the primary on the connection that is kept for the outbox carrier."""
+        """A read of the primary for the outbox carrier, on the connections that are kept for jobs."""
         self._check()
-        return await self._read(self._watch, query, params, deadline)
+        return await self._read(self._jobs, query, params, deadline)
 
     # Writing
 
@@ -215,6 +216,10 @@ class PostgresRecords:
     def aside(self, *, deadline: Deadline) -> AbstractAsyncContextManager[PostgresUnit]:
         self._check()
         return transaction(self._aside, self._queries, deadline, None)
+
+    def housekeeping(self, *, deadline: Deadline) -> AbstractAsyncContextManager[PostgresUnit]:
+        self._check()
+        return transaction(self._jobs, self._queries, deadline, None)
 
     async def script(
         self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None
@@ -242,26 +247,26 @@ class PostgresRecords:
 
     async def position(self, deadline: Deadline) -> str:
         self._check()
-        return str((await self._read(self._primary, "protocol.position", NOTHING, deadline))[0][0])
+        return str((await self._read(self._primary, "protocol.position", NOTHING, deadline.shared()))[0][0])
 
     async def identity(self, deadline: Deadline) -> str:
         """System identifier, timeline, database and the random name that its tables were given."""
         self._check()
-        return str((await self._read(self._primary, "protocol.identity", NOTHING, deadline))[0][0])
+        return str((await self._read(self._jobs, "protocol.identity", NOTHING, deadline))[0][0])
 
     async def ping(self, deadline: Deadline) -> str:
         self._check()
         return f"PostgreSQL {(await self._read(self._primary, 'protocol.server', NOTHING, deadline))[0][0]}"
 
     def pool(self) -> PoolStats:
-        return self._primary.stats()
+        return self._primary.stats()._replace(reserved=ASIDE_CONNECTIONS + JOB_CONNECTIONS)
 
     async def close(self, deadline: Deadline) -> None:
         if self._closed:
             return
         self._closed = True
         if self._generation == forks.generation():
-            pools = [self._primary, self._aside, self._watch, *(replica.pool for replica in self._replicas)]
+            pools = [self._primary, self._aside, self._jobs, *(replica.pool for replica in self._replicas)]
             for pool in pools:
                 pool.shut()
             await self._wire.close([pool.raw for pool in pools], deadline.remaining())

@@ -35,7 +35,7 @@ class _Limited:
     """What both forms of connection carry.
 
     `abandoned`: the statement that its caller left; `committing`: it was a COMMIT. `used_at`: when it was last given back, `pooled_at`:
-    when psycopg_pool last had it.
+    when psycopg_pool last had it. `statement_ms`: the session's statement_timeout, None where it is not known.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -43,6 +43,7 @@ class _Limited:
         self.limit: Deadline | None = None
         self.abandoned: Generator[Any, Any, Any] | None = None
         self.committing = False
+        self.statement_ms: int | None = None
         self.used_at = self.pooled_at = time.monotonic()
 
 

@@ -30,6 +30,7 @@ WARM_S = 1.0
 ASK_AGAIN_S, TROUBLED_S = 0.5, 0.1
 """How long one wait in psycopg_pool lasts, before and after a connection could not be made; waiting anew makes it try again."""
 CANCEL_AGAIN_S = 0.01
+LIMIT = "statement_timeout"
 RECONNECT_S = 0.2
 """psycopg_pool gives up a failed connection after this long: the next caller that waits makes it try again at once."""
 BROKEN_MAX = 64
@@ -37,7 +38,10 @@ BROKEN_MAX = 64
 
 
 class PoolPolicy(NamedTuple):
-    """Sizes in connections, times in seconds. `setup`: the statement for each new connection, and its parameters."""
+    """Sizes in connections, times in seconds. `setup`: the statement for each new connection, and its parameters.
+
+    `statement_s`: the server's limit for a statement, which `setup` sets.
+    """
 
     arguments: dict[str, Any]
     setup: tuple[str, Params]
@@ -46,6 +50,7 @@ class PoolPolicy(NamedTuple):
     acquire_s: float
     idle_s: float
     lifetime_s: float
+    statement_s: float
 
 
 class Pool:
@@ -111,6 +116,7 @@ class Pool:
     def _ready(self, connection: Any) -> Any:
         self._trouble = None
         connection.prepared_max = PREPARED_MAX
+        connection.statement_ms = _ms(self._policy.statement_s)
         return connection
 
     async def start(self) -> None:
@@ -221,6 +227,7 @@ class Pool:
         for _ in range(BROKEN_MAX):
             connection = await self.take(deadline)
             try:
+                await self._limit(connection, self._limit_ms(deadline))
                 result = await self.run(connection, sql, params)
             except BaseException as error:
                 self.leave(connection, error)
@@ -235,8 +242,10 @@ class Pool:
         """A connection in a new transaction."""
         for _ in range(BROKEN_MAX):
             connection = await self.take(deadline)
+            limit_ms = self._limit_ms(deadline)
+            usual = connection.statement_ms == limit_ms
             try:
-                await self.run(connection, "BEGIN", None)
+                await self.run(connection, "BEGIN" if usual else f"BEGIN; SET LOCAL {LIMIT} = {limit_ms}", None)
             except BaseException as error:
                 self.leave(connection, error)
                 if not is_gone(error) or deadline.remaining() == 0:
@@ -245,11 +254,35 @@ class Pool:
             return connection
         raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
 
+    def _limit_ms(self, deadline: Deadline) -> int:
+        """What the server should limit a statement to: what is configured, unless the call has a longer deadline of its own.
+
+        Then a doubling of it, so that calls with about the same deadline find a connection that needs no change: it is for callers that
+        are gone, and the others leave at their deadline by themselves.
+        """
+        seconds = self._policy.statement_s
+        if deadline.own:
+            remaining = deadline.remaining()
+            while seconds < remaining:
+                seconds *= 2
+        return _ms(seconds)
+
+    async def _limit(self, connection: Any, limit_ms: int) -> None:
+        """Change the limit where the connection's last call needed another one."""
+        if connection.statement_ms != limit_ms:
+            connection.statement_ms = None  # until the server has answered
+            await self.run(connection, f"SET {LIMIT} = {limit_ms}", None)
+            connection.statement_ms = limit_ms
+
     def stats(self) -> PoolStats:
         measured = self.raw.get_stats()
         idle = measured["pool_available"] + len(self._warm)
         in_use = max(0, measured["pool_size"] - idle)
         return PoolStats(in_use, idle, self._policy.limit, measured["requests_waiting"])
+
+
+def _ms(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 def _cancel_until_done(worker: asyncio.Task[Any] | None) -> None:

@@ -158,6 +158,9 @@ class SqliteRecords:
         unit.ended = True
         await writer.commit(deadline, idempotency_key)
 
+    def housekeeping(self, *, deadline: Deadline) -> AbstractAsyncContextManager[SqliteUnit]:
+        return self._transaction("main", deadline, None)
+
     async def script(
         self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None
     ) -> None:

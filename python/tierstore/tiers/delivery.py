@@ -145,7 +145,7 @@ class Delivery:
         if ids:
             deadline = self._runtime.deadline(MARK_BUDGET_S)
             try:
-                async with self._records.unit(deadline=deadline) as unit:
+                async with self._records.housekeeping(deadline=deadline) as unit:
                     await unit.execute("outbox.mark_delivered", {"ids": ids})
             except StorageError:
                 pass  # the relay delivers them once more

@@ -10,7 +10,7 @@ import itertools
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,8 @@ from tierstore.tiers.source import Database
 from tierstore.tiers.stats import Counters
 from tierstore.tiers.transaction import Transaction
 
-REFRESH_BUDGET_S = 5.0
+REFRESH_BUDGET_S = HORIZON_S / 2
+"""In the blocking face it shares a thread with the jobs that keep the caches fresh."""
 EPOCH_BUDGET_S = 5.0
 IDLE_S = 60.0
 log = logging.getLogger("tierstore")
@@ -183,7 +184,7 @@ class Engine:
     # Reading past the caches
 
     def database(self, deadline: Deadline, *, primary: bool = False, after: str | None = None) -> Database:
-        return Database(self.records, deadline, primary=primary, after=after)
+        return Database(self.records, deadline.shared(), primary=primary, after=after)
 
     async def where(self, kind: str, keys: list[Any], deadline: Deadline, *, primary: bool) -> tuple[bool, str | None]:
         """Whether the primary must answer a load, and the position that a replica must have replayed for it."""
@@ -212,6 +213,11 @@ class Engine:
     def transaction(self, *, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
         """The same for a transaction that its user holds open: commit(), rollback(), savepoint()."""
         return Transaction(self, deadline, idempotency_key)
+
+    def housekeeping(self, *, deadline: Deadline) -> AbstractAsyncContextManager[Unit]:
+        """A transaction of a background job: it changes nothing that is cached, and no caller can hold it up."""
+        self.check_writable()
+        return self.records.housekeeping(deadline=deadline)
 
     def check_writable(self) -> None:
         """ConflictError in a task or thread that holds an open transaction on this store: it would wait for itself."""

@@ -22,6 +22,7 @@ from tierstore.tiers.stats import Counters
 EVERY_S = HORIZON_S / 8
 STEP_BUDGET_S = 5.0
 BATCH_ROWS = 500
+TRIMMED_ROWS = 50_000
 HOUSEKEEPING_S = 10.0
 KEEP_S = 10 * HORIZON_S
 """Outbox rows are kept this long for the carriers that read them."""
@@ -75,7 +76,7 @@ class Relay:
             if (
                 self._records.dialect == "postgres"
             ):  # on SQLite a transaction would be a write; two relays do no harm there
-                unit = await stack.enter_async_context(self._records.unit(deadline=deadline))
+                unit = await stack.enter_async_context(self._records.housekeeping(deadline=deadline))
                 if not await unit.fetch("outbox.claim_relay"):
                     return
             taken_at = self._runtime.monotonic()
@@ -105,22 +106,15 @@ class Relay:
         if unit is not None:
             await unit.execute("outbox.mark_delivered", params)
             return
-        async with self._records.unit(deadline=deadline) as own:
+        async with self._records.housekeeping(deadline=deadline) as own:
             await own.execute("outbox.mark_delivered", params)
 
     async def _trim(self, deadline: Deadline) -> None:
         """Remove old rows. Where nobody delivers, what is there counts as delivered: its readers poll the rows themselves."""
-        waiting = [] if self._active else await self._undelivered(deadline)
-        async with self._records.unit(deadline=deadline) as unit:
-            if waiting:
-                await unit.execute("outbox.mark_delivered", {"ids": waiting})
+        async with self._records.housekeeping(deadline=deadline) as unit:
+            if not self._active and (rows := await unit.fetch("outbox.undelivered", {"limit": TRIMMED_ROWS})):
+                await unit.execute("outbox.mark_delivered", {"ids": [row[0] for row in rows]})
             await unit.execute("outbox.trim", {"keep_s": KEEP_S})
-
-    async def _undelivered(self, deadline: Deadline) -> list[int]:
-        rows = await self._records.fetch(
-            "outbox.undelivered", {"limit": 100 * BATCH_ROWS}, deadline=deadline, primary=True
-        )
-        return [row[0] for row in rows]
 
 
 def _pairs(row: Row) -> list[tuple[str, int]]:

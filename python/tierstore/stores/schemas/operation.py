@@ -24,12 +24,12 @@ class Operation:
 
     __slots__ = ("_key", "_name", "_span", "_telemetry", "deadline")
 
-    def __init__(self, name: str, key: object, seconds: float, runtime: Runtime, telemetry: Telemetry) -> None:
+    def __init__(self, name: str, key: object, deadline: Deadline, telemetry: Telemetry) -> None:
         self._name = name
         self._key = key
         self._telemetry = telemetry
         self._span: AbstractContextManager[object] | None = None
-        self.deadline: Deadline = runtime.deadline(seconds)
+        self.deadline = deadline
 
     def __enter__(self) -> Self:
         if self._telemetry.on:
@@ -58,15 +58,17 @@ class Operations:
         """One call's operation. ValidationError for a `timeout` (seconds) that is none; ClosedError on another loop, or after a fork."""
         try:
             self._runtime.check_home()
-            seconds = seconds_of(timeout, getattr(self._deadlines, budget))
+            deadline = self.deadline(budget, timeout)
         except StorageError as error:
             _name(error, name, key)
             raise
-        return Operation(name, key, seconds, self._runtime, self._telemetry)
+        return Operation(name, key, deadline, self._telemetry)
 
-    def deadline(self, budget: Budget) -> Deadline:
-        """The deadline of work that nobody called for."""
-        return self._runtime.deadline(getattr(self._deadlines, budget))
+    def deadline(self, budget: Budget, timeout: float | None = None) -> Deadline:
+        """That of a call, or of work that nobody called for."""
+        made = self._runtime.deadline(seconds_of(timeout, getattr(self._deadlines, budget)))
+        made.own = timeout is not None or budget == "bulk"
+        return made
 
 
 def _name(error: StorageError, operation: str, key: object) -> None:

@@ -297,13 +297,13 @@ class SchemaStore(SchemaCalls):
         deadline = self._operations.deadline("bulk")
         ids = sorted(counts)
         try:
-            async with self._engine.write(deadline=deadline) as write:
+            async with self._engine.housekeeping(deadline=deadline) as unit:
                 params = {"ids": ids, "counts": [counts[identifier] for identifier in ids]}
-                await write.unit.execute("schemas_write.log_access", params)
-                await write.unit.execute("schemas_write.trim_access_log", {"days": KEPT_DAYS})
-                await write.unit.execute("protocol.forget", {"keep_s": once.KEPT_S})
+                await unit.execute("schemas_write.log_access", params)
+                await unit.execute("schemas_write.trim_access_log", {"days": KEPT_DAYS})
+                await unit.execute("protocol.forget", {"keep_s": once.KEPT_S})
                 if self._kinds.dialect == "postgres":
-                    await write.unit.execute("schemas_write.refresh_popular")
+                    await unit.execute("schemas_write.refresh_popular")
         except StorageError:
             self._access.give_back(counts)
             raise

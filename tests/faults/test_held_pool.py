@@ -1,0 +1,100 @@
+"""All of the pool's connections are held by slow callers: what keeps the caches fresh has its own."""
+
+from contextlib import AsyncExitStack
+
+import psycopg
+import pytest
+
+import tierstore
+from tests.faults.waiting import until
+from tierstore.store import Store, parts_of
+from tierstore.telemetry import OFF
+from tierstore.tiers.freshness import HORIZON_S
+
+POOL = 4
+
+
+@pytest.fixture(params=["postgres", "postgres and redis"])
+def config(request, database):
+    pool = tierstore.PostgresConfig(database, max_connections=POOL, min_connections=0, acquire_timeout=0.2)
+    redis = None
+    if request.param == "postgres and redis":
+        server = request.getfixturevalue("redis_server")
+        server.flush()
+        redis = tierstore.RedisConfig(server.url)
+    return tierstore.Config(postgres=pool, redis=redis)
+
+
+def of_a_dead_writer(database, change):
+    """An outbox row that its writer committed and did not live to deliver."""
+    with psycopg.connect(database, autocommit=True) as admin:
+        row = ([change.key], [change.version])
+        admin.execute("INSERT INTO outbox (keys, versions) VALUES (%s::text[], %s::bigint[])", row)
+
+
+def undelivered(database):
+    with psycopg.connect(database, autocommit=True) as admin:
+        return admin.execute("SELECT count(*) FROM outbox WHERE delivered_at IS NULL").fetchone()[0]
+
+
+@pytest.mark.requirement("S1-44")
+def test_relay_and_carrier_deliver(face, config, database):
+    async def story():
+        runtime = face.runtime()
+        async with await Store.opened(config, runtime, OFF) as store, AsyncExitStack() as held:
+            parts = parts_of(store)
+            engine = parts.engine
+            schema = await store.schemas.register("orders", "1.0.0", b"{}")
+            await until(runtime, engine.freshness.is_fresh)
+            await store.schemas.get(schema.id)
+            await until(runtime, lambda: store.schemas.hit_get(schema.id) is not None)
+            for _ in range(POOL):
+                await held.enter_async_context(parts.records.unit(deadline=runtime.deadline(60)))
+            with pytest.raises(tierstore.PoolTimeoutError):
+                await store.schemas.register("waits", "1.0.0", b"{}")
+            since = runtime.monotonic() + HORIZON_S
+            while runtime.monotonic() < since:
+                await runtime.sleep(0.05)
+            assert engine.freshness.is_fresh(), "nobody carried while the pool was held"
+            assert config.redis is None or engine.l2_fresh(), "nobody relayed while the pool was held"
+            of_a_dead_writer(database, engine.kinds["schema"].name(schema.id, schema.row_version + 1))
+            await until(runtime, lambda: store.schemas.hit_get(schema.id) is None)
+            if config.redis is not None:
+                await until(runtime, lambda: undelivered(database) == 0)
+            assert store.schemas.hit_get(schema.id) is None
+
+    face.run(story)
+
+
+def test_jobs_find_their_connections_again_after_a_restart(face, config, database, postgres):
+    async def story():
+        runtime = face.runtime()
+        async with await Store.opened(config, runtime, OFF) as store:
+            engine = parts_of(store).engine
+            await until(runtime, engine.freshness.is_fresh)
+            postgres.kill()
+            await until(runtime, lambda: not engine.freshness.is_fresh())
+            postgres.start()
+            async with AsyncExitStack() as held:
+                for _ in range(POOL):
+                    await held.enter_async_context(parts_of(store).records.unit(deadline=runtime.deadline(60)))
+                await until(runtime, engine.freshness.is_fresh, 30)
+
+    face.run(story)
+
+
+def test_no_connection_is_left_after_the_close(face, config, database):
+    async def story():
+        runtime = face.runtime()
+        async with await Store.opened(config, runtime, OFF) as store:
+            await until(runtime, parts_of(store).engine.freshness.is_fresh)
+            assert parts_of(store).records.pool().reserved > 0
+
+    face.run(story)
+    with psycopg.connect(database, autocommit=True) as admin:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        for _ in range(100):
+            if admin.execute(others).fetchone() == (0,):
+                return
+            admin.execute("SELECT pg_sleep(0.05)")
+    raise AssertionError("connections are left")
