@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.core import codec_model as model
 from tests.core.golden_records import Colour, Everything, Level, NoteOne, Point, everything
-from tierstore import codec
+from tierstore import _native, codec
 from tierstore.errors import CorruptError, ValidationError
 from tierstore.records import Record, attach, field
 
@@ -335,3 +335,32 @@ def test_bases_give_their_fields_and_methods():
 
     assert Person("Ann", date(2000, 1, 1)).greet() == "I am Ann"
     assert codec.decode(codec.encode(Person("Ann", date(2000, 1, 1)))) == Person("Ann", date(2000, 1, 1))
+
+
+def test_twins_share_their_content_and_not_their_meta():
+    one = Point(x=1, y=2.0)
+    attach(one, "kept")
+    other = _native.twin(one, "given")
+    assert (one.meta, other.meta) == ("kept", "given")
+    assert one == other
+    assert type(other) is Point
+    received = NoteOne.from_bytes(codec.encode(NoteOne(id="a", body=b"b", old=1), key=b"k"), key=b"k")
+    attach(received, "kept")
+    again = _native.twin(received, "given")
+    assert (again.id, again.meta, received.meta) == ("a", "given", "kept")
+    assert bytes(again) is bytes(received)
+    assert _native.held_bytes(received) == len(bytes(received))
+    assert _native.held_bytes(one) == 0
+
+
+def test_a_batch_is_decoded_to_twins_and_what_is_not_right_to_none():
+    good = codec.encode(NoteOne(id="a", body=b"b", old=1), key=b"good")
+    buffers = [good, None, good, good[:-1], b"", codec.encode(everything(), key=b"other kind")]
+    keys = ["good", "missing", "wrong key", "good", "good", "other kind"]
+    found = _native.decode_twins(buffers, keys, NoteOne, "kept", "given")
+    assert [pair is None for pair in found] == [False, True, True, True, True, True]
+    one, other = found[0]
+    assert (one.id, one.meta, other.id, other.meta) == ("a", "kept", "a", "given")
+    assert bytes(one) is bytes(other) is good
+    with pytest.raises(TypeError):
+        _native.decode_twins([good], ["good"], int, "kept", "given")

@@ -18,7 +18,7 @@ def no_generation(process: Process) -> None:
         get, get_many, clear, stats = cache.get, cache.get_many, cache.clear, cache.stats
         invalidate = cache.invalidate
 
-        def fill(self, key: Any, entry: Any) -> bool:
+        def fill(self, key: Any, entry: Any, *, weight: int | None = None) -> bool:
             cache.put(key, entry)
             return True
 

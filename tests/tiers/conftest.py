@@ -9,6 +9,7 @@ import pytest
 from tests.model.world import FakeRecords, Item, SteppedKeyValue, World, item_kind
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.engine import Engine, Limits, Tiers
+from tierstore.tiers.l1 import Entry
 
 
 def engine(runtime: Any, records: Any, key_value: Any, *, limits: Limits | None = None, **more: Any) -> Engine:
@@ -40,6 +41,11 @@ class Bench:
         async with self.engine.write(deadline=self.deadline()) as write:
             for key in keys:
                 write.changed(self.items, key, await write.unit.put(key, present=present))
+
+    def age(self, key: str, seconds: float = 0.0) -> None:
+        """Let the entry of L1 be at its end, and `seconds` older."""
+        there = self.items.l1.look(key)
+        self.items.l1.cache.put(key, Entry(there.value, 0.0, there.version, there.loaded_at - seconds, 0.0, 1))
 
     def second(self, **more: Any) -> Bench:
         """Another process over the same database and L2."""

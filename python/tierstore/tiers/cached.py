@@ -9,13 +9,13 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
 
+from tierstore._native import decode_twins, twin
 from tierstore.backends import Change, Fill, Unit
 from tierstore.errors import ConnectionError, StorageError, TimeoutError
 from tierstore.plan.keys import l2_key
 from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline
-from tierstore.tiers.absent import Absent
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
 from tierstore.tiers.flight import Flight, Lease, Outcome
 from tierstore.tiers.kind import ABSENT, Absence, Found, K, Kind, Loaded, Meta, R
@@ -70,10 +70,17 @@ class CachedKind(Generic[K, R]):
         self, key: K, *, deadline: Deadline, read: str = "session", not_before: str | None = None
     ) -> R | None:
         """The record of `key`, None if there is none. Raises what the database raises, if no cached value may stand in."""
-        way = SESSION if read == "session" and not_before is None else route(read, not_before)
-        value = self._cached(key, way)
+        if read == "session" and not_before is None:
+            way, value = SESSION, self._known(key)
+        else:
+            way = route(read, not_before)
+            value = await self._cached_or_past(key, deadline, way)
         if value is None:
-            value = await self._miss(key, deadline, way)
+            self.misses += 1
+            outcome = await self._fly(key, deadline)
+            value = outcome.value
+            if outcome.stale and not way.stale:
+                value = (await self._read_through([key], deadline, way))[key]
         return None if value is ABSENT else value
 
     async def get_many(
@@ -105,21 +112,23 @@ class CachedKind(Generic[K, R]):
         """Whether only the database can answer, so far behind may the caches be."""
         return way.bound_s is not None and not way.stale and not self._engine.within(way.bound_s)
 
-    async def _miss(self, key: K, deadline: Deadline, way: Route) -> Any:
-        if self._past_caches(way):
-            return (await self._read_through([key], deadline, way))[key]
-        if (entry := self.l1.ripe(key)) is not None:
+    def _known(self, key: K) -> Any:
+        """What L1 has, one that is to be loaded anew included."""
+        entry = self.l1.look(key)
+        if entry is None:
+            return None
+        value = self.l1.hit(key)
+        if value is None and (entry := self.l1.ripe(key)) is not None:
             self._engine.refresh(self, key)
-            return entry.value
-        self.misses += 1
-        while True:
-            flight = await self._fly(key, deadline)
-            if flight.abandoned:
-                continue
-            outcome = flight.result()
-            if outcome.stale and not way.stale:
+            value = entry.value
+        return value
+
+    async def _cached_or_past(self, key: K, deadline: Deadline, way: Route) -> Any:
+        if (value := self._cached(key, way)) is None:
+            if self._past_caches(way):
                 return (await self._read_through([key], deadline, way))[key]
-            return outcome.value
+            value = self._known(key)
+        return value
 
     async def _miss_many(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
         if self._past_caches(way):
@@ -168,16 +177,19 @@ class CachedKind(Generic[K, R]):
         flight.join()
         return flight, False
 
-    async def _fly(self, key: K, deadline: Deadline) -> Flight:
-        flight, mine = self._flight(key)
-        try:
-            if mine:
-                await self._first.take([flight], deadline)
-            await settle(self._runtime, flight, self._stages, deadline)
-        except BaseException:
-            self._leave(flight)
-            raise
-        return flight
+    async def _fly(self, key: K, deadline: Deadline) -> Outcome:
+        while True:
+            flight, mine = self._flight(key)
+            try:
+                if mine and self._first.line_up(flight):
+                    await self._first.ride([flight], deadline)
+                if not flight.done:
+                    await settle(self._runtime, flight, self._stages, deadline)
+            except BaseException:
+                self._leave(flight)
+                raise
+            if not flight.abandoned:
+                return flight.result()
 
     async def _fly_many(self, keys: list[K], deadline: Deadline) -> dict[K, Flight]:
         flights: dict[K, Flight] = {}
@@ -225,16 +237,16 @@ class CachedKind(Generic[K, R]):
 
     async def _read_l2(self, shared: Shared, flights: list[Flight], deadline: Deadline) -> list[Flight]:
         """Land what L2 has; answer those that the database is to be asked for. Others wait for another process."""
-        buffers = await shared.get_many([flight.l2_key for flight in flights], deadline)
+        keys = [flight.l2_key for flight in flights]
+        buffers = await shared.get_many(keys, deadline)
         if buffers is None:
             return flights
-        misses, corrupt, how = [], [], self._readings("l2")
-        for flight, buffer in zip(flights, buffers, strict=True):
-            if buffer is None:
+        misses, corrupt = [], []
+        for flight, landed, buffer in zip(flights, self._land_buffers(shared, flights, buffers), buffers, strict=True):
+            if not landed:
                 misses.append(flight)
-            elif not self._land_buffer(shared, flight, buffer, how):
-                misses.append(flight)
-                corrupt.append(flight.l2_key)
+                if buffer is not None:
+                    corrupt.append(flight.l2_key)
         if not misses:
             return misses
         self._counters.l2_misses += len(misses)
@@ -242,20 +254,32 @@ class CachedKind(Generic[K, R]):
             await shared.discard(corrupt, deadline)
         return await self._lease(shared, misses, deadline)
 
-    def _land_buffer(self, shared: Shared, flight: Flight, buffer: bytes, how: Readings) -> bool:
-        record = shared.decode(flight.l2_key, buffer, self.kind.record)
-        if record is None:
-            return False
-        absent = isinstance(record, Absent)
-        version = record.row_version if absent else self.kind.version(record)  # type: ignore[attr-defined, arg-type]
+    def _land_buffers(self, shared: Shared, flights: list[Flight], buffers: list[bytes | None]) -> list[bool]:
+        """Which flights have landed with what L2 has of them."""
+        how, keys = self._readings("l2"), [flight.l2_key for flight in flights]
+        decoded = decode_twins(buffers, keys, self.kind.record, how.kept, how.given)
+        landed = [
+            self._land_known(flight, twins, how)
+            if twins is not None
+            else buffer is not None and self._land_absence(shared, flight, buffer, how)
+            for flight, buffer, twins in zip(flights, buffers, decoded, strict=True)
+        ]
+        self._counters.l2_hits += sum(landed)
+        return landed
+
+    def _land_known(self, flight: Flight, twins: tuple[Any, Any], how: Readings) -> bool:
+        kept, given = twins
+        version = self.kind.version(given)
         if self._floors and version < self._floors.get(flight.key, 0):
             return False  # L2 was not told yet of what this process knows
-        self._counters.l2_hits += 1
-        if absent:
-            self._land(flight, None, version, how)
-        else:
-            again = shared.decode(flight.l2_key, buffer, self.kind.record)  # lazy, and far cheaper than a copy
-            self._land(flight, record, version, how, again)
+        self._land(flight, kept, given, version, how)
+        return True
+
+    def _land_absence(self, shared: Shared, flight: Flight, buffer: bytes, how: Readings) -> bool:
+        version = shared.absence(flight.l2_key, buffer)
+        if version is None or (self._floors and version < self._floors.get(flight.key, 0)):
+            return False
+        self._land(flight, None, None, version, how)
         return True
 
     async def _lease(self, shared: Shared, misses: list[Flight], deadline: Deadline) -> list[Flight]:
@@ -263,9 +287,9 @@ class CachedKind(Generic[K, R]):
         if answer is None:
             return misses
         token, leases = answer
-        onward, how = [], self._readings("l2")
-        for flight, lease in zip(misses, leases, strict=True):
-            if lease.value is not None and self._land_buffer(shared, flight, lease.value, how):
+        onward, landed = [], self._land_buffers(shared, misses, [lease.value for lease in leases])
+        for flight, lease, done in zip(misses, leases, landed, strict=True):
+            if done:
                 continue
             if lease.held:
                 flight.lease = Lease(token, lease.seeding)
@@ -305,8 +329,12 @@ class CachedKind(Generic[K, R]):
             return partial(self._shared.release, leases) if leases and self._shared else None
         how = self._readings("database")
         for flight in flights:
-            found = loaded.values.get(flight.key, NOWHERE)
-            self._land(flight, found.record, found.version, how)
+            record, version = loaded.values.get(flight.key, NOWHERE)
+            if record is None:
+                self._land(flight, None, None, version, how)
+            else:
+                attach(record, how.kept)
+                self._land(flight, record, twin(record, how.given), version, how)
         return partial(self._fill_l2, flights, loaded) if leases else None
 
     async def _load_batch(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> Loaded:
@@ -346,22 +374,14 @@ class CachedKind(Generic[K, R]):
         now, clock = self._clock(), self._clock
         return Readings(Meta("l1", now, clock), Meta(tier, now, clock), now)
 
-    def _land(
-        self, flight: Flight, record: Record | None, version: int, how: Readings, same: Record | None = None
-    ) -> None:
-        """Keep the record in L1, and give the callers the `same` one, or a copy: each says by which tier it came."""
+    def _land(self, flight: Flight, kept: Record | None, given: Record | None, version: int, how: Readings) -> None:
+        """Keep one record in L1, and give the callers its twin: each says by which tier it came. None: there is no such key."""
         key = flight.key
         if self._flights.pop(key, None) is not flight:
             self._overtaken(key, version)
         accept = flight.epoch == self._engine.epoch and (not self._floors or version >= self._floors.get(key, 0))
-        if record is not None:
-            attach(record, how.kept)
-        outcome = self.l1.fill(flight, record, version, how.now, accept=accept)
-        if record is not None and outcome.value is record:
-            given = same or record.replace()
-            attach(given, how.given)
-            outcome = Outcome(given, version)
-        flight.land(outcome)
+        outcome = self.l1.fill(flight, kept, version, how.now, accept=accept)
+        flight.land(Outcome(given, version) if kept is not None and outcome.value is kept else outcome)
 
     def _overtaken(self, key: Hashable, version: int) -> None:
         """A change came while this flight was under way, and its fill may be refused: its callers know the version, L1 will not.

@@ -55,8 +55,17 @@ class Coalescer:
         else:
             self._queue.extend(flights)
 
+    def line_up(self, flight: Flight) -> bool:
+        """Queue the flight, unless a lane is free: then that is the caller's, who must `ride` with the flight. For a flight that is new."""
+        if self._enter():
+            return True
+        self._queue.append(flight)
+        return False
+
     def _enter(self) -> bool:
         """Take a free lane. (pop is one step, in threads too.)"""
+        if not self._lanes:  # as for all callers of a crowd but one
+            return False
         try:
             self._lanes.pop()
         except IndexError:
@@ -65,7 +74,7 @@ class Coalescer:
 
     def poke(self) -> bool:
         """Take a free lane if anything is queued. Whoever has a lane must `ride` or `leave`."""
-        return bool(self._queue) and self._enter()
+        return bool(self._lanes and self._queue) and self._enter()
 
     async def ride(self, flights: list[Flight], deadline: Deadline) -> None:
         """Run one batch, `flights` and what is queued, in the lane that the caller has; then give the lane to the next.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Self
+from typing import Any
 
 from tierstore._native import Hits, Home, TimedEntry
 from tierstore.cache import Cache
@@ -22,23 +22,9 @@ LONGEST = 4
 """Hot entries live up to this many times as long as others."""
 
 
-class Entry(TimedEntry):
-    """`until`: hits are answered without a thought; `ends`: the end of its lifetime. It stays for the fail-safe until it is evicted."""
-
-    __slots__ = ("ends", "loaded_at", "stretch", "version")
-
-    def __new__(cls, value: Any, version: int, loaded_at: float, ttl_s: float, stretch: int) -> Self:
-        entry = super().__new__(cls, value, loaded_at + ttl_s * EAGER)
-        entry.version = version
-        entry.loaded_at = loaded_at
-        entry.stretch = stretch
-        entry.ends = loaded_at + ttl_s
-        return entry
-
-    ends: float
-    loaded_at: float
-    stretch: int
-    version: int
+Entry = TimedEntry
+"""`until`: hits are answered without a thought; `ends`: the end of its lifetime. It stays for the fail-safe until it is evicted."""
+ABSENT_BYTES = 64
 
 
 class L1:
@@ -57,10 +43,8 @@ class L1:
         immutable: bool,
         home: Home | None,
     ) -> None:
-        weigher = None if weigh is None else _weigher(weigh)
-        self.cache: Cache[Any, Any] = Cache(
-            max_entries, max_weight=None if weigh is None else max_bytes, weigher=weigher
-        )
+        self.cache: Cache[Any, Any] = Cache(max_entries, max_weight=None if weigh is None else max_bytes)
+        self._weigh = weigh
         self._freshness = freshness
         self._clock = clock
         self._random = random
@@ -119,17 +103,17 @@ class L1:
         if not accept:
             self.refused += 1
             return Outcome(value, version)
-        stretch = self._stretch(there, now)
+        stretch = 1 if there is None else _stretch(there, now)
         ttl_s = (ABSENT_TTL_S if record is None else self._ttl_s * stretch) * (1 - JITTER * self._random())
-        if not self.cache.fill(flight.ticket, Entry(value, version, now, ttl_s, stretch)):
+        entry = Entry(value, now + ttl_s * EAGER, version, now, now + ttl_s, stretch)
+        if not self.cache.fill(flight.ticket, entry, weight=self._weight(record)):
             self.refused += 1
         return Outcome(value, version)
 
-    def _stretch(self, there: Entry | None, now: float) -> int:
-        """S1-38: what is asked for all the time lives longer. Costs nothing on a hit, unlike counting uses."""
-        if there is None or now > there.ends + (there.ends - there.loaded_at) * HOT_S:
-            return 1
-        return min(LONGEST, there.stretch * 2)
+    def _weight(self, record: Record | None) -> int | None:
+        if self._weigh is None:
+            return None
+        return ABSENT_BYTES if record is None else self._weigh(record)
 
     def drop(self, key: Hashable) -> None:
         """The key has changed: its entry goes, and fills under way are refused."""
@@ -139,5 +123,8 @@ class L1:
         self.cache.clear()
 
 
-def _weigher(weigh: Callable[[Any], int]) -> Callable[[Hashable, Entry], int]:
-    return lambda _key, entry: 64 if entry.value is ABSENT else weigh(entry.value)
+def _stretch(there: Entry, now: float) -> int:
+    """S1-38: what is asked for all the time lives longer. Costs nothing on a hit, unlike counting uses."""
+    if now > there.ends + (there.ends - there.loaded_at) * HOT_S:
+        return 1
+    return min(LONGEST, there.stretch * 2)

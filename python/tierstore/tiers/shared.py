@@ -78,15 +78,10 @@ class Shared:
         self._counters.l2_fills += taken
         self._counters.l2_fills_refused += len(accepted) - taken
 
-    def decode(self, key: str, buffer: bytes, record: type[Record]) -> Record | None:
-        """The record, an Absent, or None for bytes that are damaged, of another revision, or of another key."""
-        name = key.encode()
+    def absence(self, key: str, buffer: bytes) -> int | None:
+        """The version of an absence; None for bytes that are damaged, of another revision, or of another key."""
         try:
-            return codec.decode_current(buffer, record, key=name)
-        except CorruptError:
-            pass
-        try:
-            return codec.decode_current(buffer, Absent, key=name)
+            return codec.decode_current(buffer, Absent, key=key.encode()).row_version
         except CorruptError:
             self._counters.l2_corrupt += 1
             return None

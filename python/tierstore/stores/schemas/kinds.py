@@ -70,11 +70,12 @@ def _owner(derived: Derived) -> int:
 
 
 def _weigh_schema(schema: Schema) -> int:
-    return ENTRY_BYTES + len(schema.content) + len(schema.metadata_json)
+    return ENTRY_BYTES + (_native.held_bytes(schema) or len(schema.content) + len(schema.metadata_json))
 
 
 def _weigh_derived(derived: Derived) -> int:
-    return _weigh_schema(derived.schema)
+    held = _native.held_bytes(derived)
+    return ENTRY_BYTES + held if held else _weigh_schema(derived.schema)
 
 
 class _Fenced:

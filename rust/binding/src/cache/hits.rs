@@ -54,19 +54,29 @@ impl FreshUntil {
     }
 }
 
-/// The base of an entry: a value, and the second `until` which hits are answered with it.
+/// An entry: a value, and the second `until` which hits are answered with it. The rest is its owner's: the `version` of the value, when
+/// it was `loaded_at`, when its life `ends`, and how much longer than others it lives (`stretch`).
 #[pyclass(frozen, subclass, module = "tierstore._native")]
 pub struct TimedEntry {
     #[pyo3(get)]
     value: Object,
     until: Moment,
+    #[pyo3(get)]
+    version: i64,
+    #[pyo3(get)]
+    loaded_at: f64,
+    #[pyo3(get)]
+    ends: f64,
+    #[pyo3(get)]
+    stretch: u32,
 }
 
 #[pymethods]
 impl TimedEntry {
     #[new]
-    fn new(value: Object, until: f64) -> Self {
-        Self { value, until: Moment::new(until) }
+    #[pyo3(signature = (value, until, version = 0, loaded_at = 0.0, ends = 0.0, stretch = 1, /))]
+    fn new(value: Object, until: f64, version: i64, loaded_at: f64, ends: f64, stretch: u32) -> Self {
+        Self { value, until: Moment::new(until), version, loaded_at, ends, stretch }
     }
 
     #[getter]

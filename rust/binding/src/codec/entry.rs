@@ -147,15 +147,27 @@ fn decode_class<'py>(py: Python<'py>, call: Call<'_, 'py, 2>, current: bool) -> 
     let layout = class.getattr(intern!(py, "__layout__"))?;
     let layout = layout.cast::<Layout>().map_err(|_| wrong_type("a record class is expected"))?.get();
     let buffer = owned(buffer)?;
-    let mut head = lift(envelope::open(buffer.as_bytes(), call.key))?;
+    let head = open_as(py, layout, buffer.as_bytes(), call.key, current)?;
+    receive(py, layout, &buffer, &head, call.key, current)
+}
+
+/// The envelope of a record of this layout's kind; with `current` every byte is checked.
+fn open_as(py: Python<'_>, layout: &Layout, bytes: &[u8], key: u64, current: bool) -> PyResult<Envelope> {
+    let mut head = lift(envelope::open(bytes, key))?;
     if head.kind != layout.kind {
         return Err(to_py(&Error::corrupt(format!("kind {} is expected, not {}", layout.kind, head.kind))));
     }
     if current && !head.checked {
-        check_rest(py, buffer.as_bytes(), head.head_bytes)?;
+        check_rest(py, bytes, head.head_bytes)?;
         head.checked = true;
     }
-    receive(py, layout, &buffer, &head, call.key, current)
+    Ok(head)
+}
+
+/// What `decode_current` accepts; None for all that it refuses.
+pub fn receive_checked(py: Python<'_>, layout: &Layout, bytes: &[u8], key: u64) -> Option<Source> {
+    let head = open_as(py, layout, bytes, key, true).ok()?;
+    source_of(layout, &head, key, true).ok()
 }
 
 fn check_rest(py: Python<'_>, bytes: &[u8], head_bytes: u32) -> PyResult<()> {
@@ -183,13 +195,17 @@ fn receive<'py>(
     key: u64,
     current: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
+    Record::allocate(layout.class(py)?, Some(buffer), &source_of(layout, head, key, current)?)
+}
+
+#[inline]
+fn source_of(layout: &Layout, head: &Envelope, key: u64, current: bool) -> PyResult<Source> {
     if head.oldest_reader > layout.revision || (current && head.revision < layout.revision) {
         return Err(unreadable(head, layout));
     }
     let start = ENVELOPE_BYTES as u32;
     let end = start + head.body_bytes;
-    let source = Source { key, start, end, revision: head.revision, checked: head.checked, whole: true };
-    Record::allocate(layout.class(py)?, Some(buffer), &source)
+    Ok(Source { key, start, end, revision: head.revision, checked: head.checked, whole: true })
 }
 
 #[cold]

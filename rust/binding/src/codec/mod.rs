@@ -11,6 +11,7 @@
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
 //! | `lazy` | sequences and mappings whose items are built when asked for |
 //! | `entry` | encode, decode and what they share |
+//! | `twins` | two records of one reading |
 //! | `msgpack`, `msgpack_write`, `keys`, `bincode` | the two formats for plain values |
 
 use pyo3::prelude::*;
@@ -31,6 +32,7 @@ mod raw;
 mod read;
 mod scalar;
 mod shape;
+mod twins;
 mod write;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -39,6 +41,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     layout::register(module)?;
     lazy::register(module)?;
     entry::register(module)?;
+    twins::register(module)?;
     msgpack::register(module)?;
     bincode::register(module)
 }

@@ -158,10 +158,15 @@ impl Record {
         self.walked.store((field as u64) << 32 | offset as u64, Ordering::Relaxed);
     }
 
+    #[inline]
+    pub fn is_checked(&self) -> bool {
+        self.checked.load(Ordering::Relaxed)
+    }
+
     /// Bytes up to `position` are about to be handed out: check what has not been checked.
     #[inline]
     pub fn vouch(&self, position: usize, bytes: &[u8]) -> PyResult<()> {
-        if self.checked.load(Ordering::Relaxed) { Ok(()) } else { self.vouch_slowly(position, bytes) }
+        if self.is_checked() { Ok(()) } else { self.vouch_slowly(position, bytes) }
     }
 
     #[cold]
