@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from tierstore._native import Home
+from tierstore.errands import Errand, HereErrand, TaskErrand
 from tierstore.errors import ClosedError, TimeoutError
 from tierstore.replies import Alarms, LoopReply, Reply, ThreadReply
 
@@ -95,6 +96,10 @@ class Runtime(Protocol):
     def waiter(self) -> Waiter[Any]: ...
     def reply(self, deadline: Deadline) -> Reply:
         """A value that one caller awaits until `deadline`: cheaper than a waiter."""
+        ...
+
+    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
+        """Work that no caller's end interrupts; to be waited for. In the blocking face its caller does it, while waiting."""
         ...
 
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -207,6 +212,9 @@ class AsyncioRuntime(_Clocked):
 
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
         deadline.check("calling a blocking function")
+    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
+        return TaskErrand(self._alarms, coroutine, self._errands)
+
         if self._closed:
             raise ClosedError("the store was closed: open another")
         if self._threads is None:
@@ -339,6 +347,9 @@ class ThreadsRuntime(_Clocked):
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
         deadline.check("calling a blocking function")
         return function(*arguments)
+
+    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
+        return HereErrand(coroutine)
 
     def caller(self) -> Hashable:
         return threading.get_ident()

@@ -127,6 +127,24 @@ class SimReply:
         return self.value
 
 
+class SimErrand:
+    """A task of the simulation: whoever waits for it may leave."""
+
+    def __init__(self, runtime: SimRuntime, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._simulation = runtime.simulation
+        self._task = runtime.simulation.spawn("errand", coroutine)
+        runtime.errands.append(self._task)
+
+    async def wait(self, at: float) -> None:
+        while not self._task.done:
+            if self._simulation.now >= at:
+                raise TimeoutError("late")
+            await _Pause(lambda: self._task.done, at)
+
+    def stop(self) -> None:
+        self._task.cancelled = not self._task.done
+
+
 class SimSupervisor:
     def __init__(self, runtime: SimRuntime) -> None:
         self._runtime = runtime
@@ -162,6 +180,7 @@ class SimRuntime:
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
+        self.errands: list[Task] = []
 
     def monotonic(self) -> float:
         return self.simulation.now
@@ -178,6 +197,9 @@ class SimRuntime:
 
     def reply(self, deadline: Deadline) -> SimReply:
         return SimReply(self.simulation, deadline.at)
+
+    def errand(self, coroutine: Coroutine[Any, Any, None]) -> SimErrand:
+        return SimErrand(self, coroutine)
 
     def caller(self) -> Hashable:
         return self.simulation.current

@@ -20,6 +20,11 @@ SCHEMA_MOVES: Mapping[str, frozenset[str]] = {
     "archived": frozenset(),
 }
 
+SCHEMA_ORIGINS: Mapping[str, tuple[str, ...]] = {
+    state: tuple(origin for origin, targets in SCHEMA_MOVES.items() if state in targets) for state in SCHEMA_STATES
+}
+"""The states from which each may be reached."""
+
 LATEST_STATES = ("active", "deprecated")
 """The states that "latest" considers unless told otherwise."""
 

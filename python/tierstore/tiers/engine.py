@@ -6,6 +6,7 @@ docs/design/flow.md shows how a read and a write go through it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import random
@@ -206,9 +207,19 @@ class Engine:
 
     # Writing
 
-    def write(self, *, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
-        """`async with engine.write(...) as write`: write.unit, write.changed(kind, key, version). The block's end commits."""
-        return Transaction(self, deadline, idempotency_key)
+    def write(
+        self,
+        *,
+        deadline: Deadline,
+        idempotency_key: str | None = None,
+        reader: session.Session | None = None,
+        patience_s: float | None = None,
+    ) -> Transaction:
+        """`async with engine.write(...) as write`: write.unit, write.changed(kind, key, version). The block's end commits.
+
+        `reader`: whose next reads must see it (None: the running context's). `patience_s`: how long it waits for the locks of others.
+        """
+        return Transaction(self, deadline, idempotency_key, reader=reader, patience_s=patience_s)
 
     def transaction(self, *, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
         """The same for a transaction that its user holds open: commit(), rollback(), savepoint()."""
@@ -245,14 +256,11 @@ class Engine:
         self._apply(notice.local)
         self.counters.writes += 1
         self.counters.keys_changed += len(notice.local)
-        written = session.session_of(self.number)
-        written.unplaced = True
+        written = session.session_of(self.number) if by is None else by
+        written.wrote(None)
         await self._delivery.deliver(notice, deadline)
-        try:
-            written.position = await self._positions.after(notice.fence, deadline)
-            written.unplaced = False
-        except StorageError:
-            pass  # the session reads from the primary until a position is known
+        with contextlib.suppress(StorageError):  # the session reads from the primary until a position is known
+            written.wrote(await self._positions.after(notice.fence, deadline))
 
     def _apply(self, local: list[tuple[str, Hashable, int]]) -> None:
         for kind, key, version in local:

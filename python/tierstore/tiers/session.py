@@ -21,6 +21,10 @@ class Session:
         self.position: str | None = None
         self.unplaced = False
 
+    def wrote(self, position: str | None) -> None:
+        """A write was committed, at or before that position; None where it is not known (yet)."""
+        self.position, self.unplaced = position or self.position, position is None
+
 
 _sessions: ContextVar[dict[int, Session] | None] = ContextVar("tierstore_sessions", default=None)
 _transactions: ContextVar[tuple[Transaction, ...]] = ContextVar("tierstore_transactions", default=())

@@ -1,8 +1,8 @@
 """Group commit: writes that are asked for at the same time share a transaction, and each is acknowledged by its commit.
 
-The first caller opens a transaction for its own write; who comes meanwhile goes with the next one. A lone caller waits for nobody. The
-writes must be such that doing one again answers what the first time answered: when the caller that runs a transaction is cancelled, or
-its deadline comes first, the others' writes are done again by one of them, and nobody knows how far the first attempt had come.
+The first caller opens a transaction for its own write; who comes meanwhile goes with the next one. A lone caller waits for nobody. A
+transaction belongs to none of its callers: one that is cancelled or late leaves the others aboard, and when all have left it is stopped.
+Where the database refuses a transaction of several, or a lock in its way is not given free soon, each caller does its own write alone.
 """
 
 from __future__ import annotations
@@ -10,10 +10,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tierstore.errors import ConnectionError, OutcomeUnknownError, StorageError, TimeoutError
+from tierstore.errands import Errand
+from tierstore.errors import (
+    ClosedError,
+    ConnectionError,
+    OutcomeUnknownError,
+    PoolTimeoutError,
+    StorageError,
+    TimeoutError,
+)
 from tierstore.runtime import Deadline
 from tierstore.tiers import session
-from tierstore.tiers.coalesce import OVER_S, Coalescer, settle
+from tierstore.tiers.coalesce import Coalescer, settle
 from tierstore.tiers.flight import Flight, Outcome
 from tierstore.tiers.transaction import Transaction
 
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
 I = TypeVar("I")  # noqa: E741
 A = TypeVar("A")
 MOST_WRITES = 64
+PATIENCE_S = 0.1
+"""How long a transaction of several waits for a lock of another one."""
 Apply = Callable[[Transaction, Sequence[I]], Awaitable[list[A | StorageError]]]
 UNKNOWN = (
     "the caller left while its write was under way with others: it may or may not be committed; ask, or call again"
@@ -30,15 +40,38 @@ UNKNOWN = (
 
 
 class _Seat(Flight):
-    """One caller's write. `aboard`: it may have been done."""
+    """One caller's write. `ride`: the transaction that it is in; `wrote`: its session's next read must see this write."""
 
-    __slots__ = ("aboard", "item", "position", "wrote")
+    __slots__ = ("deadline", "item", "position", "ride", "wrote")
 
-    def __init__(self, item: object) -> None:
+    def __init__(self, item: object, deadline: Deadline) -> None:
         super().__init__(None, None, 0)
         self.item = item
-        self.aboard = self.wrote = False
+        self.deadline = deadline
+        self.ride: _Ride | None = None
+        self.wrote = False
         self.position: str | None = None
+
+    def depart(self) -> bool:
+        """The caller leaves, and nobody takes the seat aboard any more. Whether it had its answer already."""
+        landed, self.done = self.done, True
+        if self.ride is not None:
+            self.ride.left()
+        return landed
+
+
+class _Ride:
+    """A transaction under way, and those who are in it."""
+
+    __slots__ = ("errand", "seats")
+
+    def __init__(self, seats: list[_Seat], errand: Errand) -> None:
+        self.seats = seats
+        self.errand = errand
+
+    def left(self) -> None:
+        if all(seat.done for seat in self.seats):
+            self.errand.stop()
 
 
 class Together(Generic[I, A]):
@@ -52,64 +85,83 @@ class Together(Generic[I, A]):
     async def write(self, item: I, deadline: Deadline) -> A:
         """What `apply` answered for the item, committed. OutcomeUnknownError where that cannot be known."""
         self._engine.check_writable()
-        seat = _Seat(item)
+        seat = _Seat(item, deadline)
         try:
             await self._rides.take([seat], deadline)
             await settle(self._engine.runtime, seat, (self._rides,), deadline)
         except BaseException as error:
-            landed, seat.done = seat.done, True  # from here on nobody takes it aboard
+            landed = seat.depart()
             if not landed or not isinstance(error, TimeoutError):
-                if seat.aboard and isinstance(error, TimeoutError):
+                if seat.ride is not None and isinstance(error, TimeoutError):
                     raise OutcomeUnknownError(UNKNOWN, tier="database") from error
                 raise
         answer: A = seat.result().value
         if seat.wrote:
-            own = session.session_of(self._engine.number)
-            own.position, own.unplaced = seat.position or own.position, seat.position is None
+            session.session_of(self._engine.number).wrote(seat.position)
         return answer
 
-    async def _run(self, flights: list[Flight], deadline: Deadline) -> None:
-        seats = []
-        for seat in flights:
-            assert isinstance(seat, _Seat)  # noqa: S101  (this coalescer has no others)
-            seat.aboard = True
-            if not seat.done:
-                seats.append(seat)
+    async def _run(self, flights: list[Flight], own: Deadline) -> None:
+        seats = [seat for seat in flights if isinstance(seat, _Seat) and not seat.done]
+        if not seats:
+            return
+        runtime, deadline = self._engine.runtime, own
+        if runtime.face == "async":  # in the blocking face the errand is done here, and ends when this caller must
+            deadline = max((seat.deadline for seat in seats), key=lambda deadline: deadline.at)
+        ride = _Ride(seats, runtime.errand(self._carry(seats, deadline)))
+        for seat in seats:
+            seat.ride = ride
+        try:
+            await ride.errand.wait(own.at)
+        except BaseException:
+            flights.clear()  # they stay aboard: nobody else may take them
+            raise
+
+    async def _carry(self, seats: list[_Seat], deadline: Deadline) -> None:
+        """The writes of the seats in one transaction. Ends with each seat answered, or left to its caller."""
         try:
             await self._commit(seats, deadline)
-        except OutcomeUnknownError:
+        except Exception as error:
+            if len(seats) > 1 and isinstance(error, StorageError) and not isinstance(error, _FOR_ALL):
+                self._part(seats)
+            else:
+                _fail(seats, error)
+        except BaseException:
+            _fail(seats, OutcomeUnknownError(UNKNOWN, tier="database"))
             raise
-        except StorageError as error:
-            for seat in seats:
-                seat.aboard = False  # it was rolled back
-            if len(seats) == 1 or isinstance(error, (ConnectionError, TimeoutError)):
-                raise
-            await self._one_by_one(seats, deadline)  # the database refused all of them for one
 
-    async def _one_by_one(self, seats: list[_Seat], deadline: Deadline) -> None:
+    def _part(self, seats: list[_Seat]) -> None:
+        """The transaction was rolled back: each caller does its own write."""
         for seat in seats:
-            if seat.done:  # its caller has left
-                continue
-            seat.aboard = True
-            try:
-                await self._commit([seat], deadline)
-            except StorageError as error:
-                seat.aboard = isinstance(error, OutcomeUnknownError)
-                if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
-                    raise
-                seat.fail(error)
+            seat.ride = None
+            seat.next_step(self._alone)
+
+    async def _alone(self, flight: Flight, deadline: Deadline) -> None:
+        assert isinstance(flight, _Seat)  # noqa: S101  (this coalescer has no others)
+        await self._carry([flight], deadline)
 
     async def _commit(self, seats: list[_Seat], deadline: Deadline) -> None:
-        engine = self._engine
-        async with engine.write(deadline=deadline) as write:
+        several, own = len(seats) > 1, session.Session()
+        if several:
+            deadline = deadline.shared()
+        async with self._engine.write(
+            deadline=deadline, reader=own, patience_s=PATIENCE_S if several else None
+        ) as write:
             answers = await self._apply(write, [seat.item for seat in seats])  # type: ignore[misc]  # items are what callers gave
-            if len(seats) == 1 and isinstance(answers[0], StorageError):
+            if not several and isinstance(answers[0], StorageError):
                 raise answers[0]
-        known = session.known_session(engine.number)
-        position = None if known is None or known.unplaced else known.position
         for seat, answer in zip(seats, answers, strict=True):
             if isinstance(answer, StorageError):
                 seat.fail(answer)
             else:
-                seat.wrote, seat.position = write.told, position
+                seat.wrote, seat.position = write.told, None if own.unplaced else own.position
                 seat.land(Outcome(answer, 0))
+
+
+def _fail(seats: list[_Seat], error: BaseException) -> None:
+    for seat in seats:
+        if not seat.done:
+            seat.fail(error)
+
+
+_FOR_ALL = (OutcomeUnknownError, ConnectionError, PoolTimeoutError, ClosedError)
+"""Errors that would meet each caller alone as well, or after which nobody may try again."""

@@ -30,9 +30,21 @@ class _RollBack(Exception):
 
 
 class Transaction:
-    """One database transaction. Entered once; the end of its block commits, unless it raised or was ended before."""
+    """One database transaction. Entered once; the end of its block commits, unless it raised or was ended before.
 
-    def __init__(self, engine: Engine, deadline: Deadline, idempotency_key: str | None = None) -> None:
+    `reader`: whose next reads must see what it wrote; None: the running context's. `patience_s`: how long its statements may wait for
+    the locks of other transactions; None: until the deadline.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        deadline: Deadline,
+        idempotency_key: str | None = None,
+        *,
+        reader: session.Session | None = None,
+        patience_s: float | None = None,
+    ) -> None:
         self._engine = engine
         self._block: AbstractAsyncContextManager[Unit] = engine.records.unit(
             deadline=deadline, idempotency_key=idempotency_key
@@ -40,7 +52,9 @@ class Transaction:
         self._changes = Changes()
         self._unit: Unit | None = None
         self._owner: Hashable = None
+        self._reader = reader
         self.deadline = deadline
+        self.patience_s = patience_s
         self.dialect = engine.dialect
 
     async def __aenter__(self) -> Self:
@@ -120,7 +134,7 @@ class Transaction:
         except BaseException:
             engine.in_doubt(notice)
             raise
-        await engine.committed(notice, self.deadline)
+        await engine.committed(notice, self._reader, self.deadline)
 
     async def rollback(self) -> None:
         """Drop everything since the transaction began."""

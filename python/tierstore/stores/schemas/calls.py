@@ -13,11 +13,11 @@ from tierstore.plan.arguments import check_flag
 from tierstore.plan.paging import Page
 from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_id, check_text
 from tierstore.runtime import Deadline
-from tierstore.stores.schemas import reads, writes
+from tierstore.stores.schemas import edits, reads
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SearchHit
 from tierstore.stores.schemas.operation import Budget, Operation
-from tierstore.stores.schemas.registrar import Registrar, inside
+from tierstore.stores.schemas.registrar import Registrar
 from tierstore.stores.schemas.registration import check_items
 from tierstore.stores.schemas.search import query_of, search
 from tierstore.tiers.transaction import Transaction
@@ -49,6 +49,10 @@ class SchemaCalls:
     async def _register(
         self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
     ) -> list[Schema]:
+        raise NotImplementedError
+
+    async def _edit(self, edit: edits.Edit, deadline: Deadline) -> Any:
+        """What the edit answers; its error is raised."""
         raise NotImplementedError
 
     # Writing
@@ -123,8 +127,7 @@ class SchemaCalls:
             identifier, wanted = check_id(id), lifecycle.check_state(state)
             why = None if reason is None else check_text(reason, "reason", MAX_DESCRIPTION_CHARACTERS)
             expected = _expected(expected_version)
-            async with self._write(operation.deadline) as write:
-                changed = await writes.set_state(write, self._kinds, identifier, wanted, why, expected)
+            changed = await self._edit(edits.change_of_state(identifier, wanted, why, expected), operation.deadline)
             return await self._registrar.filled(changed, operation.deadline)
 
     async def delete(self, id: Id, *, expected_version: int | None = None, timeout: float | None = None) -> bool:
@@ -133,23 +136,15 @@ class SchemaCalls:
         ConflictError if its row_version is not the expected one.
         """
         with self._operation("delete", id, timeout, "write") as operation:
-            identifier, expected = check_id(id), _expected(expected_version)
-            async with self._write(operation.deadline) as write:
-                deleted = await writes.delete(write, self._kinds, identifier, expected)
+            edit = edits.deletion(check_id(id), _expected(expected_version))
+            deleted: bool = await self._edit(edit, operation.deadline)
             self._registrar.deleted += deleted
             return deleted
 
     async def restore(self, id: Id, *, timeout: float | None = None) -> Schema:
         """Undo a deletion; a schema that is not deleted is answered as it is. NotFoundError if it is unknown or was purged."""
         with self._operation("restore", id, timeout, "write") as operation:
-            identifier = check_id(id)
-            async with self._write(operation.deadline) as write:
-                restored = await writes.restore(write, self._kinds, identifier)
-                if restored is None:
-                    found = await reads.by_ids(inside(write), [identifier])
-                    restored = found[0].schema
-            if restored is None:
-                raise writes.nothing_to_restore(identifier)
+            restored = await self._edit(edits.restoration(check_id(id)), operation.deadline)
             return await self._registrar.filled(restored, operation.deadline)
 
     async def purge(self, id: Id, *, timeout: float | None = None) -> bool:
@@ -157,7 +152,7 @@ class SchemaCalls:
         with self._operation("purge", id, timeout, "write") as operation:
             identifier = check_id(id)
             async with self._write(operation.deadline) as write:
-                return await writes.purge(write, self._kinds, identifier)
+                return await edits.purge(write, self._kinds, identifier)
 
     # Listing and searching
 

@@ -9,7 +9,7 @@ from tierstore import _native
 from tierstore.errors import StorageError
 from tierstore.records import attach
 from tierstore.runtime import Deadline, Runtime
-from tierstore.stores.schemas import once, reads, writes
+from tierstore.stores.schemas import edits, once, reads, writes
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.registration import Registration, at_index, bytes_in, prepare_many
@@ -71,6 +71,10 @@ class Registrar:
     ) -> list[Schema | StorageError]:
         """Register what several callers want registered; each gets its own answer."""
         return await writes.register_each(write, self.kinds, registrations)
+
+    async def edit_each(self, write: Transaction, wanted: Sequence[edits.Edit]) -> list[edits.Answer]:
+        """The same for changes of what is registered."""
+        return await edits.edit_each(write, self.kinds, wanted)
 
     async def filled(self, schema: Schema, deadline: Deadline) -> Schema:
         """With its content, which the record of a large one does not carry."""

@@ -17,6 +17,7 @@ from tierstore.runtime import Deadline, Runtime
 from tierstore.stores.schemas import once, reads
 from tierstore.stores.schemas.access import FLUSH_S, KEPT_DAYS, Access
 from tierstore.stores.schemas.calls import Id, Read, SchemaCalls
+from tierstore.stores.schemas.edits import Edit
 from tierstore.stores.schemas.kinds import Kinds, schema_in
 from tierstore.stores.schemas.model import Derived, Popular, Schema, SchemaStatistics
 from tierstore.stores.schemas.operation import Budget, Operation, Operations
@@ -49,7 +50,8 @@ class SchemaStore(SchemaCalls):
         self._operations = Operations(runtime, telemetry, deadlines)
         self._kinds = kinds = Kinds(engine)
         self._registrar = Registrar(kinds, blobs, runtime)
-        self._together: Together[Registration, Schema] = Together(engine, self._registrar.apply_each)
+        self._registrations: Together[Registration, Schema] = Together(engine, self._registrar.apply_each)
+        self._edits: Together[Edit, Schema | bool] = Together(engine, self._registrar.edit_each)
         self._access = Access()
         self._seen = self._access.seen
         self._hit, self._hit_version, self._hit_latest = kinds.by_id.hit, kinds.by_version.hit, kinds.latest.hit
@@ -329,13 +331,16 @@ class SchemaStore(SchemaCalls):
     def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
         return self._engine.write(deadline=deadline, idempotency_key=idempotency_key)
 
+    async def _edit(self, edit: Edit, deadline: Deadline) -> Any:
+        return await self._edits.write(edit, deadline)
+
     async def _register(
         self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool
     ) -> list[Schema]:
         once.check_key(key)
         prepared = await self._registrar.prepare(items, deadline, batch=batch)
         if not batch and key is None and not prepared.staged and items[0]["id"] is None:
-            schemas = [await self._together.write(prepared.registrations[0], deadline)]
+            schemas = [await self._registrations.write(prepared.registrations[0], deadline)]
         else:
             async with self._write(deadline, key) as write:
                 schemas = await self._registrar.apply(write, prepared, key)

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from tierstore.errors import StorageError
 from tierstore.plan import lifecycle
 from tierstore.plan.arguments import check_flag, check_many
 from tierstore.plan.schemas import check_id, check_subject
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import once, reads
 from tierstore.stores.schemas.calls import Id, Read, SchemaCalls
+from tierstore.stores.schemas.edits import Edit
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.operation import Budget, Operation, Operations
 from tierstore.stores.schemas.registrar import Registrar, inside
@@ -95,6 +97,12 @@ class SchemaTransaction(SchemaCalls):
     @asynccontextmanager
     async def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:
         yield self._engine_write
+
+    async def _edit(self, edit: Edit, deadline: Deadline) -> Any:
+        (answer,) = await self._registrar.edit_each(self._engine_write, [edit])
+        if isinstance(answer, StorageError):
+            raise answer
+        return answer
 
     async def _register(
         self, items: Sequence[Mapping[str, Any]], deadline: Deadline, key: str | None, *, batch: bool

@@ -1,25 +1,22 @@
-"""The writes, inside a transaction that someone else opened: the store's own, or the caller's.
+"""Registering, inside a transaction that someone else opened: the store's own, or the caller's.
 
-Each changes the owner row first (coherence.md 1): on PostgreSQL within the same statement, on SQLite, which has one writer, by a statement
-before it. Each names every cached key that it changed, with the owner's row_version where the key is derived.
+The owner rows change first (coherence.md 1): on PostgreSQL within the same statement, on SQLite, which has one writer, by a statement
+before it. Every cached key that changed is named, with the owner's row_version where the key is derived.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tierstore.backends import Row
-from tierstore.errors import ConflictError, NotFoundError, StorageError
-from tierstore.plan import lifecycle
+from tierstore.errors import ConflictError, StorageError
+from tierstore.stores.schemas import edits
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.registration import Registration, at_index, columns
-from tierstore.stores.schemas.rows import INFO_COLUMNS, is_deleted, schema_of, time_of, version_text
+from tierstore.stores.schemas.rows import is_deleted, schema_of, time_of, version_text
 from tierstore.tiers.transaction import Transaction
 
-OWNER = INFO_COLUMNS + 1
-"""Behind the body: the owner's row_version."""
 LARGEST_STATEMENT = 500
 """Rows that one statement registers: its parameters stay at a few megabytes."""
 
@@ -65,7 +62,7 @@ async def _insert(write: Transaction, kinds: Kinds, registrations: Sequence[Regi
     if kinds.dialect == "sqlite":
         await write.unit.execute("schemas_write.touch_subjects", {"owners": owners})
     elif len(registrations) > 1:
-        many = columns(registrations) | {"owners": owners}
+        many = columns(registrations) | {"owners": owners, "patience": edits.patience(write)}
         return {row[0]: row for row in await write.unit.fetch("schemas_write.register_many", many)}
     rows: list[Row] = []
     for registration in registrations:
@@ -114,106 +111,11 @@ async def _again(
         raise _conflict(registration, f"{registration.subject} {registration.version} {taken}; register a new version")
     if not is_deleted(row):
         return schema_of(row).replace(content=registration.content)
-    restored = await change(write, kinds, "restore", row[0], {"expected": None})
+    restored = (await edits.apply(write, kinds, [edits.restoration(row[0])])).get(row[0])
     if restored is None:
         raise _conflict(registration, f"{registration.subject} {registration.version} changed meanwhile; try again")
-    return restored.replace(content=registration.content)
+    return schema_of(restored).replace(content=registration.content)
 
 
 def _conflict(registration: Registration, text: str) -> StorageError:
     return at_index(ConflictError(text, key=registration.subject), registration.index)
-
-
-async def change(
-    write: Transaction,
-    kinds: Kinds,
-    query: str,
-    identifier: str,
-    params: Mapping[str, Any],
-    *,
-    named: Row | None = None,
-) -> Schema | None:
-    """Run one of the changing queries; None if its conditions do not hold (any more).
-
-    `named`: the row as it was, where the change takes its version away.
-    """
-    if kinds.dialect == "sqlite":
-        await write.unit.execute("schemas_write.touch_owner", {"id": identifier})
-    rows = await write.unit.fetch(f"schemas_write.{query}", {"id": identifier, **params})
-    if not rows:
-        return None
-    row = rows[0]
-    source = named or row
-    identity = version_text(source[2], source[3], source[4], source[5])
-    kinds.changed(write, row[0], row[1], identity, row=row[13], owner=row[OWNER])
-    return schema_of(row)
-
-
-async def set_state(
-    write: Transaction, kinds: Kinds, identifier: str, state: str, reason: str | None, expected: int | None
-) -> Schema:
-    """Move to `state`. The reason, if there is one, is kept in the metadata as `state_reason`."""
-    origins = [origin for origin, targets in lifecycle.SCHEMA_MOVES.items() if state in targets]
-    params = {"state": state, "origins": origins, "expected": expected, "reason": reason}
-    query = "set_state" if reason is None else "set_state_with_reason"
-    changed = await change(write, kinds, query, identifier, params)
-    if changed is not None:
-        return changed
-    row = await _found(write, identifier, expected)
-    lifecycle.check_move(row[8], state, key=identifier)
-    raise ConflictError(f"{identifier} changed meanwhile; read it and try again", key=identifier)
-
-
-async def delete(write: Transaction, kinds: Kinds, identifier: str, expected: int | None) -> bool:
-    """False if there is no such schema, or it is deleted already."""
-    if await change(write, kinds, "delete", identifier, {"expected": expected}) is not None:
-        return True
-    if expected is not None:
-        row = await _find(write, identifier)
-        if row is not None and not is_deleted(row):
-            _check_expected(row, identifier, expected)
-    return False
-
-
-async def restore(write: Transaction, kinds: Kinds, identifier: str) -> Schema | None:
-    """The schema as it is now; None if it was not deleted. NotFoundError if it is unknown or was purged."""
-    restored = await change(write, kinds, "restore", identifier, {"expected": None})
-    if restored is None:
-        row = await _find(write, identifier)
-        if row is None or row[INFO_COLUMNS]:
-            raise nothing_to_restore(identifier)
-        if is_deleted(row):  # since the statement before
-            raise ConflictError(f"{identifier} changed meanwhile; read it and try again", key=identifier)
-    return restored
-
-
-def nothing_to_restore(identifier: str) -> NotFoundError:
-    return NotFoundError(f"there is no schema {identifier} to restore", key=identifier)
-
-
-async def purge(write: Transaction, kinds: Kinds, identifier: str) -> bool:
-    """False if there is no such schema, or it was purged already."""
-    row = await _find(write, identifier)
-    if row is None or row[INFO_COLUMNS]:
-        return False
-    return await change(write, kinds, "purge", identifier, {"expected": None}, named=row) is not None
-
-
-async def _find(write: Transaction, identifier: str) -> Row | None:
-    """The info columns, and whether it is a tombstone."""
-    rows = await write.unit.fetch("schemas_write.find", {"id": identifier})
-    return rows[0] if rows else None
-
-
-async def _found(write: Transaction, identifier: str, expected: int | None) -> Row:
-    row = await _find(write, identifier)
-    if row is None or is_deleted(row):
-        raise NotFoundError(f"there is no schema {identifier}", key=identifier)
-    _check_expected(row, identifier, expected)
-    return row
-
-
-def _check_expected(row: Row, identifier: str, expected: int | None) -> None:
-    if expected is not None and row[13] != expected:
-        text = f"{identifier} has row_version {row[13]}, not {expected}: it changed; read it again"
-        raise ConflictError(text, key=identifier)

@@ -1,12 +1,15 @@
 -- Writes of schemas. Each changes the owner row first and the schema after it, in one statement: what the second part does waits for the
--- lock of the first, so that row_version rises in the order of the commits. An update that waited checks its conditions anew.
+-- lock of the first, so that row_version rises in the order of the commits. An update that waited checks its conditions anew. Owners are
+-- locked in their order, and `patience` (lock_timeout) says for how long a lock is waited for.
 
 -- name: register_many
 -- What another transaction or an earlier item holds already is passed over: the caller looks at the ids that came back. `owners` is
 -- sorted, and locks are taken in that order.
 WITH owner AS (
     INSERT INTO subjects (subject, row_version)
-    SELECT t.subject, nextval('row_version') FROM unnest(%(owners)s::text[]) AS t (subject)
+    SELECT t.subject, nextval('row_version')
+    FROM (SELECT set_config('lock_timeout', %(patience)s, true)) AS patience
+    CROSS JOIN unnest(%(owners)s::text[]) AS t (subject)
     ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version')
     RETURNING subject, row_version
 )
@@ -68,99 +71,54 @@ INNER JOIN schemas AS s ON
 INNER JOIN subjects AS o ON o.subject = s.subject
 
 -- name: find
--- One schema as it stands, whatever its state; tombstones too.
+-- Schemas as they stand, whatever their state; tombstones too.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
     s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.purged_at IS NOT NULL
+    s.body, s.purged_at IS NOT NULL
 FROM schemas AS s
-WHERE s.id = %(id)s::uuid
+WHERE s.id = ANY(%(ids)s::uuid[])
 
--- name: set_state
-WITH owner AS (
-    UPDATE subjects SET row_version = nextval('row_version')
-    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
+-- name: edit
+-- Changes of state, deletions and restorations, each of another schema. One whose conditions do not hold is passed over: the caller
+-- looks at the ids that came back. The content is not answered for what was deleted.
+WITH asked AS (
+    SELECT e.*
+    FROM (SELECT set_config('lock_timeout', %(patience)s, true)) AS patience
+    CROSS JOIN json_to_recordset(%(edits)s::json) AS e (
+        id uuid, action text, state text, origins text[], reason text, expected bigint
+    )
+),
+owner AS (
+    INSERT INTO subjects (subject, row_version)
+    SELECT t.subject, nextval('row_version')
+    FROM (SELECT DISTINCT i.subject FROM asked AS a INNER JOIN schemas AS i ON i.id = a.id ORDER BY i.subject) AS t
+    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version')
     RETURNING subject, row_version
 )
 UPDATE schemas AS s
 SET
     row_version = nextval('row_version'), updated_at = statement_timestamp(),
-    state = %(state)s
-FROM owner
+    state = coalesce(e.state, s.state),
+    metadata = CASE WHEN e.reason IS NULL THEN s.metadata ELSE s.metadata || jsonb_build_object('state_reason', e.reason) END,
+    deleted_at = CASE e.action WHEN 'delete' THEN statement_timestamp() WHEN 'restore' THEN NULL ELSE s.deleted_at END
+FROM asked AS e, owner
 WHERE
-    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NULL AND s.state = ANY(%(origins)s::text[])
-    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
+    s.id = e.id AND s.subject = owner.subject
+    AND (e.expected IS NULL OR s.row_version = e.expected)
+    AND CASE e.action
+        WHEN 'state' THEN s.deleted_at IS NULL AND s.state = ANY(e.origins)
+        WHEN 'delete' THEN s.deleted_at IS NULL
+        ELSE s.deleted_at IS NOT NULL AND s.purged_at IS NULL
+    END
 RETURNING
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
     s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body, owner.row_version
-
--- name: set_state_with_reason
-WITH owner AS (
-    UPDATE subjects SET row_version = nextval('row_version')
-    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
-    RETURNING subject, row_version
-)
-UPDATE schemas AS s
-SET
-    row_version = nextval('row_version'), updated_at = statement_timestamp(),
-    state = %(state)s, metadata = s.metadata || jsonb_build_object('state_reason', %(reason)s::text)
-FROM owner
-WHERE
-    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NULL AND s.state = ANY(%(origins)s::text[])
-    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
-RETURNING
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body, owner.row_version
-
--- name: delete
-WITH owner AS (
-    UPDATE subjects SET row_version = nextval('row_version')
-    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
-    RETURNING subject, row_version
-)
-UPDATE schemas AS s
-SET
-    row_version = nextval('row_version'), updated_at = statement_timestamp(),
-    deleted_at = statement_timestamp()
-FROM owner
-WHERE
-    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NULL
-    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
-RETURNING
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body, owner.row_version
-
--- name: restore
-WITH owner AS (
-    UPDATE subjects SET row_version = nextval('row_version')
-    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
-    RETURNING subject, row_version
-)
-UPDATE schemas AS s
-SET
-    row_version = nextval('row_version'), updated_at = statement_timestamp(),
-    deleted_at = NULL
-FROM owner
-WHERE
-    s.id = %(id)s::uuid AND s.subject = owner.subject AND s.deleted_at IS NOT NULL AND s.purged_at IS NULL
-    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
-RETURNING
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body, owner.row_version
+    CASE WHEN e.action <> 'delete' THEN s.body END, owner.row_version
 
 -- name: purge
 -- Leaves a tombstone: the id stays taken, the version is free.
@@ -176,7 +134,6 @@ SET
 FROM owner
 WHERE
     s.id = %(id)s::uuid AND s.subject = owner.subject AND s.purged_at IS NULL
-    AND (%(expected)s::bigint IS NULL OR s.row_version = %(expected)s)
 RETURNING
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
     s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,

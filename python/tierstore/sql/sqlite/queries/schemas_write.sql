@@ -7,9 +7,9 @@ SELECT t.value, (SELECT value FROM row_version) FROM json_each(:owners) AS t
 WHERE TRUE
 ON CONFLICT (subject) DO UPDATE SET row_version = excluded.row_version
 
--- name: touch_owner
+-- name: touch_owners
 UPDATE subjects SET row_version = (SELECT value FROM row_version)
-WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = :id)
+WHERE subject IN (SELECT i.subject FROM json_each(:ids) AS k INNER JOIN schemas AS i ON i.id = k.value)
 
 -- name: register
 -- What is there already is passed over: the caller looks whether the id came back.
@@ -43,78 +43,47 @@ INNER JOIN schemas AS s ON
 INNER JOIN subjects AS o ON o.subject = s.subject
 
 -- name: find
--- One schema as it stands, whatever its state; tombstones too.
+-- Schemas as they stand, whatever their state; tombstones too.
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
     s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
-    s.purged_at IS NOT NULL
-FROM schemas AS s
-WHERE s.id = :id
+    s.body, s.purged_at IS NOT NULL
+FROM json_each(:ids) AS k
+INNER JOIN schemas AS s ON s.id = k.value
 
--- name: set_state
+-- name: edit
+-- Changes of state, deletions and restorations, each of another schema. One whose conditions do not hold is passed over: the caller
+-- looks at the ids that came back.
 UPDATE schemas AS s
 SET
     row_version = (SELECT value FROM row_version),
-    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
-    state = :state
+    updated_at = e.now,
+    state = coalesce(e.state, s.state),
+    metadata = CASE WHEN e.reason IS NULL THEN s.metadata ELSE json_set(s.metadata, '$.state_reason', e.reason) END,
+    deleted_at = CASE e.action WHEN 'delete' THEN e.now WHEN 'restore' THEN NULL ELSE s.deleted_at END
+FROM (
+    SELECT
+        json_extract(j.value, '$.id') AS id, json_extract(j.value, '$.action') AS action,
+        json_extract(j.value, '$.state') AS state, json_extract(j.value, '$.origins') AS origins,
+        json_extract(j.value, '$.reason') AS reason, json_extract(j.value, '$.expected') AS expected,
+        CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) AS now
+    FROM json_each(:edits) AS j
+) AS e
 WHERE
-    s.id = :id AND s.deleted_at IS NULL AND s.state IN (SELECT j.value FROM json_each(:origins) AS j)
-    AND (:expected IS NULL OR s.row_version = :expected)
+    s.id = e.id
+    AND (e.expected IS NULL OR s.row_version = e.expected)
+    AND CASE e.action
+        WHEN 'state' THEN s.deleted_at IS NULL AND s.state IN (SELECT o.value FROM json_each(e.origins) AS o)
+        WHEN 'delete' THEN s.deleted_at IS NULL
+        ELSE s.deleted_at IS NOT NULL AND s.purged_at IS NULL
+    END
 RETURNING
     id, subject, version_major, version_minor, version_patch,
     prerelease, build, schema_type, state, metadata, content_digest,
     content_size, content_tier, row_version, created_at, updated_at,
     deleted_at,
-    body, (SELECT value FROM row_version)
-
--- name: set_state_with_reason
-UPDATE schemas AS s
-SET
-    row_version = (SELECT value FROM row_version),
-    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
-    state = :state, metadata = json_set(metadata, '$.state_reason', :reason)
-WHERE
-    s.id = :id AND s.deleted_at IS NULL AND s.state IN (SELECT j.value FROM json_each(:origins) AS j)
-    AND (:expected IS NULL OR s.row_version = :expected)
-RETURNING
-    id, subject, version_major, version_minor, version_patch,
-    prerelease, build, schema_type, state, metadata, content_digest,
-    content_size, content_tier, row_version, created_at, updated_at,
-    deleted_at,
-    body, (SELECT value FROM row_version)
-
--- name: delete
-UPDATE schemas AS s
-SET
-    row_version = (SELECT value FROM row_version),
-    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
-    deleted_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
-WHERE
-    s.id = :id AND s.deleted_at IS NULL
-    AND (:expected IS NULL OR s.row_version = :expected)
-RETURNING
-    id, subject, version_major, version_minor, version_patch,
-    prerelease, build, schema_type, state, metadata, content_digest,
-    content_size, content_tier, row_version, created_at, updated_at,
-    deleted_at,
-    body, (SELECT value FROM row_version)
-
--- name: restore
-UPDATE schemas AS s
-SET
-    row_version = (SELECT value FROM row_version),
-    updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
-    deleted_at = NULL
-WHERE
-    s.id = :id AND s.deleted_at IS NOT NULL AND s.purged_at IS NULL
-    AND (:expected IS NULL OR s.row_version = :expected)
-RETURNING
-    id, subject, version_major, version_minor, version_patch,
-    prerelease, build, schema_type, state, metadata, content_digest,
-    content_size, content_tier, row_version, created_at, updated_at,
-    deleted_at,
-    body, (SELECT value FROM row_version)
+    body, row_version
 
 -- name: purge
 -- Leaves a tombstone: the id stays taken, the version is free.
@@ -127,7 +96,6 @@ SET
     prerelease = NULL, body = NULL, content = '{}', metadata = '{}', search_text = ''
 WHERE
     s.id = :id AND s.purged_at IS NULL
-    AND (:expected IS NULL OR s.row_version = :expected)
 RETURNING
     id, subject, version_major, version_minor, version_patch,
     prerelease, build, schema_type, state, metadata, content_digest,

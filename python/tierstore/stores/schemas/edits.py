@@ -1,0 +1,154 @@
+"""Changes of what is registered, inside a transaction that someone else opened: state, deletion, restoration, purge.
+
+Many at once go in one statement. Two that name the same schema take effect in their order, each on what the one before it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import orjson
+
+from tierstore.backends import Row
+from tierstore.errors import ConflictError, NotFoundError, StorageError
+from tierstore.plan import lifecycle
+from tierstore.stores.schemas.kinds import Kinds
+from tierstore.stores.schemas.model import Schema
+from tierstore.stores.schemas.rows import INFO_COLUMNS, is_deleted, schema_of, version_text
+from tierstore.tiers.transaction import Transaction
+
+OWNER = INFO_COLUMNS + 1
+"""Behind the body: the owner's row_version, or, of what was only looked at, whether it is a tombstone."""
+Answer = Schema | bool | StorageError
+"""What the caller gets: the schema as it is now, for a deletion whether there was one, or an error to be raised."""
+
+
+class Edit(NamedTuple):
+    """One change of one schema. `origins`: the states that it may come from; `expected`: the row_version that it must have, if any."""
+
+    id: str
+    action: Literal["state", "delete", "restore"]
+    state: str | None = None
+    origins: tuple[str, ...] | None = None
+    reason: str | None = None
+    expected: int | None = None
+
+
+def change_of_state(identifier: str, state: str, reason: str | None, expected: int | None) -> Edit:
+    """To `state`. The reason, if there is one, is kept in the metadata as `state_reason`."""
+    return Edit(identifier, "state", state, lifecycle.SCHEMA_ORIGINS[state], reason, expected)
+
+
+def deletion(identifier: str, expected: int | None) -> Edit:
+    return Edit(identifier, "delete", expected=expected)
+
+
+def restoration(identifier: str) -> Edit:
+    return Edit(identifier, "restore")
+
+
+async def edit_each(write: Transaction, kinds: Kinds, edits: Sequence[Edit]) -> list[Answer]:
+    """What each answers, in order."""
+    answers: dict[int, Answer] = {}
+    waiting = list(enumerate(edits))
+    while waiting:
+        if (
+            answers and kinds.dialect == "sqlite"
+        ):  # there a transaction begins with a new row_version; here others follow
+            await write.unit.execute("protocol.next_version")
+        now: dict[str, tuple[int, Edit]] = {}
+        later = []
+        for number, edit in waiting:
+            if now.setdefault(edit.id, (number, edit))[0] != number:
+                later.append((number, edit))
+        answers |= await _edit(write, kinds, now.values())
+        waiting = later
+    return [answers[number] for number in range(len(edits))]
+
+
+async def _edit(write: Transaction, kinds: Kinds, numbered: Collection[tuple[int, Edit]]) -> dict[int, Answer]:
+    """Each of another schema."""
+    done = await apply(write, kinds, [edit for _, edit in numbered])
+    undone = [edit.id for _, edit in numbered if edit.id not in done]
+    found = await _find(write, undone) if undone else {}
+    return {
+        number: _done(edit, done[edit.id]) if edit.id in done else _undone(edit, found.get(edit.id))
+        for number, edit in numbered
+    }
+
+
+async def apply(write: Transaction, kinds: Kinds, edits: Sequence[Edit]) -> dict[str, Row]:
+    """The rows as they are now, by id; without those whose conditions did not hold. Each edit is of another schema."""
+    if kinds.dialect == "sqlite":
+        await write.unit.execute("schemas_write.touch_owners", {"ids": [edit.id for edit in edits]})
+    asked = orjson.dumps([edit._asdict() for edit in edits]).decode()
+    rows = await write.unit.fetch("schemas_write.edit", {"edits": asked, "patience": patience(write)})
+    for row in rows:
+        _changed(write, kinds, row, row)
+    return {row[0]: row for row in rows}
+
+
+def patience(write: Transaction) -> str:
+    """PostgreSQL's lock_timeout for the transaction: in milliseconds, zero for none."""
+    return "0" if write.patience_s is None else str(int(write.patience_s * 1000))
+
+
+def _changed(write: Transaction, kinds: Kinds, row: Row, named: Row) -> None:
+    """`named`: the row as it was, where the change took its version away."""
+    identity = version_text(named[2], named[3], named[4], named[5])
+    kinds.changed(write, row[0], row[1], identity, row=row[13], owner=row[OWNER])
+
+
+def _done(edit: Edit, row: Row) -> Answer:
+    return True if edit.action == "delete" else schema_of(row)
+
+
+def _undone(edit: Edit, row: Row | None) -> Answer:
+    """`row`: the schema that the edit passed over, if there is one."""
+    gone = row is None or is_deleted(row)
+    if edit.action == "restore":
+        return _unrestored(edit, row)
+    if row is not None and not gone and edit.expected not in (None, row[13]):
+        text = f"{edit.id} has row_version {row[13]}, not {edit.expected}: it changed; read it again"
+        return ConflictError(text, key=edit.id)
+    if edit.action == "delete":
+        return False
+    return _unmoved(edit, None if gone else row)
+
+
+def _unmoved(edit: Edit, row: Row | None) -> StorageError:
+    if row is None:
+        return NotFoundError(f"there is no schema {edit.id}", key=edit.id)
+    try:
+        lifecycle.check_move(row[8], str(edit.state), key=edit.id)
+    except ConflictError as error:
+        return error
+    return _meanwhile(edit)
+
+
+def _unrestored(edit: Edit, row: Row | None) -> Answer:
+    if row is None or row[OWNER]:
+        return NotFoundError(f"there is no schema {edit.id} to restore", key=edit.id)
+    return _meanwhile(edit) if is_deleted(row) else schema_of(row)
+
+
+def _meanwhile(edit: Edit) -> ConflictError:
+    return ConflictError(f"{edit.id} changed meanwhile; read it and try again", key=edit.id)
+
+
+async def purge(write: Transaction, kinds: Kinds, identifier: str) -> bool:
+    """False if there is no such schema, or it was purged already."""
+    before = (await _find(write, [identifier])).get(identifier)
+    if before is None or before[OWNER]:
+        return False
+    if kinds.dialect == "sqlite":
+        await write.unit.execute("schemas_write.touch_owners", {"ids": [identifier]})
+    rows = await write.unit.fetch("schemas_write.purge", {"id": identifier})
+    for row in rows:
+        _changed(write, kinds, row, before)
+    return bool(rows)
+
+
+async def _find(write: Transaction, ids: Sequence[str]) -> Mapping[str, Row]:
+    return {row[0]: row for row in await write.unit.fetch("schemas_write.find", {"ids": ids})}
