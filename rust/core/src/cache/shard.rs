@@ -15,6 +15,8 @@ pub struct Shard<K, V> {
     policy: Policy,
     /// Look-ups to one tick of the policy's clock, as a power of two.
     tick_shift: u32,
+    /// Uses of an entry that are nearer to each other count as one, on the policy's clock.
+    near: u32,
     expiry: Expiry,
     tags: Tags,
     fence: Fence,
@@ -25,6 +27,9 @@ pub struct Shard<K, V> {
     choice: Choice,
     pub counters: Counters,
 }
+
+/// The uses that count as one lie within so many look-ups, as a part of the entries that fill the cache: 1/16.
+const NEAR_PART: usize = 16;
 
 /// The clock has TIME_BITS, and should not come round within 64 look-ups an entry.
 fn tick_shift(entries: usize) -> u32 {
@@ -45,6 +50,7 @@ impl<K, V> Shard<K, V> {
             slab: Slab::new(limits.entries),
             policy: Policy::new(choice, limits.entries),
             tick_shift: tick_shift(limits.entries),
+            near: 0,
             expiry: Expiry::default(),
             tags: Tags::default(),
             fence: Fence::default(),
@@ -135,7 +141,7 @@ impl<K, V> Shard<K, V> {
                 return None;
             }
         }
-        entry.mark.used_among_others(self.tick());
+        entry.mark.used(self.tick(), self.near);
         entry.pair.as_ref().map(|(_, value)| value)
     }
 
@@ -153,7 +159,7 @@ impl<K, V> Shard<K, V> {
             policy.hit(&mut self.slab, slot);
         }
         let entry = self.slab.at_mut(slot);
-        entry.mark.used(tick);
+        entry.mark.used(tick, self.near);
         entry
     }
 
@@ -222,7 +228,7 @@ impl<K, V> Shard<K, V> {
             self.weight += 1;
             (slot, None)
         } else {
-            let Some(slot) = self.policy.evict(&mut self.slab) else { return Err(pair) };
+            let Some(slot) = self.evict() else { return Err(pair) };
             (slot, self.displace(slot, gap, hash, pair))
         };
         let tick = self.tick();
@@ -233,7 +239,6 @@ impl<K, V> Shard<K, V> {
     /// Put a pair into the slot of an entry that the policy has given up; the pair that was there.
     #[inline]
     fn displace(&mut self, slot: Slot, gap: Gap, hash: u32, pair: (K, V)) -> Option<(K, V)> {
-        self.counters.evictions += 1;
         let victim = self.slab.at(slot);
         let old_hash = victim.hash;
         if victim.mark.is_tagged() {
@@ -245,13 +250,21 @@ impl<K, V> Shard<K, V> {
         self.slab.reuse(slot, hash, pair)
     }
 
+    /// Let the policy give an entry up. None only if there is none.
+    #[inline]
+    fn evict(&mut self) -> Option<Slot> {
+        let slot = self.policy.evict(&mut self.slab)?;
+        self.counters.evictions += 1;
+        self.near = (self.slab.len() / NEAR_PART) as u32 >> self.tick_shift;
+        Some(slot)
+    }
+
     /// Expired entries go first, then what the policy chooses.
     fn make_room(&mut self, entries: usize, weight: u64, now: u64, out: &mut Removed<K, V>) {
         while self.slab.len() + entries > self.limits.entries || self.weight > self.limits.weight - weight {
             if let Some(slot) = self.expiry.past(now) {
                 self.remove(slot, Reason::Expired, out);
-            } else if let Some(slot) = self.policy.evict(&mut self.slab) {
-                self.counters.evictions += 1;
+            } else if let Some(slot) = self.evict() {
                 self.detach(slot);
                 self.release(slot, Reason::Evicted, out);
             } else {

@@ -34,25 +34,16 @@ impl Mark {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// One more use, at `now`; three is as far as they are counted. A use less than `near` after the last that was counted is part
+    /// of it: nothing is written, so that the entries that are used most stay in the caches of several processors.
     #[inline]
-    fn after_use(old: u32, now: u32) -> u32 {
-        let more = u32::from(old & USES != USES);
-        (now << TIME_SHIFT) | ((old & ((1 << TIME_SHIFT) - 1)) + more)
-    }
-
-    /// One more use, at `now`; three is as far as they are counted.
-    #[inline]
-    pub fn used(&mut self, now: u32) {
-        let bits = self.0.get_mut();
-        *bits = Self::after_use(*bits, now);
-    }
-
-    /// The same, among others. Writes nothing where nothing changes, so that the entries that are used most stay in the caches
-    /// of several processors.
-    #[inline]
-    pub fn used_among_others(&self, now: u32) {
+    pub fn used(&self, now: u32, near: u32) {
         let old = self.bits();
-        let new = Self::after_use(old, now);
+        if now.wrapping_sub(old >> TIME_SHIFT) & ((1 << TIME_BITS) - 1) < near {
+            return;
+        }
+        let more = u32::from(old & USES != USES);
+        let new = (now << TIME_SHIFT) | ((old & ((1 << TIME_SHIFT) - 1)) + more);
         if new != old {
             self.0.store(new, Ordering::Relaxed);
         }

@@ -6,11 +6,13 @@
 //! - The main queue is a clock: an entry at its end that was used goes round again, one use poorer.
 //! - A key that comes back while its ghost is known goes straight to the main queue, but only if its last use is more recent
 //!   than that of the entry which would have to leave there (the rule of LIRS: Jiang and Zhang, SIGMETRICS 2002). In a loop
-//!   longer than the cache it never is, so the main queue stays as it is and is hit; S3-FIFO would replace it for ever.
+//!   longer than the cache it never is, so the main queue stays as it is and is hit; S3-FIFO would replace it for ever. One
+//!   that does not pass goes on probation with one use to its credit.
 //! - A ghost that comes back soon after it left probation says that a longer probation queue would have kept it; one that
 //!   left the main queue says the opposite. Each moves the share by a step, so it settles where both gain the same.
 //!
-//! A hit writes one word of the entry, its time and its uses (`Mark::used`), and moves nothing.
+//! A hit writes one word of the entry, its time and its uses (`Mark::used`), and moves nothing. Uses at nearly the same time are
+//! one use and write nothing: what is asked for twice in a row is not asked for often.
 
 use super::super::slab::{List, Mark, Slab, Slot, TIME_BITS};
 use super::ghosts::{Ghost, Ghosts};
@@ -25,6 +27,8 @@ const MOST_SHARE: u64 = WHOLE * 9 / 10;
 const STEP: u64 = WHOLE * 3 / 1000;
 /// A ghost came back soon if its queue has evicted no more than this share of the cache since: 5 %.
 const SOON: u64 = WHOLE / 20;
+/// The least depth that counts as soon: 5 % of a small cache is too short a window to learn from.
+const LEAST_SOON: u64 = 32;
 /// Uses on probation that lead to the main queue.
 const ENOUGH_USES: u32 = 2;
 /// Entries of the main queue that one call may send round again: a bound on its time. Then the next one leaves as it is.
@@ -59,7 +63,8 @@ impl Adaptive {
 
     pub fn insert<K, V>(&mut self, slab: &mut Slab<K, V>, slot: Slot, tick: u32) {
         let hash = slab.at(slot).hash;
-        let main = match self.ghosts.take(hash) {
+        let ghost = self.ghosts.take(hash);
+        let main = match ghost {
             Some(ghost) => {
                 self.learn(ghost);
                 self.passes(slab, ghost)
@@ -69,6 +74,9 @@ impl Adaptive {
         let mark = &mut slab.at_mut(slot).mark;
         *mark = Mark::new(tick);
         mark.set_main(main);
+        if ghost.is_some() && !main {
+            mark.set_uses(1);
+        }
         if main { &mut self.main } else { &mut self.probation }.push_head(slab, slot);
     }
 
@@ -86,7 +94,7 @@ impl Adaptive {
     fn learn(&mut self, ghost: Ghost) {
         let entries = (self.probation.len + self.main.len) as u64;
         let round = if ghost.main { self.main_round } else { self.probation_round };
-        if ghost.depth(round) * WHOLE >= entries * SOON {
+        if ghost.depth(round) >= (entries * SOON / WHOLE).max(LEAST_SOON.min(entries)) {
             return;
         }
         let moved = if ghost.main { self.share.saturating_sub(STEP) } else { self.share + STEP };
