@@ -199,6 +199,9 @@ class AsyncioRuntime(_Clocked):
     def reply(self, deadline: Deadline) -> Reply:
         return LoopReply(self._alarms, deadline.at)
 
+    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
+        return TaskErrand(self._alarms, coroutine, self._errands)
+
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         tasks = [self.loop.create_task(coroutine) for coroutine in coroutines]
         try:
@@ -212,9 +215,6 @@ class AsyncioRuntime(_Clocked):
 
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
         deadline.check("calling a blocking function")
-    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
-        return TaskErrand(self._alarms, coroutine, self._errands)
-
         if self._closed:
             raise ClosedError("the store was closed: open another")
         if self._threads is None:
@@ -335,6 +335,9 @@ class ThreadsRuntime(_Clocked):
     def reply(self, deadline: Deadline) -> Reply:
         return ThreadReply(time.monotonic, deadline.at)
 
+    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
+        return HereErrand(coroutine)
+
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         results: list[Any] = []
         for coroutine in coroutines:
@@ -347,9 +350,6 @@ class ThreadsRuntime(_Clocked):
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
         deadline.check("calling a blocking function")
         return function(*arguments)
-
-    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
-        return HereErrand(coroutine)
 
     def caller(self) -> Hashable:
         return threading.get_ident()
