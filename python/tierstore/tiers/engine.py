@@ -251,7 +251,7 @@ class Engine:
         self._apply(notice.local)
         self._delivery.in_doubt(notice)
 
-    async def committed(self, notice: Notice, deadline: Deadline) -> None:
+    async def committed(self, notice: Notice, by: session.Session | None, deadline: Deadline) -> None:
         """Tell everybody; L1 first, so that no read that begins when the write has returned sees the old value (I2)."""
         self._apply(notice.local)
         self.counters.writes += 1
