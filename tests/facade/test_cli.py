@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+
+import tierstore
 
 
 class Cli:
@@ -13,6 +17,10 @@ class Cli:
 
     def __init__(self, *options, **environment):
         self._options, self._environment = options, environment
+
+    def config(self):
+        """What the options and the environment name."""
+        return tierstore.Config(self._options[1]) if self._options else tierstore.Config.from_env(self._environment)
 
     def __call__(self, *arguments, code=0, input=None):
         done = subprocess.run(
@@ -123,6 +131,7 @@ def test_demo(tmp_path):
 
 def test_a_pipe_gets_plain_lines(tmp_path):
     cli = Cli("--path", str(tmp_path))
+    cli("migrate", "up")
     lines = cli("health").splitlines()
     assert lines[0].split("\t") == ["tier", "ok", "latency ms", "detail"]
     assert "\x1b" not in "".join(lines)
@@ -135,7 +144,11 @@ def test_a_pipe_gets_plain_lines(tmp_path):
         (["--config", "absent.toml", "demo"], {}, 1, "absent.toml cannot be read"),
         (["stats"], {"DATABASE_URL": "postgresql://u:secret@127.0.0.1:9/none"}, 1, "127.0.0.1"),
         (["stats"], {"DATABASE_URL": "mysql://u:secret@h/db"}, 1, "postgresql://"),
-        (["--path", "x", "load-test", "--duration", "soon"], {}, 2, "is not a duration"),
+        *(
+            (["--path", "x", "load-test", "--duration", bad], {}, 2, "is not a duration")
+            for bad in ("soon", "0", "-3s", "nan")
+        ),
+        *(([command, "--path", "x"], {}, 1, "no store in x") for command in ("search", "stats", "health", "warm")),
         (["--path", "x", "import", "/does/not/exist"], {}, 2, "does not exist"),
     ],
 )
@@ -145,6 +158,82 @@ def test_misuse_is_one_clear_line(tmp_path, arguments, environment, code, expect
     assert expected in text
     assert "secret" not in text
     assert "Traceback" not in text
+    assert code == 2 or len(text.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_stores_options_may_stand_behind_the_command(tmp_path):
+    Cli()("migrate", "up", "--path", str(tmp_path))
+    behind = json.loads(Cli()("stats", "--path", str(tmp_path), "--json"))
+    assert behind["schemas"] == Cli("--path", str(tmp_path)).json("stats")["schemas"]
+    text = Cli()("stats", "--help")
+    assert all(option in text for option in ("--path", "--config", "--json"))
+
+
+def test_an_import_goes_on_past_what_cannot_be_taken(cli, tmp_path):
+    """Names that are no subjects, a file that is too large, one that went away, a version that was deleted."""
+    found = tmp_path / "files"
+    (found / ("d" * 200)).mkdir(parents=True)
+    for name in (b"kept.json", b"line\nbreak.json", b"bad\xff.json", b"d" * 200 + b"/" + b"e" * 100 + b".json"):
+        (found / os.fsdecode(name)).write_text('"first"')
+    with (found / "large.json").open("wb") as file:
+        file.truncate(256 * 1024 * 1024 + 1)
+    first = cli.json("import", str(found), code=1)
+    assert (first["import"]["new"], first["import"]["refused"]) == (1, 4)
+    why = {row["refused"]: row["why"] for row in first["refused"]}
+    assert "at most" in why["large.json"]
+    assert {"line\\nbreak.json", "bad\\udcff.json"} <= set(why)
+    with tierstore.blocking.open(cli.config()) as store:
+        store.schemas.delete(store.schemas.get_latest("kept.json").id)
+    (found / "kept.json").write_text('"second"')
+    assert cli.json("import", str(found), code=1)["import"]["changed"] == 1
+    assert cli("show", "kept.json", "1.1.0", "--content") == '"second"'
+    assert len(cli("import", str(found), code=1).splitlines()) == 11
+
+
+def test_what_is_stored_cannot_command_a_terminal(tmp_path):
+    subject = "[red]x[/nothing].proto"
+    file = tmp_path / "files" / subject
+    file.parent.mkdir(parents=True)
+    file.write_text('// \x1b]0;title\x07\nsyntax = "proto3";\n')
+    cli = Cli("--path", str(tmp_path / "store"), FORCE_COLOR="1", TERM="xterm", COLUMNS="200")
+    cli("import", str(tmp_path / "files"))
+    assert subject in cli("search", "nothing")
+    shown = cli("show", subject)
+    assert "\\x1b]0;title" in shown
+    assert "\x1b]0" not in shown
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_interrupted_import_goes_on_from_there(tmp_path, options):
+    """Ctrl-C while batches are on their way: what was committed stays, and the same command brings the rest."""
+    found, total = tmp_path / "files", 3_000
+    found.mkdir()
+    for number in range(total):
+        (found / f"{number}.json").write_text(f"[{number}]" + " " * 5_000)
+    command = [sys.executable, "-c", INTERRUPTIBLE, "--path", str(tmp_path / "store"), *options, "import", str(found)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    database = tmp_path / "store" / "tierstore.db-wal"
+    while running.poll() is None and not (database.exists() and database.stat().st_size > 1_000_000):
+        time.sleep(0.005)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    cli = Cli("--path", str(tmp_path / "store"))
+    kept = cli.json("stats")["schemas"]["total_schemas"]
+    if running.returncode:  # else it was done before the signal came
+        assert running.returncode == 130
+        assert "goes on from there" in errors
+        assert "Traceback" not in errors
+    again = cli.json("import", str(found))["import"]
+    assert (again["new"], again["unchanged"]) == (total - kept, kept)
+
+
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
+from tierstore.cli import main
+main()
+"""
 
 
 def test_help_names_every_command():

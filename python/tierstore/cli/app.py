@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
-from tierstore.cli.output import Output
+from tierstore.assembly import DATABASE_FILE
+from tierstore.cli.output import Output, printable
 from tierstore.config import Config, environment_names_a_store, redacted
-from tierstore.errors import ConfigError, StorageError
+from tierstore.errors import ConfigError, NotFoundError, StorageError
 from tierstore.store import Store
 from tierstore.store import open as open_store
 
@@ -22,16 +25,17 @@ FAILED = 1
 class Session:
     """What every command gets: where the store is, and how to print."""
 
-    def __init__(self, path: Path | None, config: Path | None, output: Output) -> None:
-        self._path, self._config = path, config
-        self.out = output
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.file: Path | None = None
+        self.out = Output(as_json=False)
 
     def config(self) -> Config:
         """From --path, --config or the environment, in this order."""
-        if self._path is not None:
-            return Config(self._path)
-        if self._config is not None:
-            return Config.from_toml(self._config)
+        if self.path is not None:
+            return Config(self.path)
+        if self.file is not None:
+            return Config.from_toml(self.file)
         if not environment_names_a_store():
             raise ConfigError("which store? give --path FOLDER, --config FILE, or set TIERSTORE_PATH or DATABASE_URL")
         return Config.from_env()
@@ -39,16 +43,25 @@ class Session:
     @property
     def names_a_store(self) -> bool:
         """Whether the command line or the environment says where the store is."""
-        return self._path is not None or self._config is not None or environment_names_a_store()
+        return self.path is not None or self.file is not None or environment_names_a_store()
 
-    def run(self, action: Callable[[Store], Awaitable[None]], **options: Any) -> None:
-        """Open the store, do `action`, close, print; an error becomes one line and exit code 1."""
+    def run(self, action: Callable[[Store], Awaitable[None]], *, makes: bool = False) -> None:
+        """Open the store, do `action`, close, print; an error becomes one line and exit code 1.
+
+        Only a command that `makes` something may make an embedded store: for the others a folder without one is a mistake in its name.
+        """
 
         async def session() -> None:
-            async with open_store(self.config(), **options) as store:
+            async with open_store(self.config() if makes else self._existing()) as store:
                 await action(store)
 
         self.guard(session)
+
+    def _existing(self) -> Config:
+        config = self.config()
+        if config.path is not None and not Path(config.path, DATABASE_FILE).exists():
+            raise NotFoundError(f"there is no store in {config.path}: `import` or `migrate up` makes one")
+        return config
 
     def guard(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work`, print what it left, turn a StorageError into a line."""
@@ -67,7 +80,7 @@ async def _as_coroutine(work: Callable[[], Awaitable[None]]) -> None:
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """One line on standard error, without secrets, and an exit code."""
-    click.echo(f"tierstore: {redacted(message)}", err=True)
+    click.echo(f"tierstore: {printable(' '.join(redacted(message).split()))}", err=True)
     sys.exit(code)
 
 
@@ -81,18 +94,45 @@ class Seconds(click.ParamType[float]):
             return float(value)
         factor = {"s": 1, "m": 60, "h": 3600}.get(value[-1:], 0)
         try:
-            return float(value[:-1]) * factor if factor else float(value)
+            seconds = float(value[:-1]) * factor if factor else float(value)
         except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
             self.fail(f"{value!r} is not a duration: write 60s, 2m or 1h", param, ctx)
+        return seconds
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--path", type=click.Path(path_type=Path), help="An embedded store in this folder (no servers).")
-@click.option("--config", type=click.Path(path_type=Path), help="A TOML file that names the servers.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def _keep(context: click.Context, param: click.Parameter, value: Any) -> None:
+    session = context.ensure_object(Session)
+    if param.name == "as_json":
+        session.out.as_json |= value
+    elif value is not None:
+        setattr(session, str(param.name), value)
+
+
+def _common() -> list[click.Option]:
+    """Options that stand before the command or behind it."""
+    folder, file = click.Path(path_type=Path), click.Path(path_type=Path)
+    return [
+        click.Option(
+            ["--path"],
+            type=folder,
+            help="An embedded store in this folder (no servers).",
+            callback=_keep,
+            expose_value=False,
+        ),
+        click.Option(
+            ["--config", "file"], type=file, help="A TOML file that names it.", callback=_keep, expose_value=False
+        ),
+        click.Option(
+            ["--json", "as_json"], is_flag=True, help="Print one JSON document.", callback=_keep, expose_value=False
+        ),
+    ]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, params=_common())
 @click.version_option(package_name="tierstore")
-@click.pass_context
-def cli(context: click.Context, path: Path | None, config: Path | None, *, as_json: bool) -> None:
+def cli() -> None:
     """A storage layer with no servers, or on PostgreSQL, Redis and S3: the same commands.
 
     \b
@@ -101,7 +141,8 @@ def cli(context: click.Context, path: Path | None, config: Path | None, *, as_js
            tierstore --path data search order
     Without --path and --config the environment decides (TIERSTORE_PATH, DATABASE_URL, REDIS_URL, S3_BUCKET, …).
     """
-    context.obj = Session(path, config, Output(as_json=as_json))
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what it says is in our own errors
 
 
 @cli.command()
@@ -140,7 +181,7 @@ def import_(session: Session, folder: Path, prefix: str, tags: tuple[str, ...]) 
             session.out.finish()
             sys.exit(FAILED)
 
-    session.run(action)
+    session.run(action, makes=True)
 
 
 @cli.command()
@@ -251,4 +292,15 @@ def load_test(session: Session, duration: float, concurrency: int, writes: int) 
     """Read and write for a while; print rates and latencies by operation. Its own subjects start with `load-test/`."""
     from tierstore.cli.load import LoadTest
 
-    session.run(lambda store: LoadTest(store, session.out, concurrency, writes / 100).run(duration))
+    session.run(lambda store: LoadTest(store, session.out, concurrency, writes / 100).run(duration), makes=True)
+
+
+def _accept_common(group: click.Group) -> None:
+    for command in set(group.commands.values()):
+        if isinstance(command, click.Group):
+            _accept_common(command)
+        else:
+            command.params += _common()
+
+
+_accept_common(cli)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import importlib.util
+import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -161,6 +163,7 @@ async def _rate(work: Callable[[], Awaitable[Any]], reads: int) -> int:
 def _what_next(config: Config, out: Output, sources: Sequence[Source]) -> None:
     where = f"--path {config.path} " if config.path is not None else ""
     out.facts("next", {"store": str(config.path or "the configured servers")})
+    program = "tierstore" if shutil.which("tierstore") else sys.argv[0]
     out.say("What to type next:")
     for command in ("search http", f"show {sources[0].subject}", "stats", "health", "load-test --duration 5s"):
-        out.say(f"  .venv/bin/tierstore {where}{command}")
+        out.say(f"  {program} {where}{command}")

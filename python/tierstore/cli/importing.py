@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tierstore._native import Version, digest
-from tierstore.cli.output import Output
-from tierstore.errors import ValidationError
+from tierstore.cli.output import Output, printable
+from tierstore.errors import ConflictError, ValidationError
+from tierstore.plan.schemas import check_subject
 from tierstore.store import Store
+from tierstore.stores.schemas.validation import MAX_CONTENT_BYTES
 
 BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024
@@ -79,15 +81,24 @@ class Importer:
                     await self._import(batch)
                     advance(len(batch))
 
-            async with asyncio.TaskGroup() as group:
-                for batch in _batches(sources):
-                    group.create_task(one(batch))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for batch in _batches(sources):
+                        group.create_task(one(batch))
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from None
 
     async def _import(self, batch: list[Source]) -> None:
-        contents = await asyncio.to_thread(lambda: [source.path.read_bytes() for source in batch])
-        known = await self._schemas.get_latest_many([source.subject for source in batch])
+        contents = await asyncio.to_thread(lambda: [_read(source) for source in batch])
+        read: list[tuple[Source, bytes]] = []
+        for source, content in zip(batch, contents, strict=True):
+            if isinstance(content, str):
+                self._refuse(source.subject, content)
+            else:
+                read.append((source, content))
+        known = await self._schemas.get_latest_many([source.subject for source, _ in read])
         items = []
-        for source, content, latest in zip(batch, contents, known, strict=True):
+        for (source, content), latest in zip(read, known, strict=True):
             if latest is not None and latest.content_digest == digest(content):
                 self.counts["unchanged"] += 1
                 continue
@@ -98,7 +109,7 @@ class Importer:
     async def _register(self, items: list[dict[str, Any]]) -> None:
         try:
             await self._schemas.register_many(items)
-        except ValidationError:
+        except (ValidationError, ConflictError):
             await self._register_singly(items)
         else:
             self._count(items)
@@ -107,11 +118,23 @@ class Importer:
         """A batch is all or nothing: find the ones that are refused and keep the others."""
         for item in items:
             try:
-                await self._schemas.register(**item)
-            except ValidationError as error:
-                self.refused.append((item["subject"], str(error)))
+                try:
+                    await self._schemas.register(**item)
+                except ConflictError:
+                    item["version"] = await self._free_version(item["subject"])
+                    await self._schemas.register(**item)
+            except (ValidationError, ConflictError) as error:
+                self._refuse(item["subject"], str(error))
             else:
                 self._count([item])
+
+    async def _free_version(self, subject: str) -> str:
+        """Behind the highest there is: it may be deleted or disabled, and so was no latest."""
+        page = await self._schemas.list(subject, deleted=True, limit=1)
+        return _next_minor(page.items[0].version) if page.items else FIRST_VERSION
+
+    def _refuse(self, subject: str, why: str) -> None:
+        self.refused.append((printable(subject), why))
 
     def _count(self, items: list[dict[str, Any]]) -> None:
         for item in items:
@@ -124,6 +147,20 @@ class Importer:
         self._out.facts("import", facts | {"refused": len(self.refused), "bytes": self.bytes}, title="import")
         rows = [{"refused": subject, "why": why} for subject, why in self.refused]
         self._out.table("refused", rows if self._out.as_json else rows[:REFUSED_SHOWN])
+
+
+def _read(source: Source) -> bytes | str:
+    """The content, or why there is none."""
+    try:
+        check_subject(source.subject)
+    except ValidationError as error:
+        return str(error)
+    if source.size > MAX_CONTENT_BYTES:
+        return f"the file has {source.size:,} bytes; at most {MAX_CONTENT_BYTES:,} are taken"
+    try:
+        return source.path.read_bytes()
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
 
 
 def _item(source: Source, content: bytes, latest: str | None) -> dict[str, Any]:

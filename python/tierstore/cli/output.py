@@ -11,6 +11,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 
 class Output:
@@ -25,7 +26,7 @@ class Output:
     def say(self, text: str) -> None:
         """A line for people; left out of JSON."""
         if not self.as_json:
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:
         """Rows of one shape; in JSON the list `name`."""
@@ -39,7 +40,7 @@ class Output:
         for column, value in rows[0].items():
             table.add_column(column, justify="right" if isinstance(value, (int, float)) else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(_shown(value) for value in row.values()))
+            table.add_row(*(Text(_shown(value)) for value in row.values()))
         self.console.print(table)
 
     def _plain_table(self, rows: Sequence[Mapping[str, Any]], title: str | None) -> None:
@@ -55,7 +56,7 @@ class Output:
         if self.as_json:
             return
         if title:
-            self.say(f"[bold]{title}[/bold]" if not self.plain else f"# {title}")
+            self.console.print(f"# {title}" if self.plain else Text(title, "bold"), highlight=False)
         width = max((len(key) for key in facts), default=0)
         for key, value in facts.items():
             print(f"{key.ljust(width)}  {_shown(value)}")
@@ -92,4 +93,13 @@ def _shown(value: Any) -> str:
         return f"{value:,.2f}"
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items()) or "-"
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """The text on one line, with escapes for all that a terminal would obey or that has no UTF-8."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tierstore.cli.output import Output
+from tierstore.cli.output import Output, printable
 from tierstore.errors import NotFoundError
 from tierstore.store import Store
 
@@ -18,7 +18,8 @@ async def show_schema(store: Store, out: Output, subject: str, version: str | No
     schemas = store.schemas
     schema = await (schemas.get_version(subject, version) if version else schemas.get_latest(subject))
     if schema is None:
-        raise NotFoundError(f"no schema {subject} {version or ''}: `tierstore search` finds what there is")
+        wanted = f"{subject} {version}" if version else subject
+        raise NotFoundError(f"no schema {wanted}: `tierstore search` finds what there is")
     if content:
         out.raw(schema.content)
         return
@@ -43,7 +44,7 @@ async def show_schema(store: Store, out: Output, subject: str, version: str | No
         show_imports(out, schema.content)
     if not out.as_json:
         lines = schema.content.decode(errors="replace").splitlines()
-        print("\n".join(lines[:LINES_SHOWN]))
+        print("\n".join(printable(line.expandtabs()) for line in lines[:LINES_SHOWN]))
         if len(lines) > LINES_SHOWN:
             out.say(f"… {len(lines) - LINES_SHOWN} lines more: --content prints all")
 
