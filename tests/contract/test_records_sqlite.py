@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract.engines import SqliteEngine
+from tests.contract.engines import ONLY, SqliteEngine
 from tests.contract.test_records import add, subjects
 from tierstore import errors
+from tierstore.backends.sqlite_connection import Connection
 from tierstore.runtime import Deadline, drive
 
 WRITER = """
@@ -198,6 +199,27 @@ def test_a_file_that_is_no_database_is_refused(lite: SqliteEngine) -> None:
     lite.path.write_bytes(b"nothing of the kind" * 500)
     with pytest.raises(errors.ConnectionError, match=r"tierstore\.db"):
         lite.records()
+
+
+def test_a_statement_that_failed_does_not_look_ended_to_a_process_that_polls(tmp_path: Path) -> None:
+    """sqlite3 of Python 3.12 and later asks for an error after the poll of another thread may have cleared it."""
+    connection = Connection(tmp_path / "x.db", busy_s=1)
+    done = threading.Event()
+
+    def poll() -> None:
+        while not done.is_set():
+            connection.data_version()
+
+    poller = threading.Thread(target=poll)
+    poller.start()
+    try:
+        for _ in range(40):
+            with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+                connection.fetch(ONLY["sqlite"]["suite.slow"], {}, time.monotonic() + 0.01)
+    finally:
+        done.set()
+        poller.join()
+        connection.close()
 
 
 def test_a_damaged_page_is_said_to_be_damaged(lite: SqliteEngine) -> None:

@@ -7,6 +7,7 @@ PROGRESS_STEPS steps of the virtual machine (under a millisecond), in whichever 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,11 +37,16 @@ _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 
 
 class Connection:
-    """A `sqlite3.Connection` in autocommit mode. One thread at a time may be inside it."""
+    """A `sqlite3.Connection` in autocommit mode. One thread at a time may be inside it; `data_version` waits for its turn.
+
+    SQLite's own lock would not do: an error is kept by connection, and sqlite3 asks for it after that lock is released. A statement of
+    another thread in between clears it, and one that failed looks as if it had ended: with fewer rows, and no exception.
+    """
 
     def __init__(self, path: Path, *, busy_s: float) -> None:
         self._ends_at = NEVER
         self.busy_s = busy_s
+        self._inside = threading.Lock()
         self.raw = sqlite3.connect(
             path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
         )
@@ -72,7 +78,8 @@ class Connection:
 
     def wait_for_others(self, seconds: float) -> None:
         """How long the next statements may wait for another process's lock."""
-        self.raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        with self._inside:
+            self.raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def fetch(self, sql: str, params: Params, ends_at: float) -> list[Row]:
         return self.run(sql, params, ends_at)[0]
@@ -81,8 +88,9 @@ class Connection:
         """The rows, and how many rows were changed."""
         self._ends_at = ends_at
         try:
-            cursor = self.raw.execute(sql, _plain(params))
-            return cursor.fetchall(), cursor.rowcount
+            with self._inside:
+                cursor = self.raw.execute(sql, _plain(params))
+                return cursor.fetchall(), cursor.rowcount
         except sqlite3.OperationalError as error:
             self._raise_ctrl_c(error)
             raise
@@ -92,7 +100,8 @@ class Connection:
     def run_many(self, sql: str, many: Sequence[Params], ends_at: float) -> None:
         self._ends_at = ends_at
         try:
-            self.raw.executemany(sql, [_plain(params) for params in many])
+            with self._inside:
+                self.raw.executemany(sql, [_plain(params) for params in many])
         except sqlite3.OperationalError as error:
             self._raise_ctrl_c(error)
             raise
@@ -102,7 +111,8 @@ class Connection:
     def run_script(self, text: str, ends_at: float) -> None:
         self._ends_at = ends_at
         try:
-            self.raw.executescript(text)
+            with self._inside:
+                self.raw.executescript(text)
         except sqlite3.OperationalError as error:
             self._raise_ctrl_c(error)
             raise
@@ -112,11 +122,13 @@ class Connection:
     def command(self, sql: str) -> None:
         """A statement that must not be stopped half way: it begins or ends a transaction."""
         self._ends_at = NEVER
-        self.raw.execute(sql)
+        with self._inside:
+            self.raw.execute(sql)
 
     def data_version(self) -> int:
-        """May be asked while another thread is inside a statement, whose deadline it leaves alone; SQLite's own lock parts the two."""
-        return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
+        """May be asked while another thread is inside a statement: it waits for its end, and leaves its deadline alone."""
+        with self._inside:
+            return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
 
     def roll_back(self) -> None:
         """Leave the transaction, if an error has not ended it already."""
