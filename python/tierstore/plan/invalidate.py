@@ -6,6 +6,9 @@ from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 
+NEWS_KEPT = 16_384
+
+
 class Change(NamedTuple):
     """One key that a write changed, as `plan.keys` names it, and the row_version of the write."""
 
@@ -52,6 +55,30 @@ class Changes:
 
     def items(self) -> list[tuple[str, Hashable, int]]:
         return [(kind, key, version) for (kind, key), version in self._versions.items()]
+
+
+class News:
+    """What this process changed and applied itself lately: when the carriers tell it once more there is nothing to do.
+
+    The latest NEWS_KEPT names at least, and twice as many at most.
+    """
+
+    def __init__(self) -> None:
+        self._new: dict[str, int] = {}
+        self._old: dict[str, int] = {}
+
+    def add(self, changes: Iterable[Change]) -> None:
+        if len(self._new) >= NEWS_KEPT:
+            self._new, self._old = {}, self._new
+        self._new.update(changes)
+
+    def is_known(self, change: Change) -> bool:
+        """Whether that version of the key, or a later one, is of this process."""
+        key, version = change
+        return self._new.get(key, 0) >= version or self._old.get(key, 0) >= version
+
+    def clear(self) -> None:
+        self._new, self._old = {}, {}
 
 
 def merged(changes: Iterable[Change]) -> list[Change]:

@@ -18,7 +18,7 @@ from typing import Any
 from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, Unit
 from tierstore.errors import ConflictError, StorageError
 from tierstore.plan import keys
-from tierstore.plan.invalidate import Changes, parse
+from tierstore.plan.invalidate import Changes, News, parse
 from tierstore.plan.route import route
 from tierstore.runtime import Deadline, Job, Runtime, Supervisor
 from tierstore.tiers import session
@@ -113,6 +113,7 @@ class Engine:
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
         self._probe: Job | None = None if key_value is None else key_value.probe
         self.unconfirmed = self._delivery.unconfirmed
+        self._news = News()
         self._positions = Positions(runtime, records)
         self._replicas = Replicas(runtime, records, on=tiers.replicas)
         self._ripe: dict[str, set[Any]] = {}
@@ -254,6 +255,7 @@ class Engine:
     async def committed(self, notice: Notice, by: session.Session | None, deadline: Deadline) -> None:
         """Tell everybody; L1 first, so that no read that begins when the write has returned sees the old value (I2)."""
         self._apply(notice.local)
+        self._news.add(notice.changes)
         self.counters.writes += 1
         self.counters.keys_changed += len(notice.local)
         written = session.session_of(self.number) if by is None else by
@@ -289,6 +291,8 @@ class Engine:
         if ahead_of_l2 and self._shared is not None:
             self.unconfirmed.add(list(changes), self.runtime.monotonic())
         for change in changes:
+            if self._news.is_known(change):
+                continue
             named = parse(change.key)
             cached = None if named is None else self.kinds.get(named.kind)
             if named is not None and cached is not None:
@@ -326,6 +330,7 @@ class Engine:
     def flush(self) -> None:
         """Forget all of L1 (a gap, another epoch). Loads under way fill nothing."""
         self.epoch += 1
+        self._news.clear()
         self.counters.l1_flushes += 1
         self._replicas.reset()
         for cached in self.kinds.values():
