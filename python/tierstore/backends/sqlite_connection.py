@@ -86,43 +86,43 @@ class Connection:
 
     def run(self, sql: str, params: Params, ends_at: float) -> tuple[list[Row], int]:
         """The rows, and how many rows were changed."""
-        self._ends_at = ends_at
-        try:
-            with self._inside:
+        with self._inside:
+            self._ends_at = ends_at
+            try:
                 cursor = self.raw.execute(sql, _plain(params))
                 return cursor.fetchall(), cursor.rowcount
-        except sqlite3.OperationalError as error:
-            self._raise_ctrl_c(error)
-            raise
-        finally:
-            self._ends_at = NEVER
+            except sqlite3.OperationalError as error:
+                self._raise_ctrl_c(error)
+                raise
+            finally:
+                self._ends_at = NEVER
 
     def run_many(self, sql: str, many: Sequence[Params], ends_at: float) -> None:
-        self._ends_at = ends_at
-        try:
-            with self._inside:
+        with self._inside:
+            self._ends_at = ends_at
+            try:
                 self.raw.executemany(sql, [_plain(params) for params in many])
-        except sqlite3.OperationalError as error:
-            self._raise_ctrl_c(error)
-            raise
-        finally:
-            self._ends_at = NEVER
+            except sqlite3.OperationalError as error:
+                self._raise_ctrl_c(error)
+                raise
+            finally:
+                self._ends_at = NEVER
 
     def run_script(self, text: str, ends_at: float) -> None:
-        self._ends_at = ends_at
-        try:
-            with self._inside:
+        with self._inside:
+            self._ends_at = ends_at
+            try:
                 self.raw.executescript(text)
-        except sqlite3.OperationalError as error:
-            self._raise_ctrl_c(error)
-            raise
-        finally:
-            self._ends_at = NEVER
+            except sqlite3.OperationalError as error:
+                self._raise_ctrl_c(error)
+                raise
+            finally:
+                self._ends_at = NEVER
 
     def command(self, sql: str) -> None:
         """A statement that must not be stopped half way: it begins or ends a transaction."""
-        self._ends_at = NEVER
         with self._inside:
+            self._ends_at = NEVER
             self.raw.execute(sql)
 
     def data_version(self) -> int:
