@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from tierstore.layout import Shape
+from tierstore.layout import Shape, is_bulk
 from tierstore.records import Record
 
+EAGER_BYTES, PIECE_BYTES = 16 * 1024, 8 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -115,9 +116,36 @@ _PUT: dict[str, Callable[[bytearray, Shape, Any], None]] = {
 }
 
 
-def fields(record: Record) -> bytes:
-    """The fields of a record that was built from values, in wire order."""
+def fields(record: Record, *, bulk: bool = True) -> bytes:
+    """The fields of a record that was built from values, in wire order; or those before the first bulk one."""
     out = bytearray()
     for one in type(record).__record_fields__:
+        if not bulk and is_bulk(one.shape):
+            break
         put(out, one.shape, one.default if one.removed else getattr(record, one.name))
     return bytes(out)
+
+
+def _mixed(words: list[int], sum_of_fields: int) -> int:
+    """The head sum without its key."""
+    primes = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
+    mask = 2**64 - 1
+    mixed = sum_of_fields
+    for word, prime, turn in zip(words, primes, (0, 21, 42), strict=True):
+        product = word * prime & mask
+        mixed ^= (product << turn | product >> (64 - turn)) & mask
+    mixed = (mixed ^ mixed >> 37) * primes[2] & mask
+    return mixed ^ mixed >> 32
+
+
+def buffer(record: Record, key_sum: int) -> bytes:
+    """The whole record: envelope, fields, and the sums of long bulk. `key_sum`: the XXH3 of its key."""
+    cls, body = type(record), fields(record)
+    head = body if len(body) <= EAGER_BYTES else fields(record, bulk=False)
+    rest = body[len(head) :]
+    pieces = [rest[at : at + PIECE_BYTES] for at in range(0, len(rest), PIECE_BYTES)] if len(rest) > EAGER_BYTES else []
+    table = b"".join(crc32c(piece).to_bytes(4, "little") for piece in pieces)
+    first = struct.pack("<HHHH", cls.__kind__, cls.__revision__, cls.__oldest_reader__, 1)
+    words = [int.from_bytes(first, "little"), len(head) | len(body) << 32, crc32c(table or rest)]
+    total = _mixed(words, crc32c(head)) ^ key_sum
+    return struct.pack("<QQQQ", *words, total) + body + table

@@ -1,4 +1,5 @@
-"""The record classes whose golden files lie in `golden/`: three revisions of one kind, and one record of every type.
+"""The record classes whose golden files lie in `golden/`: three revisions of one kind, one record of every
+type, and a large one.
 
 A golden file is written once, when its class is declared, and stays for ever:
 
@@ -20,6 +21,8 @@ from tierstore.records import Record, field, removed
 
 GOLDEN = Path(__file__).parent / "golden"
 KEY = b"ts1:{test:7}:note:42"
+# XXH3, 64 bits, of the key and of no bytes.
+KEY_SUMS = {KEY: 0x6353BAFEE2E4CA3F, b"": 0x2D06800538D394C2}
 
 
 class Colour(enum.Enum):
@@ -126,12 +129,25 @@ def everything() -> Everything:
     )
 
 
+class Bundle(Record, kind=60003):
+    """Bulk of more than 16 KiB: it is checked piece by piece."""
+
+    name: str
+    files: Mapping[str, bytes]
+    tail: bytes
+
+
+def bundle() -> Bundle:
+    files = {f"file_{number}": bytes((number * 31 + at) % 251 for at in range(3_000)) for number in range(7)}
+    return Bundle("bundle", files, b"the end")
+
+
 NOTES: dict[str, Record] = {
     "note_1": NoteOne("n1", b"body", 9),
     "note_2": NoteTwo("n2", b"body", 9, "ann", ("x", "y")),
     "note_3": NoteThree("n3", b"body", "bob", ("z",), Colour.BLUE),
 }
-RECORDS: dict[str, Record] = {**NOTES, "everything": everything()}
+RECORDS: dict[str, Record] = {**NOTES, "everything": everything(), "bundle": bundle()}
 
 
 def golden(name: str) -> bytes:

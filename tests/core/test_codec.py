@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,15 @@ from tests.core import codec_model as model
 from tests.core.golden_records import (
     GOLDEN,
     KEY,
+    KEY_SUMS,
     NOTES,
     RECORDS,
+    Bundle,
     Everything,
     NoteOne,
     NoteThree,
     NoteTwo,
+    bundle,
     everything,
     golden,
 )
@@ -26,7 +31,7 @@ from tierstore.errors import CorruptError, StorageError, ValidationError
 from tierstore.records import Record, field
 
 RANDOM_BUFFERS = 200_000
-CLASSES = {"note_1": NoteOne, "note_2": NoteTwo, "note_3": NoteThree, "everything": Everything}
+CLASSES = {"note_1": NoteOne, "note_2": NoteTwo, "note_3": NoteThree, "everything": Everything, "bundle": Bundle}
 
 
 @pytest.mark.requirement("S1-24")
@@ -43,26 +48,66 @@ def test_every_golden_file_belongs_to_a_record():
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
 def test_the_plain_model_writes_the_same_bytes(name: str):
-    record, cls = RECORDS[name], CLASSES[name]
-    buffer, fields = codec.encode(record), model.fields(record)
-    assert buffer[32:] == fields
-    head = (cls.__kind__, cls.__revision__, cls.__oldest_reader__, 1)
-    assert buffer[:16] == b"".join(part.to_bytes(2, "little") for part in head) + 2 * len(fields).to_bytes(4, "little")
+    for key, key_sum in KEY_SUMS.items():
+        assert codec.encode(RECORDS[name], key=key) == model.buffer(RECORDS[name], key_sum)
 
 
+def refused(read: Callable[[], object]) -> bool:
+    try:
+        read()
+    except CorruptError:
+        return True
+    return False
+
+
+@pytest.mark.requirement("S1-24")
 @pytest.mark.parametrize("name", sorted(RECORDS))
 def test_every_flipped_bit_and_every_truncation_is_refused(name: str):
+    """On receipt by the tiers' rule; else at the latest when the damaged bytes are read."""
     buffer, cls = golden(name), CLASSES[name]
     for bit in range(len(buffer) * 8):
         flipped = bytearray(buffer)
         flipped[bit // 8] ^= 1 << bit % 8
+        whole = bytes(flipped)
+        assert refused(lambda whole=whole: codec.decode_current(whole, cls, key=KEY)), bit
+        assert len(buffer) > 2**14 or refused(lambda whole=whole: cls.from_bytes(whole, key=KEY)), bit
+    for end in [*range(len(buffer)), len(buffer) + 1]:
+        cut = (buffer + b"\0")[:end]
+        assert refused(lambda cut=cut: cls.from_bytes(cut, key=KEY)), end
+
+
+def test_of_a_large_record_no_damaged_byte_is_handed_out():
+    """Every reading of a damaged record gives what was written, or CorruptError."""
+    buffer, whole = golden("bundle"), bundle()
+    names = [*whole.files, "no such file"]
+    start = 32 + len(model.fields(whole, bulk=False))
+    refusals = 0
+    for bit in range(start * 8, len(buffer) * 8, 13):
+        flipped = bytearray(buffer)
+        flipped[bit // 8] ^= 1 << bit % 8
+        record = Bundle.from_bytes(bytes(flipped), key=KEY)
+        assert record.name == whole.name
+        name, seen = names[bit % len(names)], None
+        with contextlib.suppress(CorruptError):
+            seen = record.files.get(name)
+            assert seen == whole.files.get(name)
+        refusals += seen is None and name in whole.files
+        for read in (lambda record=record: dict(record.files), lambda record=record: bytes(record.files["file_6"])):
+            with contextlib.suppress(CorruptError):
+                assert read() in (whole.files, whole.files["file_6"])
+        assert refused(lambda record=record: (record.files["file_0"], record.tail, dict(record.files), hash(record)))
+    assert refusals > 1_000
+
+
+def test_a_file_is_read_though_a_later_one_is_damaged():
+    flipped = bytearray(golden("bundle"))
+    flipped[-200] ^= 1
+    record = Bundle.from_bytes(bytes(flipped), key=KEY)
+    assert record.files["file_1"] == bundle().files["file_1"]
+    for read in (lambda: record.tail, lambda: record.files["file_6"], lambda: list(record.files)):
         with pytest.raises(CorruptError):
-            cls.from_bytes(flipped, key=KEY)
-    for end in range(len(buffer)):
-        with pytest.raises(CorruptError):
-            cls.from_bytes(buffer[:end], key=KEY)
-    with pytest.raises(CorruptError):
-        cls.from_bytes(buffer + b"\0", key=KEY)
+            read()
+    assert record.files["file_1"] == bundle().files["file_1"]
 
 
 def test_an_entry_for_another_key_is_refused():

@@ -158,7 +158,7 @@ fn open_as(py: Python<'_>, layout: &Layout, bytes: &[u8], key: u64, current: boo
         return Err(to_py(&Error::corrupt(format!("kind {} is expected, not {}", layout.kind, head.kind))));
     }
     if current && !head.checked {
-        check_rest(py, bytes, head.head_bytes)?;
+        check_rest(py, bytes)?;
         head.checked = true;
     }
     Ok(head)
@@ -170,11 +170,9 @@ pub fn receive_checked(py: Python<'_>, layout: &Layout, bytes: &[u8], key: u64) 
     source_of(layout, &head, key, true).ok()
 }
 
-fn check_rest(py: Python<'_>, bytes: &[u8], head_bytes: u32) -> PyResult<()> {
-    if bytes.len() < DETACH_BYTES {
-        return lift(envelope::verify_rest(bytes, head_bytes));
-    }
-    lift(py.detach(|| envelope::verify_rest(bytes, head_bytes)))
+fn check_rest(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
+    let check = || envelope::verify(bytes, 0, usize::MAX);
+    lift(if bytes.len() < DETACH_BYTES { check() } else { py.detach(check) }).map(|_| ())
 }
 
 /// The bytes object itself, or a copy of another buffer: what may change is no ground to stand on.

@@ -11,6 +11,7 @@ use pyo3::types::PyType;
 use tierstore_core::codec::read::Reader;
 
 use super::layout::Layout;
+use super::lazy;
 use super::object::Record;
 use super::raw::answer;
 use super::read::{lift, read};
@@ -94,7 +95,7 @@ pub fn field<'py>(py: Python<'py>, record: &Record, layout: &Layout, at: usize) 
         return Ok(unsafe { Bound::from_borrowed_ptr(py, value.as_ptr()) });
     }
     let field = &layout.fields[at];
-    let (Some(bytes), Some(owner)) = (record.bytes(), record.buffer(py)) else {
+    let Some((bytes, owner)) = record.bytes().zip(record.borrowed_buffer(py)) else {
         return Err(PyAttributeError::new_err(format!("{} has no value", field.name.bind(py))));
     };
     let value = if field.revision > record.revision {
@@ -103,10 +104,18 @@ pub fn field<'py>(py: Python<'py>, record: &Record, layout: &Layout, at: usize) 
         let (from, mut reader) = reader(record, bytes, at);
         walk(record, layout, from, at, &mut reader)?;
         record.vouch(reader.position() + 1, bytes)?;
-        let value = read(py, &field.shape, &mut reader, &owner)?;
-        record.vouch(reader.position(), bytes)?;
-        record.set_walked(at + 1, reader.position());
-        value
+        match lazy::field(py, &field.shape, &mut reader, &owner, record.sound())? {
+            Some(value) => {
+                record.vouch(reader.position(), bytes)?;
+                value
+            }
+            None => {
+                let value = read(py, &field.shape, &mut reader, &owner)?;
+                record.vouch(reader.position(), bytes)?;
+                record.set_walked(at + 1, reader.position());
+                value
+            }
+        }
     };
     record.keep(value, at, layout.fields.len())
 }

@@ -1,6 +1,4 @@
 //! Sequences and mappings over a record's bytes: an item is built when it is asked for, each time anew.
-//!
-//! The run is stepped over once, when the field is read: that finds where each item starts, and that the whole of it is sound.
 
 use std::sync::Arc;
 
@@ -10,37 +8,9 @@ use pyo3::types::{PyBytes, PyList, PySlice, PyTuple, PyType};
 use tierstore_core::codec::read::Reader;
 
 use super::read::{lift, read};
+use super::run::Run;
 use super::shape::Compiled;
 use super::write;
-
-/// The bytes of a counted run of items: item i lies from `starts[i]` on.
-struct Run {
-    owner: Py<PyBytes>,
-    starts: Vec<u32>,
-}
-
-impl Run {
-    /// Take a run from `reader`, which stands before its count.
-    fn take(reader: &mut Reader<'_>, owner: &Bound<'_, PyBytes>, item: &[&Compiled]) -> PyResult<Self> {
-        let count = lift(reader.count(item.iter().map(|shape| shape.least()).sum()))?;
-        let mut starts = Vec::with_capacity(count);
-        for _ in 0..count {
-            starts.push(reader.position() as u32);
-            for shape in item {
-                lift(shape.skip(reader))?;
-            }
-        }
-        Ok(Self { owner: owner.clone().unbind(), starts })
-    }
-
-    fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    fn reader<'a>(&self, bytes: &'a [u8], at: usize) -> Reader<'a> {
-        Reader::new(bytes, self.starts[at] as usize)
-    }
-}
 
 /// A read-only sequence of items that are built when asked for.
 #[pyclass(frozen, sequence, weakref, module = "tierstore._native")]
@@ -110,13 +80,13 @@ impl LazySequence {
 
 impl LazySequence {
     fn build<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
-        let owner = self.run.owner.bind(py);
-        read(py, &self.item, &mut self.run.reader(owner.as_bytes(), at), owner)
+        read(py, &self.item, &mut lift(self.run.item(py, &[&self.item], at))?, self.run.owner(py))
     }
 
     fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let items = (0..self.run.len()).map(|at| self.build(py, at)).collect::<PyResult<Vec<_>>>()?;
-        PyTuple::new(py, items)
+        let mut reader = lift(self.run.whole(py, &[&self.item]))?;
+        let items = (0..self.run.len()).map(|_| read(py, &self.item, &mut reader, self.run.owner(py)));
+        PyTuple::new(py, items.collect::<PyResult<Vec<_>>>()?)
     }
 }
 
@@ -156,18 +126,15 @@ impl LazyMapping {
     }
 
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let keys = (0..self.run.len()).map(|at| Ok(self.entry(py, at)?.0)).collect::<PyResult<Vec<_>>>()?;
-        PyList::new(py, keys)
+        PyList::new(py, self.entries(py)?.into_iter().map(|(key, _)| key))
     }
 
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let values = (0..self.run.len()).map(|at| Ok(self.entry(py, at)?.1)).collect::<PyResult<Vec<_>>>()?;
-        PyList::new(py, values)
+        PyList::new(py, self.entries(py)?.into_iter().map(|(_, value)| value))
     }
 
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let items = (0..self.run.len()).map(|at| self.entry(py, at)).collect::<PyResult<Vec<_>>>()?;
-        PyList::new(py, items)
+        PyList::new(py, self.entries(py)?)
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -188,48 +155,53 @@ impl LazyMapping {
 }
 
 impl LazyMapping {
-    fn entry<'py>(&self, py: Python<'py>, at: usize) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let owner = self.run.owner.bind(py);
-        let mut reader = self.run.reader(owner.as_bytes(), at);
-        Ok((read(py, &self.pair.0, &mut reader, owner)?, read(py, &self.pair.1, &mut reader, owner)?))
+    fn shapes(&self) -> [&Compiled; 2] {
+        [&self.pair.0, &self.pair.1]
+    }
+
+    fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+        let owner = self.run.owner(py);
+        let mut reader = lift(self.run.whole(py, &self.shapes()))?;
+        let mut entry =
+            || Ok((read(py, &self.pair.0, &mut reader, owner)?, read(py, &self.pair.1, &mut reader, owner)?));
+        (0..self.run.len()).map(|_| entry()).collect()
     }
 
     /// The key's own bytes are what is looked for: one value has one encoding.
     fn find<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let owner = self.run.owner.bind(py);
-        let bytes = owner.as_bytes();
         let mut probe = Vec::with_capacity(64);
         if write::write(&mut probe, &self.pair.0, key, 0).is_err() {
             return Ok(None);
         }
-        for start in &self.run.starts {
-            let start = *start as usize;
-            if bytes[start..].starts_with(&probe) {
-                return read(py, &self.pair.1, &mut Reader::new(bytes, start + probe.len()), owner).map(Some);
-            }
-        }
-        Ok(None)
+        let found = lift(self.run.find(py, &self.shapes(), &probe))?;
+        found.map(|mut reader| read(py, &self.pair.1, &mut reader, self.run.owner(py))).transpose()
     }
 }
 
-pub fn sequence<'py>(
-    py: Python<'py>,
-    item: Arc<Compiled>,
-    reader: &mut Reader<'_>,
-    owner: &Bound<'py, PyBytes>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let run = Run::take(reader, owner, &[&item])?;
-    Ok(Bound::new(py, LazySequence { run, item })?.into_any())
+pub fn sequence<'py>(py: Python<'py>, item: &Arc<Compiled>, run: Run) -> PyResult<Bound<'py, PyAny>> {
+    Ok(Bound::new(py, LazySequence { run, item: Arc::clone(item) })?.into_any())
 }
 
-pub fn mapping<'py>(
+pub fn mapping<'py>(py: Python<'py>, pair: &Arc<(Compiled, Compiled)>, run: Run) -> PyResult<Bound<'py, PyAny>> {
+    Ok(Bound::new(py, LazyMapping { run, pair: Arc::clone(pair) })?.into_any())
+}
+
+/// The value of a field that is a sequence or a mapping: nothing of it is looked at yet. None for every other shape.
+#[inline]
+pub fn field<'py>(
     py: Python<'py>,
-    pair: Arc<(Compiled, Compiled)>,
+    shape: &Compiled,
     reader: &mut Reader<'_>,
     owner: &Bound<'py, PyBytes>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let run = Run::take(reader, owner, &[&pair.0, &pair.1])?;
-    Ok(Bound::new(py, LazyMapping { run, pair })?.into_any())
+    sound: u32,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match shape {
+        Compiled::Sequence(item) => sequence(py, item, lift(Run::begin(reader, owner, &[item], sound))?).map(Some),
+        Compiled::Mapping(pair) => {
+            mapping(py, pair, lift(Run::begin(reader, owner, &[&pair.0, &pair.1], sound))?).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

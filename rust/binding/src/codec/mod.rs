@@ -9,7 +9,7 @@
 //! | `pool` | the memory of dead records, for the next ones |
 //! | `field` | the descriptor that builds a field when it is first read |
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
-//! | `lazy` | sequences and mappings whose items are built when asked for |
+//! | `lazy`, `run` | sequences and mappings whose items are built when asked for |
 //! | `entry` | encode, decode and what they share |
 //! | `twins` | two records of one reading |
 //! | `msgpack`, `msgpack_write`, `keys`, `bincode` | the two formats for plain values |
@@ -30,6 +30,7 @@ mod object;
 mod pool;
 mod raw;
 mod read;
+mod run;
 mod scalar;
 mod shape;
 mod twins;

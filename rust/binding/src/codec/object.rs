@@ -10,7 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBytes, PyType};
-use tierstore_core::codec::envelope::{self, ENVELOPE_BYTES};
+use tierstore_core::codec::envelope;
 use tierstore_core::codec::once::OnceSlot;
 
 use super::construct::construct;
@@ -47,11 +47,11 @@ pub struct Record {
     /// Where the fields lie in the buffer.
     pub start: u32,
     pub end: u32,
+    /// Up to where the buffer is known to be sound: 0, a position, or `u32::MAX` for all of it.
+    sound: AtomicU32,
     /// The first field not yet stepped over, and where it starts: `field << 32 | offset`.
     walked: AtomicU64,
     pub revision: u16,
-    /// The bytes behind the head fields are known to be whole.
-    checked: AtomicBool,
     tracked: AtomicBool,
     /// The buffer is this record's alone: it starts with an envelope.
     pub whole: bool,
@@ -103,7 +103,7 @@ impl Record {
             (&raw mut (*record).end).write(source.end);
             (&raw mut (*record).walked).write(AtomicU64::new(u64::from(source.start)));
             (&raw mut (*record).revision).write(source.revision);
-            (&raw mut (*record).checked).write(AtomicBool::new(source.checked));
+            (&raw mut (*record).sound).write(AtomicU32::new(if source.checked { u32::MAX } else { 0 }));
             (&raw mut (*record).tracked).write(AtomicBool::new(false));
             (&raw mut (*record).whole).write(source.whole);
             Ok(Bound::from_owned_ptr(py, record.cast()))
@@ -128,6 +128,13 @@ impl Record {
         Ok(unsafe { &*object.as_ptr().cast::<Record>() })
     }
 
+    /// The buffer, for as long as the record is borrowed.
+    #[inline]
+    pub fn borrowed_buffer<'a, 'py>(&'a self, py: Python<'py>) -> Option<Borrowed<'a, 'py, PyBytes>> {
+        // SAFETY: the buffer is null or a bytes object that this record owns and never lets go of while it lives.
+        unsafe { Borrowed::from_ptr_or_opt(py, self.buffer).map(|object| object.cast_unchecked()) }
+    }
+
     #[inline]
     pub fn buffer<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         // SAFETY: the buffer is null or a bytes object that this record owns.
@@ -142,8 +149,8 @@ impl Record {
         }
         // SAFETY: a bytes object never changes, and this record keeps it alive.
         unsafe {
-            let data = ffi::PyBytes_AsString(self.buffer).cast::<u8>();
-            Some(std::slice::from_raw_parts(data, ffi::PyBytes_Size(self.buffer) as usize))
+            let data = ffi::PyBytes_AS_STRING(self.buffer).cast::<u8>();
+            Some(std::slice::from_raw_parts(data, ffi::Py_SIZE(self.buffer) as usize))
         }
     }
 
@@ -158,26 +165,26 @@ impl Record {
         self.walked.store((field as u64) << 32 | offset as u64, Ordering::Relaxed);
     }
 
+    /// Up to where the buffer is known to be sound; `u32::MAX`: all of it.
+    #[inline]
+    pub fn sound(&self) -> u32 {
+        self.sound.load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub fn is_checked(&self) -> bool {
-        self.checked.load(Ordering::Relaxed)
+        self.sound() == u32::MAX
     }
 
     /// Bytes up to `position` are about to be handed out: check what has not been checked.
     #[inline]
     pub fn vouch(&self, position: usize, bytes: &[u8]) -> PyResult<()> {
-        if self.is_checked() { Ok(()) } else { self.vouch_slowly(position, bytes) }
-    }
-
-    #[cold]
-    fn vouch_slowly(&self, position: usize, bytes: &[u8]) -> PyResult<()> {
-        let mut head = [0; 4];
-        head.copy_from_slice(&bytes[8..12]);
-        let head = u32::from_le_bytes(head);
-        if position > ENVELOPE_BYTES + head as usize {
-            envelope::verify_rest(bytes, head).map_err(|error| to_py(&error))?;
-            self.checked.store(true, Ordering::Relaxed);
+        let sound = self.sound() as usize;
+        if position <= sound {
+            return Ok(());
         }
+        let sound = envelope::verify(bytes, sound, position).map_err(|error| to_py(&error))?;
+        self.sound.store(u32::try_from(sound).unwrap_or(u32::MAX), Ordering::Relaxed);
         Ok(())
     }
 

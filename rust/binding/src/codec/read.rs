@@ -1,7 +1,5 @@
 //! Python values from bincode bytes.
 
-use std::sync::Arc;
-
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyMemoryView, PySlice, PyString, PyTuple};
@@ -10,19 +8,42 @@ use tierstore_core::codec::shape::{Int, variant};
 use tierstore_core::error::{Error, Result as CoreResult};
 
 use super::object::{Record, Source};
+use super::run::Run;
 use super::shape::{Class, Compiled};
 use super::{lazy, msgpack, scalar};
 use crate::errors::to_py;
 
 /// A fault of the core, as an exception.
-#[inline]
+#[inline(always)]
 pub fn lift<T>(result: CoreResult<T>) -> PyResult<T> {
-    result.map_err(|error| to_py(&error))
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn fault(error: &Error) -> PyErr {
+    to_py(error)
 }
 
 /// Build the value of `shape` at the reader. `owner` is the bytes object that the reader reads: lazy values keep it.
 /// Recursion is as deep as the declaration.
+#[inline(always)]
 pub fn read<'py>(
+    py: Python<'py>,
+    shape: &Compiled,
+    reader: &mut Reader<'_>,
+    owner: &Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match shape {
+        Compiled::Str => str(py, lift(reader.bytes())?),
+        shape => any(py, shape, reader, owner),
+    }
+}
+
+fn any<'py>(
     py: Python<'py>,
     shape: &Compiled,
     reader: &mut Reader<'_>,
@@ -51,11 +72,11 @@ pub fn read<'py>(
         Uuid => scalar::uuid(py, lift(reader.array())?)?,
         Decimal => scalar::decimal(py, lift(reader.bytes())?)?,
         Record(class) => record(py, class, reader, owner)?,
-        List(item) => list(py, item, reader, owner)?.into_any(),
-        Many(item) => PyTuple::new(py, list(py, item, reader, owner)?.iter())?.into_any(),
-        Sequence(item) => lazy::sequence(py, Arc::clone(item), reader, owner)?,
+        List(item) => PyList::new(py, items(py, item, reader, owner)?)?.into_any(),
+        Many(item) => PyTuple::new(py, items(py, item, reader, owner)?)?.into_any(),
+        Sequence(item) => lazy::sequence(py, item, lift(Run::take(reader, owner, &[item]))?)?,
         Dict(pair) => dict(py, pair, reader, owner)?,
-        Mapping(pair) => lazy::mapping(py, Arc::clone(pair), reader, owner)?,
+        Mapping(pair) => lazy::mapping(py, pair, lift(Run::take(reader, owner, &[&pair.0, &pair.1]))?)?,
         Tuple(items) => PyTuple::new(py, fixed(py, items, reader, owner)?)?.into_any(),
         Struct(class, items) => structure(py, class, &fixed(py, items, reader, owner)?)?,
         Union(variants) => {
@@ -137,18 +158,18 @@ fn record<'py>(
     Record::allocate(layout.class(py)?, Some(owner), &source)
 }
 
-fn list<'py>(
+fn items<'py>(
     py: Python<'py>,
     item: &Compiled,
     reader: &mut Reader<'_>,
     owner: &Bound<'py, PyBytes>,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let count = lift(reader.count(item.least()))?;
-    let list = PyList::empty(py);
+    let mut items = Vec::with_capacity(count);
     for _ in 0..count {
-        list.append(read(py, item, reader, owner)?)?;
+        items.push(read(py, item, reader, owner)?);
     }
-    Ok(list)
+    Ok(items)
 }
 
 fn dict<'py>(

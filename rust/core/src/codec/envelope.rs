@@ -8,12 +8,13 @@
 //! | 6–7 | flags: the format, 1 |
 //! | 8–11 | length of the head fields: all, or in a record over 16 KiB those before the first bulk one |
 //! | 12–15 | length of all fields |
-//! | 16–23 | body sum: CRC-32C of the fields behind the head fields |
+//! | 16–23 | body sum: CRC-32C of the fields behind the head fields, or of the sums of their pieces |
 //! | 24–31 | head sum: over bytes 0–23 and the head fields, xor the key's hash |
 //!
 //! Bulk has a sum of its own so that a large record is received at the price of a small one: `open` checks the head fields, and the
-//! rest is checked before its first byte is handed out, or at once by `verify_rest`. A record of up to `EAGER_BYTES` is all head:
-//! one sum costs less than two.
+//! rest is checked before its bytes are handed out, or at once. A record of up to `EAGER_BYTES` is all head: one sum costs less than
+//! two. Over so many bytes of bulk, a table stands behind the fields: the CRC-32C of each `PIECE_BYTES` of bulk, in 4 bytes. It is what
+//! the body sum is over, so that who reads one part of the bulk pays for what lies up to that part.
 
 use super::sum::{body_sum, head_sum, key_sum};
 use crate::error::{Error, Result};
@@ -21,6 +22,11 @@ use crate::error::{Error, Result};
 pub const ENVELOPE_BYTES: usize = 32;
 /// Up to this length a record is checked whole on receipt: 160 ns for the longest.
 pub const EAGER_BYTES: usize = 16 * 1024;
+/// Shorter pieces cost a call each, longer ones more bytes beyond those that are read: 8 KiB are summed in 100 ns.
+pub const PIECE_BYTES: usize = 8 * 1024;
+const PIECE_SUM_BYTES: usize = 4;
+/// Positions within a record are kept in 32 bits.
+const MAX_BODY_BYTES: usize = u32::MAX as usize - ENVELOPE_BYTES;
 const FORMAT: u16 = 1;
 
 /// An envelope whose head sum fits.
@@ -50,13 +56,16 @@ pub fn open(buffer: &[u8], key: u64) -> Result<Envelope> {
     }
     let (first, lengths, sum, head) = (word(buffer, 0), word(buffer, 8), word(buffer, 16), word(buffer, 24));
     let (head_bytes, body_bytes) = (lengths as u32, (lengths >> 32) as u32);
-    if body_bytes as usize != buffer.len() - ENVELOPE_BYTES || head_bytes > body_bytes {
+    let (head_length, body_length) = (head_bytes as usize, body_bytes as usize);
+    if head_length > body_length
+        || body_length + table_bytes(body_length - head_length) != buffer.len() - ENVELOPE_BYTES
+    {
         return Err(wrong_length(buffer.len(), body_bytes));
     }
     if (first >> 48) as u16 != FORMAT {
         return Err(Error::corrupt("not a record of a format that this code knows"));
     }
-    let (fields, rest) = buffer[ENVELOPE_BYTES..].split_at(head_bytes as usize);
+    let (fields, rest) = buffer[ENVELOPE_BYTES..].split_at(head_length);
     if head_sum([first, lengths, sum], body_sum(fields)) ^ key != head {
         return Err(Error::corrupt("the head sum does not fit: the record is damaged, or belongs to another key"));
     }
@@ -68,16 +77,46 @@ pub fn open(buffer: &[u8], key: u64) -> Result<Envelope> {
     Ok(Envelope { kind, revision, oldest_reader, head_bytes, body_bytes, checked })
 }
 
-/// Check what `open` left for later. `buffer` MUST be one that `open` accepted.
-pub fn verify_rest(buffer: &[u8], head_bytes: u32) -> Result<()> {
-    let rest = buffer.get(ENVELOPE_BYTES + head_bytes as usize..).unwrap_or_default();
-    if body_sum(rest) == word(buffer, 16) { Ok(()) } else { Err(damaged()) }
+/// The length of the table of sums for so much bulk.
+#[inline]
+fn table_bytes(rest: usize) -> usize {
+    if rest <= EAGER_BYTES { 0 } else { rest.div_ceil(PIECE_BYTES) * PIECE_SUM_BYTES }
 }
 
-/// Fill in the envelope of `buffer`, whose first 32 bytes are free and whose fields stand behind them.
+/// The sums of the pieces of `rest`.
+fn table_of(rest: &[u8]) -> Vec<u8> {
+    rest.chunks(PIECE_BYTES).flat_map(|piece| (body_sum(piece) as u32).to_le_bytes()).collect()
+}
+
+/// Check what `open` left for later, up to the position `to`. `from` is 0 or an earlier answer. The answer: the position up to which
+/// the buffer is sound now, `usize::MAX` for all of it. `buffer` MUST be one that `open` accepted and did not check.
+pub fn verify(buffer: &[u8], from: usize, to: usize) -> Result<usize> {
+    let lengths = word(buffer, 8);
+    let start = ENVELOPE_BYTES + lengths as u32 as usize;
+    let end = ENVELOPE_BYTES + (lengths >> 32) as usize;
+    if to <= start {
+        return Ok(from);
+    }
+    let table = buffer.get(end..).unwrap_or_default();
+    if from == 0 && body_sum(table) != word(buffer, 16) {
+        return Err(damaged());
+    }
+    let mut at = from.max(start);
+    while at < to.min(end) {
+        let until = end.min(at + PIECE_BYTES);
+        let sum = table.get((at - start) / PIECE_BYTES * PIECE_SUM_BYTES..).and_then(|sums| sums.first_chunk());
+        if sum.map(|sum| u64::from(u32::from_le_bytes(*sum))) != Some(body_sum(&buffer[at..until])) {
+            return Err(damaged());
+        }
+        at = until;
+    }
+    Ok(if at == end { usize::MAX } else { at })
+}
+
+/// Fill in the envelope of `buffer`, whose first 32 bytes are free and whose fields stand behind them, and add the table of sums.
 /// `head_bytes` is how many bytes of fields come before the first bulk one.
 pub fn seal(
-    buffer: &mut [u8],
+    buffer: &mut Vec<u8>,
     kind: u16,
     revision: u16,
     oldest_reader: u16,
@@ -86,17 +125,19 @@ pub fn seal(
 ) -> Result<()> {
     let body_bytes = buffer.len() - ENVELOPE_BYTES;
     let head_bytes = if body_bytes <= EAGER_BYTES { body_bytes } else { head_bytes };
-    let Ok(length) = u32::try_from(body_bytes) else {
+    if body_bytes > MAX_BODY_BYTES {
         return Err(Error::invalid(format!("a record of {body_bytes} bytes: the limit is 4 GiB")));
-    };
+    }
     let first = u64::from(kind) | u64::from(revision) << 16 | u64::from(oldest_reader) << 32 | u64::from(FORMAT) << 48;
-    let lengths = head_bytes as u64 | u64::from(length) << 32;
+    let lengths = head_bytes as u64 | (body_bytes as u64) << 32;
     let (fields, rest) = buffer[ENVELOPE_BYTES..].split_at(head_bytes);
-    let sum = body_sum(rest);
+    let table = if table_bytes(rest.len()) > 0 { table_of(rest) } else { Vec::new() };
+    let sum = body_sum(if table.is_empty() { rest } else { &table });
     let head = head_sum([first, lengths, sum], body_sum(fields)) ^ key;
     for (at, word) in [first, lengths, sum, head].into_iter().enumerate() {
         buffer[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
     }
+    buffer.extend_from_slice(&table);
     Ok(())
 }
 
@@ -156,13 +197,35 @@ mod tests {
     }
 
     #[test]
-    fn a_long_rest_is_checked_when_asked() {
-        let mut buffer = sealed(&vec![5; EAGER_BYTES + 100], 50, b"");
+    fn long_bulk_is_checked_piece_by_piece() {
+        let head = 50;
+        let buffer = sealed(&vec![5; head + 3 * PIECE_BYTES + 1], head, b"");
+        let (start, end) = (ENVELOPE_BYTES + head, buffer.len() - 4 * PIECE_SUM_BYTES);
         assert!(!open(&buffer, key_of(b"")).unwrap().checked);
-        assert!(verify_rest(&buffer, 50).is_ok());
-        *buffer.last_mut().unwrap() ^= 1;
-        assert!(open(&buffer, key_of(b"")).is_ok());
-        assert!(verify_rest(&buffer, 50).is_err());
+        assert_eq!(verify(&buffer, 0, start), Ok(0));
+        let first = verify(&buffer, 0, start + 1).unwrap();
+        assert_eq!(first, start + PIECE_BYTES);
+        assert_eq!(verify(&buffer, first, first + 1), Ok(first + PIECE_BYTES));
+        assert_eq!(verify(&buffer, first, end), Ok(usize::MAX));
+        assert_eq!(verify(&buffer, 0, usize::MAX), Ok(usize::MAX));
+    }
+
+    #[test]
+    fn damage_is_seen_by_who_reads_up_to_it() {
+        let head = 50;
+        let buffer = sealed(&vec![5; head + 3 * PIECE_BYTES + 1], head, b"");
+        let (start, end) = (ENVELOPE_BYTES + head, buffer.len() - 4 * PIECE_SUM_BYTES);
+        for bit in (0..buffer.len() * 8).filter(|bit| bit % 61 == 0 || *bit >= end * 8 || *bit < start * 8) {
+            let mut flipped = buffer.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let opened = open(&flipped, key_of(b"")).is_ok();
+            assert_eq!(opened, bit / 8 >= start, "bit {bit}");
+            let all = verify(&flipped, 0, usize::MAX);
+            assert!(!opened || all.is_err(), "bit {bit}");
+            let before = bit / 8 < end && opened && (bit / 8 - start) / PIECE_BYTES > 0;
+            assert!(!before || verify(&flipped, 0, start + 1).is_ok(), "bit {bit}");
+        }
+        assert!((0..buffer.len()).all(|length| open(&buffer[..length], key_of(b"")).is_err()));
     }
 
     #[test]

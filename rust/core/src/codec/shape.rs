@@ -79,7 +79,15 @@ impl<C> Shape<C> {
     }
 
     /// Step over one value. Cost: its items for a list or a map, constant for all else.
+    #[inline(always)]
     pub fn skip(&self, reader: &mut Reader<'_>) -> Result<()> {
+        match self {
+            Shape::Str | Shape::Bytes | Shape::View => reader.bytes().map(|_| ()),
+            shape => shape.skip_any(reader),
+        }
+    }
+
+    fn skip_any(&self, reader: &mut Reader<'_>) -> Result<()> {
         match self {
             Shape::None => {}
             Shape::Bool => reader.byte().map(|_| ())?,
