@@ -1,8 +1,20 @@
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
-use tierstore_core::score::{self, Query, Scratch};
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::PyBytes;
+use tierstore_core::error::{Error, Place as ErrorPlace};
+use tierstore_core::score::index::{Entry, Index, Place, Proposed};
+use tierstore_core::score::{self, Query, Scratch, Tier};
+use tierstore_core::uuid;
+
+use crate::errors::to_py;
 
 type Row = (PyBackedStr, PyBackedStr, PyBackedStr);
+/// Id, subject, the version's three parts, prerelease_key, description, search text.
+type IndexedRow = (PyBackedStr, PyBackedStr, u32, u32, u32, PyBackedBytes, PyBackedStr, PyBackedStr);
+/// Subject, the version's three parts, prerelease_key.
+type Key = (PyBackedStr, u32, u32, u32, PyBackedBytes);
 
 /// How well a row matches a search text, from 0 to 1; None if a word of it is not found (docs/design/score.md).
 #[pyfunction(name = "score")]
@@ -22,6 +34,22 @@ fn score_many(py: Python<'_>, query: &str, rows: Vec<Row>) -> Vec<Option<f64>> {
     })
 }
 
+/// The tier (0: in the subject, 1: anywhere, 2: similar) and the score of each row that is a hit, None for others.
+#[pyfunction]
+#[pyo3(signature = (query, rows, /))]
+fn rank_many(py: Python<'_>, query: &str, rows: Vec<Row>) -> Vec<Option<(u8, f64)>> {
+    py.detach(|| {
+        let (query, mut scratch) = (Query::new(query), Scratch::default());
+        let fields = rows.iter().map(|(subject, description, text)| [&**subject, description, text]);
+        fields.map(|fields| ranked(&query, &mut scratch, fields)).collect()
+    })
+}
+
+fn ranked(query: &Query, scratch: &mut Scratch, [subject, description, text]: [&str; 3]) -> Option<(u8, f64)> {
+    let score = query.score(scratch, subject, description, text)?;
+    Some((query.tier(scratch, subject, description, text) as u8, score))
+}
+
 /// The trigrams of `text` as pg_trgm's show_trgm gives them.
 #[pyfunction]
 #[pyo3(signature = (text, /))]
@@ -36,9 +64,114 @@ fn word_similarity(word: &str, text: &str) -> f32 {
     score::word_similarity(word, text).value()
 }
 
+/// What a search looks into, in memory: proposes a superset of a tier's hits. Detached from the interpreter; for any thread.
+#[pyclass(frozen, module = "tierstore._native")]
+struct SearchIndex {
+    index: RwLock<Index>,
+}
+
+#[pymethods]
+impl SearchIndex {
+    #[new]
+    fn new() -> Self {
+        Self { index: RwLock::default() }
+    }
+
+    /// Add rows; those that are known are passed over. InvalidKeyError for an id that is no UUID.
+    #[pyo3(signature = (rows, /))]
+    fn add(&self, py: Python<'_>, rows: Vec<IndexedRow>) -> PyResult<()> {
+        let entries: Option<Vec<Entry<'_>>> = rows.iter().map(entry).collect();
+        let entries =
+            entries.ok_or_else(|| to_py(&Error::invalid("an id is no UUID").at(ErrorPlace::Name("id".into()))))?;
+        py.detach(|| self.index.write().unwrap_or_else(PoisonError::into_inner).add(entries));
+        Ok(())
+    }
+
+    /// At most `limit` rows of a tier behind the key `after`, in the order of keys, every hit among them. None for a text that cannot be
+    /// looked for here: without a word of three letters, or with one that has no letter at all.
+    #[pyo3(signature = (text, tier, after, limit, /))]
+    fn propose(&self, py: Python<'_>, text: &str, tier: u8, after: Key, limit: usize) -> Option<Proposal> {
+        let tier = match tier {
+            0 => Tier::Subject,
+            1 => Tier::Anywhere,
+            _ => Tier::Similar,
+        };
+        let (subject, major, minor, patch, prerelease_key) = &after;
+        let after = Place::new(subject, [*major, *minor, *patch], prerelease_key);
+        py.detach(|| self.read().propose(text, tier, &after, limit)).map(|rows| Proposal { rows })
+    }
+
+    /// About how much memory it takes.
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.read().bytes()
+    }
+
+    fn __len__(&self) -> usize {
+        self.read().len()
+    }
+}
+
+impl SearchIndex {
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn entry(row: &IndexedRow) -> Option<Entry<'_>> {
+    let (id, subject, major, minor, patch, prerelease_key, description, text) = row;
+    let place = Place::new(subject, [*major, *minor, *patch], prerelease_key);
+    Some(Entry { id: uuid::parse(id)?, place, fields: [subject, description, text] })
+}
+
+/// Rows that may be hits, numbered from 0 in the order of their keys.
+#[pyclass(frozen, module = "tierstore._native")]
+struct Proposal {
+    rows: Vec<Proposed>,
+}
+
+#[pymethods]
+impl Proposal {
+    #[getter]
+    fn ids(&self) -> Vec<String> {
+        self.rows.iter().map(|row| uuid::canonical_of(row.id)).collect()
+    }
+
+    /// Subject, the three parts of the version and prerelease_key of a row. IndexError where there is none.
+    #[pyo3(signature = (number, /))]
+    fn key<'py>(&self, py: Python<'py>, number: usize) -> PyResult<(String, u32, u32, u32, Bound<'py, PyBytes>)> {
+        let row = self.rows.get(number).ok_or_else(|| pyo3::exceptions::PyIndexError::new_err("no such row"))?;
+        let [major, minor, patch] = row.place.version();
+        Ok((row.place.subject().to_owned(), major, minor, patch, PyBytes::new(py, &row.place.prerelease_key())))
+    }
+
+    /// `rank_many` of rows given as (number, description, search text).
+    #[pyo3(signature = (query, rows, /))]
+    fn rank(
+        &self,
+        py: Python<'_>,
+        query: &str,
+        rows: Vec<(usize, PyBackedStr, PyBackedStr)>,
+    ) -> Vec<Option<(u8, f64)>> {
+        py.detach(|| {
+            let (query, mut scratch) = (Query::new(query), Scratch::default());
+            let subject = |number: usize| self.rows.get(number).map(|row| row.place.subject());
+            let fields = rows.iter().map(|(number, description, text)| Some([subject(*number)?, description, text]));
+            fields.map(|fields| ranked(&query, &mut scratch, fields?)).collect()
+        })
+    }
+
+    fn __len__(&self) -> usize {
+        self.rows.len()
+    }
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<SearchIndex>()?;
+    module.add_class::<Proposal>()?;
     module.add_function(wrap_pyfunction!(score_one, module)?)?;
     module.add_function(wrap_pyfunction!(score_many, module)?)?;
+    module.add_function(wrap_pyfunction!(rank_many, module)?)?;
     module.add_function(wrap_pyfunction!(trigrams, module)?)?;
     module.add_function(wrap_pyfunction!(word_similarity, module)?)
 }

@@ -28,7 +28,17 @@ pub fn canonical(text: &str) -> Result<String> {
     })
 }
 
-fn parse(text: &str) -> Option<u128> {
+/// Whether `text` is spelled as `canonical` would spell it.
+pub fn is_canonical(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
+/// The 128 bits of any accepted spelling.
+pub fn parse(text: &str) -> Option<u128> {
     const URN: &str = "urn:uuid:";
     let bare = match text.get(..URN.len()) {
         Some(prefix) if prefix.eq_ignore_ascii_case(URN) => &text[URN.len()..],
@@ -92,6 +102,7 @@ mod tests {
             "018f-4e2a-0000-7abc-8def-0123-4567-89ab",
         ] {
             assert_eq!(canonical(spelling).unwrap(), canonical_text, "{spelling}");
+            assert_eq!(is_canonical(spelling), spelling == canonical_text, "{spelling}");
         }
     }
 

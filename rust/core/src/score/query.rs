@@ -7,7 +7,7 @@ use super::trigram::Letters;
 use super::unicode::{is_word, lower_into};
 
 /// Words of fewer characters than this have no trigram to look up: they match beginnings of subjects only.
-const SHORTEST_SOUGHT: usize = 3;
+pub const SHORTEST_SOUGHT: usize = 3;
 
 /// What a match of one word in one field is worth, before the field's weight; each worth more than all below it.
 const WHOLE: f64 = 1.0;
@@ -21,6 +21,17 @@ const SIMILAR: f64 = 0.5;
 const SUBJECT_WEIGHT: f64 = 1.0;
 /// Of subject, description and text.
 const WEIGHTS: [f64; 3] = [SUBJECT_WEIGHT, 0.5, 0.3];
+
+/// How near a hit is to what was asked: each tier comes before the next. Words of fewer than three letters make no difference.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tier {
+    /// Every word stands in the subject.
+    Subject,
+    /// Every word stands in some field.
+    Anywhere,
+    /// Some word is only similar to what is there.
+    Similar,
+}
 
 /// The words of a search text, in lower case.
 pub struct Query {
@@ -69,6 +80,25 @@ impl Query {
             sum += word.best([subject, description, text], scratch)?;
         }
         Some(sum / self.words.len() as f64)
+    }
+
+    /// The tier of a hit.
+    pub fn tier(&self, scratch: &mut Scratch, subject: &str, description: &str, text: &str) -> Tier {
+        let mut tier = Tier::Subject;
+        for (field, content) in scratch.fields.iter_mut().zip([subject, description, text]) {
+            field.is_lowered = false;
+            field.lowered(content);
+        }
+        for word in self.words.iter().filter(|word| !word.short) {
+            let holds = |field: &Field| word.finder.find(field.lowered.as_bytes()).is_some();
+            if !scratch.fields.iter().any(holds) {
+                return Tier::Similar;
+            }
+            if !holds(&scratch.fields[0]) {
+                tier = Tier::Anywhere;
+            }
+        }
+        tier
     }
 }
 

@@ -1,0 +1,158 @@
+//! An index of rows in memory: proposes a superset of a search's hits, tier by tier and in their order.
+//!
+//! Rows are only added: a schema's texts never change, and what was deleted is left to whoever reads the rows. Any
+//! answer is a superset of the hits, so the score alone decides, as it does behind a database's own index.
+
+mod across;
+mod bits;
+mod rows;
+mod sought;
+mod words;
+
+use across::Across;
+use bits::Bits;
+pub use rows::Place;
+use rows::Rows;
+use sought::{Likeness, Pieces};
+use words::{WALL, Words, tokens};
+
+use super::query::{SHORTEST_SOUGHT, Tier};
+use super::trigram::Letters;
+use super::unicode::lower_into;
+
+/// What is indexed of a schema.
+pub struct Entry<'a> {
+    pub id: u128,
+    pub place: Place,
+    pub fields: [&'a str; 3],
+}
+
+/// A row that may be a hit.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    pub id: u128,
+    pub place: Place,
+}
+
+#[derive(Default)]
+pub struct Index {
+    words: Words,
+    rows: Rows,
+}
+
+impl Index {
+    /// Add rows, those that are known already excepted. O(letters), and O(all rows) for their order.
+    pub fn add<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) {
+        let (mut lowered, mut letters, mut held) = (String::new(), Letters::default(), Vec::new());
+        for entry in entries.into_iter() {
+            if self.rows.has(entry.id) {
+                continue;
+            }
+            let row = self.rows.len() as u32;
+            held.clear();
+            for (number, field) in entry.fields.iter().enumerate() {
+                lower_into(field, &mut lowered);
+                for token in tokens(&lowered) {
+                    held.push(self.words.note(token, row, number == 0, &mut letters));
+                }
+                held.push(WALL);
+            }
+            self.rows.push(entry.id, entry.place, &held);
+        }
+        self.rows.arrange();
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.words.bytes() + self.rows.bytes()
+    }
+
+    /// At most `limit` rows behind `after`, in the order of their places, with every hit of the tier among them that comes before
+    /// the last. None for a text that tokens do not tell: no word of three letters, or one without a letter.
+    pub fn propose(&self, text: &str, tier: Tier, after: &Place, limit: usize) -> Option<Vec<Proposed>> {
+        let sought = self.sought(text, tier)?;
+        let start = self.rows.behind(after);
+        let proposed = |rank: usize| {
+            let row = self.rows.at(rank);
+            Proposed { id: self.rows.id(row), place: self.rows.place(row).clone() }
+        };
+        if tier != Tier::Similar {
+            let all = sought.iter().fold(None, |all: Option<Bits>, each| Some(both(all, &each.bits)));
+            let holds = |&rank: &usize| {
+                sought.iter().all(|each| each.pieces.follow(&self.words, self.rows.tokens(self.rows.at(rank))))
+            };
+            return Some(all.unwrap_or_default().from(start).filter(holds).take(limit).map(proposed).collect());
+        }
+        let likenesses: Vec<Likeness> = sought.iter().map(|each| Likeness::new(&each.word, &self.words)).collect();
+        let mut words: Vec<Similar<'_>> =
+            sought.into_iter().zip(&likenesses).map(|(each, likeness)| Similar::new(self, each, likeness)).collect();
+        let possible = words.iter().fold(None, |all: Option<Bits>, word| Some(both(all, &word.possible)));
+        let found = |rank: &usize| words.iter_mut().all(|word| word.may_hold(self, *rank));
+        Some(possible.unwrap_or_default().from(start).filter(found).take(limit).map(proposed).collect())
+    }
+
+    /// The words that tokens can tell, each with the rows that hold it.
+    fn sought(&self, text: &str, tier: Tier) -> Option<Vec<Sought>> {
+        let mut lowered = String::new();
+        let mut all = Vec::new();
+        for word in text.split_whitespace() {
+            lower_into(word, &mut lowered);
+            if lowered.chars().count() >= SHORTEST_SOUGHT {
+                let pieces = Pieces::new(&lowered)?;
+                let bits = pieces.mark(&self.words, &self.rows, tier == Tier::Subject);
+                all.push(Sought { word: lowered.clone(), pieces, bits });
+            }
+        }
+        (!all.is_empty()).then_some(all)
+    }
+}
+
+fn both(all: Option<Bits>, bits: &Bits) -> Bits {
+    match all {
+        None => bits.clone(),
+        Some(all) => all.and(bits),
+    }
+}
+
+/// A word, and by rank the rows with all its pieces.
+struct Sought {
+    word: String,
+    pieces: Pieces,
+    bits: Bits,
+}
+
+/// A word that may be found by similarity too.
+struct Similar<'a> {
+    pieces: Pieces,
+    held: Bits,
+    alike: Bits,
+    /// All rows that may be found in any of these ways.
+    possible: Bits,
+    across: Across<'a>,
+}
+
+impl<'a> Similar<'a> {
+    fn new(index: &'a Index, sought: Sought, likeness: &'a Likeness) -> Self {
+        let mut alike = Bits::new(index.len());
+        likeness.mark(&index.words, &index.rows, &mut alike);
+        let mut possible = alike.clone().or(&sought.bits);
+        likeness.mark_possible(&index.words, &index.rows, &mut possible);
+        Self { pieces: sought.pieces, held: sought.bits, alike, possible, across: likeness.across(&index.words) }
+    }
+
+    fn may_hold(&mut self, index: &Index, rank: usize) -> bool {
+        if self.alike.has(rank) {
+            return true;
+        }
+        let tokens = index.rows.tokens(index.rows.at(rank));
+        self.held.has(rank) && self.pieces.follow(&index.words, tokens) || self.across.may_hold(tokens)
+    }
+}
