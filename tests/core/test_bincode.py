@@ -155,6 +155,8 @@ def test_claims_that_cannot_be_true_cost_nothing(buffer: bytes, annotation: Any)
 def test_values_out_of_their_width_are_refused_when_read():
     for buffer, annotation in [
         (b"\xfc\0\0\1\0", codec.u16),
+        (b"\xfc\5\0\0\0", codec.u16),
+        (b"\xfd\5\0\0\0\0\0\0\0", codec.i32),
         (b"\x02", bool),
         (b"\xed\xa0\x80", codec.char),
         (b"\x01\xff", str),
@@ -163,6 +165,9 @@ def test_values_out_of_their_width_are_refused_when_read():
             codec.bincode_decode(buffer, annotation)
     with pytest.raises(CorruptError):
         codec.bincode_decode(b"\x01\x01", codec.u8)
+    assert codec.bincode_decode(b"\xfb\5\0", codec.u16) == 5, (
+        "bincode reads what is longer than it must be, up to the type"
+    )
 
 
 def test_annotations_that_are_no_type_are_refused():

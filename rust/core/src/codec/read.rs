@@ -88,12 +88,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A varint that must fit `bits`.
+    /// A varint no longer than `bits` and its mark, as bincode reads it: so the value fits too.
     #[inline]
     pub fn uint_of(&mut self, bits: u32) -> Result<u64> {
+        let start = self.at;
         let value = self.uint()?;
-        if bits < 64 && value >> bits != 0 {
-            return Err(self.fail(format!("{value} does not fit {bits} bits")));
+        if self.at - start > 1 + bits as usize / 8 {
+            return Err(self.fail(format!("{value} is written too long for {bits} bits")));
         }
         Ok(value)
     }
