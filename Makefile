@@ -66,8 +66,7 @@ wheels: $(DEPENDENCIES) $(CARGO) ## Build all wheels and the sdist into dist/ (W
 	$(PY) -m tests.house.wheels $(WHEEL)
 
 docs: build ## Write the reference of the public API into build/docs.
-	$(PY) -m pip install 'pdoc>=15'
-	$(PY) -m pdoc --output-directory build/docs tierstore
+	$(PY) -m tests.house.reference build/docs
 
 corpus: $(DEPENDENCIES) ## Fetch 8,052 real .proto files into the cache folder.
 	$(PY) -m tests.house.corpus

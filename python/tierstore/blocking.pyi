@@ -1,4 +1,5 @@
 # Generated from the async face by `python -m tests.house.blocking_stub`; a test holds it.
+from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
