@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from tierstore.replies import Alarms, LoopReply
+from tierstore._native import LoopReplies
 
 
 class Errand(Protocol):
@@ -22,16 +22,16 @@ class Errand(Protocol):
 class TaskErrand:
     """A task of the loop's own."""
 
-    __slots__ = ("_alarms", "_task")
+    __slots__ = ("_replies", "_task")
 
-    def __init__(self, alarms: Alarms, coroutine: Coroutine[Any, Any, None], running: set[asyncio.Task[None]]) -> None:
-        self._alarms = alarms
-        self._task = task = alarms.loop.create_task(coroutine)
+    def __init__(self, replies: LoopReplies, task: asyncio.Task[None], running: set[asyncio.Task[None]]) -> None:
+        self._replies = replies
+        self._task = task
         running.add(task)  # the loop itself keeps no task alive
         task.add_done_callback(running.discard)
 
     async def wait(self, at: float) -> None:
-        reply = LoopReply(self._alarms, at)
+        reply = self._replies.reply_until(at)
         self._task.add_done_callback(reply.resolve)
         await reply
 

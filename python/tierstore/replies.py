@@ -1,20 +1,18 @@
 """What one caller waits for while another does the work: a value, handed over at most once, until a deadline.
 
 A `Waiter` of the runtime may be waited for by many and costs about 15 µs in the async face (`asyncio.wait` with a timer of its own).
-The tiers answer a hundred thousand replies a second, so a reply has one caller, no task, and shares its timer with all that end in the
-same 10 ms.
+The tiers answer a hundred thousand replies a second, so a reply has one caller, no task, and shares its timer with all others of its
+loop; those that are resolved in one go are woken by one callback of the loop (`_native.LoopReply`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from tierstore.errors import TimeoutError
 
-TICKS_PER_S = 100
 LATE = "the deadline passed while another caller loads the same value; give the call a longer timeout="
 
 
@@ -33,56 +31,9 @@ class Reply(Protocol):
     def __await__(self) -> Generator[Any, None, Any]: ...
 
 
-class Alarms:
-    """The timers of an event loop's replies: one for all whose deadline lies in the same tick."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.ticks: dict[int, set[LoopReply]] = {}
-
-    def begin(self, tick: int) -> set[LoopReply]:
-        """A timer for a tick that has none."""
-        self.loop.call_at(tick / TICKS_PER_S, self._ring, tick)
-        replies = self.ticks[tick] = set()
-        return replies
-
-    def _ring(self, tick: int) -> None:
-        for reply in list(self.ticks.pop(tick)):
-            reply.expire()
-
-
-class LoopReply:
-    """A future of the loop's own; only its caller awaits it, so that cancelling that caller cancels nothing else."""
-
-    __slots__ = ("_alarm", "_future")
-
-    def __init__(self, alarms: Alarms, at: float) -> None:
-        self._future: asyncio.Future[Any] = asyncio.Future(loop=alarms.loop)
-        tick = int(at * TICKS_PER_S) + 1
-        alarm = alarms.ticks.get(tick)
-        self._alarm = alarms.begin(tick) if alarm is None else alarm
-        self._alarm.add(self)
-
-    @property
-    def value(self) -> Any:
-        future = self._future
-        handed_over = future.done() and not future.cancelled() and future.exception() is None
-        return future.result() if handed_over else None
-
-    def resolve(self, value: Any) -> bool:
-        self._alarm.discard(self)
-        future = self._future
-        if future.done():
-            return False
-        future.set_result(value)
-        return True
-
-    def expire(self) -> None:
-        if not self._future.done():
-            self._future.set_exception(TimeoutError(LATE))
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._future.__await__()
+def late() -> TimeoutError:
+    """What a caller gets whose deadline has passed."""
+    return TimeoutError(LATE)
 
 
 class ThreadReply:
@@ -117,7 +68,7 @@ class ThreadReply:
         try:
             while not self._ready.acquire(timeout=min(max(0.0, self._at - self._clock()), threading.TIMEOUT_MAX)):
                 if self._leave():
-                    raise TimeoutError(LATE)
+                    raise late()
         except KeyboardInterrupt:
             self._leave()
             raise

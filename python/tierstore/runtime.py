@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from tierstore._native import Home
+from tierstore._native import Home, LoopReplies
 from tierstore.errands import Errand, HereErrand, TaskErrand
 from tierstore.errors import ClosedError, TimeoutError
-from tierstore.replies import Alarms, LoopReply, Reply, ThreadReply
+from tierstore.replies import Reply, ThreadReply, late
 
 T = TypeVar("T")
 LATE = "the deadline passed while waiting for another caller; give the call a longer timeout="
@@ -137,14 +137,27 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(f"{name} suspended on {awaited!r}: a blocking driver must not await")
 
 
+_forks = 0
+"""How many forks lie between this process and the one that imported tierstore. Read with every call: getpid() would be a system call."""
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class _Clocked:
     """What both runtimes share."""
 
     def __init__(self) -> None:
-        self._process = os.getpid()
+        self._process = _forks
 
     def _check_process(self) -> None:
-        if os.getpid() != self._process:
+        if _forks != self._process:
             raise ClosedError("this store was opened before the process forked: open it again in the child")
 
     monotonic = staticmethod(time.monotonic)
@@ -187,7 +200,8 @@ class AsyncioRuntime(_Clocked):
         self._here = home.is_here
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
-        self._alarms = Alarms(self.loop)
+        self._replies = LoopReplies(self.loop, late)
+        self.reply: Callable[[Deadline], Reply] = self._replies.reply
         self._errands: set[asyncio.Task[None]] = set()
 
     async def sleep(self, seconds: float) -> None:
@@ -196,11 +210,8 @@ class AsyncioRuntime(_Clocked):
     def waiter(self) -> Waiter[Any]:
         return _FutureWaiter(self.loop)
 
-    def reply(self, deadline: Deadline) -> Reply:
-        return LoopReply(self._alarms, deadline.at)
-
     def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
-        return TaskErrand(self._alarms, coroutine, self._errands)
+        return TaskErrand(self._replies, self.loop.create_task(coroutine), self._errands)
 
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         tasks = [self.loop.create_task(coroutine) for coroutine in coroutines]

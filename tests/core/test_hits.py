@@ -35,6 +35,10 @@ class Loop:
         return self.running
 
 
+def keeping(cache):
+    return _native.Hits(cache, _native.FreshUntil(), time.monotonic, ABSENT, lasting=False, home=None).keep
+
+
 def hits_over(cache, *, clock, until=float("inf"), lasting=False, home=None):
     fresh = _native.FreshUntil()
     fresh.until = until
@@ -164,3 +168,31 @@ def test_a_cycle_through_the_entries_and_the_clock_is_collected():
     del cache, clock, fresh, hit
     gc.collect()
     assert gone() is None
+
+
+def test_a_later_version_stays_and_a_fill_overtaken_is_refused():
+    cache = Cache(10)
+    keep = keeping(cache)
+    overtaken = cache.begin("k")
+    assert keep(cache.begin("k"), "new", 2, 100.0, 50.0, 1) is True
+    entry = cache["k"]
+    assert (entry.value, entry.version, entry.loaded_at, entry.until, entry.ends) == ("new", 2, 100.0, 140.0, 150.0)
+    assert keep(cache.begin("k"), "old", 1, 101.0, 50.0, 1) is entry
+    cache.invalidate("k")
+    assert keep(overtaken, "newer", 3, 101.0, 50.0, 1) is False
+    assert "k" not in cache
+
+
+def test_what_is_asked_for_all_the_time_lives_longer_but_an_absence():
+    cache = Cache(10)
+    keep = keeping(cache)
+    now, lives = 0.0, []
+    for _ in range(4):
+        keep(cache.begin("k"), "value", 1, now, 100.0, 1)
+        lives.append(cache["k"].ends - now)
+        now = cache["k"].ends + 1
+    assert lives == [100.0, 200.0, 400.0, 400.0]
+    keep(cache.begin("k"), ABSENT, 1, now, 30.0, 1)
+    assert cache["k"].ends - now == 30.0
+    keep(cache.begin("k"), "value", 1, now + 1000, 100.0, 1)
+    assert cache["k"].stretch == 1, "it was not asked for when its life was over"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tierstore._native import slot
 from tierstore.backends.redis_cluster import cluster_slot
 from tierstore.errors import ValidationError
-from tierstore.plan.keys import SLOTS, channel_tag, floor_key, l2_key, lease_key, namespace, slot_tag
+from tierstore.plan.keys import SLOTS, channel_tag, floor_key, l2_key, l2_keys, lease_key, namespace, slot_tag
 
 TEXT = st.text(max_size=40)
 
@@ -52,3 +52,8 @@ def test_two_databases_never_share_a_key():
 def test_a_prefix_must_not_move_the_hash_tag(prefix):
     with pytest.raises(ValidationError, match="prefix"):
         namespace(prefix, "one")
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"))))
+def test_many_keys_are_those_of_each(texts):
+    assert l2_keys("ns", "schema", texts) == [l2_key("ns", "schema", text) for text in texts]

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.model.story import Process
 from tierstore.backends import Fill
+from tierstore.tiers.l1 import Entry
 
 
 def no_generation(process: Process) -> None:
@@ -18,11 +19,12 @@ def no_generation(process: Process) -> None:
         get, get_many, clear, stats = cache.get, cache.get_many, cache.clear, cache.stats
         invalidate = cache.invalidate
 
-        def fill(self, key: Any, entry: Any, *, weight: int | None = None) -> bool:
-            cache.put(key, entry)
-            return True
+    def keep(key: Any, value: Any, version: int, now: float, ttl_s: float, weight: int) -> bool:
+        cache.put(key, Entry(value, now + ttl_s, version, now, now + ttl_s))
+        return True
 
     l1.cache, l1.begin = Unfenced(), lambda key: key
+    l1.keep = keep
 
 
 def no_lease(process: Process) -> None:

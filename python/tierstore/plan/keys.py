@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tierstore._native import slot
+from tierstore._native import slot, slotted
 from tierstore.errors import ValidationError
 
 FAMILY = "ts1"
@@ -34,6 +34,11 @@ def namespace(prefix: str, identity: str) -> str:
 def l2_key(namespace: str, kind: str, key: str) -> str:
     """The key of one value."""
     return f"{FAMILY}:{{{namespace}:{slot(kind, key)}}}:{kind}:{key}"
+
+
+def l2_keys(namespace: str, kind: str, keys: list[str]) -> list[str]:
+    """`l2_key` for each."""
+    return slotted(f"{FAMILY}:{{{namespace}:", kind, keys)
 
 
 def slot_tag(key: str) -> str:

@@ -17,7 +17,7 @@ from tierstore.cache import Cache
 from tierstore.errors import CorruptError, NotFoundError, StorageError, UnsupportedError
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight, Outcome
+from tierstore.tiers.flight import Flight
 
 CHUNK_BYTES = 256 * 1024
 CACHED_BYTES = 64 * 1024 * 1024
@@ -160,7 +160,7 @@ class BlobTier:
                 if flight.done and self._flights.get(digest) is flight:
                     del self._flights[digest]
             if not flight.abandoned:
-                content = flight.result().value
+                content = flight.result()
         return content
 
     async def _read(self, flights: list[Flight], deadline: Deadline) -> None:
@@ -169,7 +169,7 @@ class BlobTier:
         content = await self._read_anywhere(digest, tier, deadline)
         if len(content) <= self._kept_up_to:
             self._cache.put(digest, content)
-        flight.land(Outcome(content, 0))
+        flight.land(content)
         self._flights.pop(digest, None)
 
     async def _read_anywhere(self, digest: str, tier: str, deadline: Deadline) -> bytes:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
 from tierstore._native import decode_twins, twin
 from tierstore.backends import Change, Fill, Unit
 from tierstore.errors import ConnectionError, StorageError, TimeoutError
-from tierstore.plan.keys import l2_key
+from tierstore.plan.keys import l2_key, l2_keys
 from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
-from tierstore.tiers.flight import Flight, Lease, Outcome
+from tierstore.tiers.flight import Flight, Lease
 from tierstore.tiers.kind import ABSENT, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.shared import Shared
@@ -77,9 +77,18 @@ class CachedKind(Generic[K, R]):
             value = await self._cached_or_past(key, deadline, way)
         if value is None:
             self.misses += 1
-            outcome = await self._fly(key, deadline)
-            value = outcome.value
-            if outcome.stale and not way.stale:
+            while value is None:  # one level with the rest: each costs every miss 60 ns
+                flight, mine = self._flight(key)
+                try:
+                    if mine and self._first.line_up(flight):
+                        await self._first.ride([flight], deadline)
+                    if not flight.done:
+                        await settle(self._runtime, flight, self._stages, deadline)
+                except BaseException:
+                    self._leave(flight)
+                    raise
+                value = flight.result()
+            if flight.stale and not way.stale:
                 value = (await self._read_through([key], deadline, way))[key]
         return None if value is ABSENT else value
 
@@ -134,14 +143,14 @@ class CachedKind(Generic[K, R]):
         if self._past_caches(way):
             return await self._read_through(keys, deadline, way)
         self.misses += len(keys)
-        landed: dict[K, Outcome] = {}
+        landed: dict[K, Flight] = {}
         while keys:
             flights = await self._fly_many(keys, deadline)
-            landed |= {key: flight.result() for key, flight in flights.items() if not flight.abandoned}
+            landed |= {key: flight for key, flight in flights.items() if flight.result() is not None}
             keys = [key for key in keys if key not in landed]
-        if not way.stale and any(outcome.stale for outcome in landed.values()):
+        if not way.stale and any(flight.stale for flight in landed.values()):
             return await self._read_through(list(landed), deadline, way)
-        return {key: outcome.value for key, outcome in landed.items()}
+        return {key: flight.value for key, flight in landed.items()}
 
     async def _read_through(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
         """What the database says now, past every cache; nothing is kept."""
@@ -177,20 +186,6 @@ class CachedKind(Generic[K, R]):
         flight.join()
         return flight, False
 
-    async def _fly(self, key: K, deadline: Deadline) -> Outcome:
-        while True:
-            flight, mine = self._flight(key)
-            try:
-                if mine and self._first.line_up(flight):
-                    await self._first.ride([flight], deadline)
-                if not flight.done:
-                    await settle(self._runtime, flight, self._stages, deadline)
-            except BaseException:
-                self._leave(flight)
-                raise
-            if not flight.abandoned:
-                return flight.result()
-
     async def _fly_many(self, keys: list[K], deadline: Deadline) -> dict[K, Flight]:
         flights: dict[K, Flight] = {}
         mine: list[Flight] = []
@@ -219,13 +214,11 @@ class CachedKind(Generic[K, R]):
 
     async def _ask_l2(self, flights: list[Flight], deadline: Deadline) -> After | None:
         assert self._shared is not None  # noqa: S101  (the first stage is this one only with an L2)
-        engine, kind = self._engine, self.kind
+        engine = self._engine
         onward: list[Flight] = []
         asked: list[Flight] = flights
         if engine.l2_fresh():
-            for flight in flights:
-                if not flight.l2_key:
-                    flight.l2_key = l2_key(engine.namespace, kind.name, kind.l2_key(flight.key))  # type: ignore[arg-type]
+            self._name(flights)
             if engine.unconfirmed:
                 onward = [flight for flight in flights if flight.l2_key in engine.unconfirmed]
                 asked = [flight for flight in flights if flight.l2_key not in engine.unconfirmed]
@@ -234,6 +227,13 @@ class CachedKind(Generic[K, R]):
         if asked:
             onward += await self._read_l2(self._shared, asked, deadline)
         return partial(self._database.take, onward) if onward else None
+
+    def _name(self, flights: list[Flight]) -> None:
+        """Their keys in L2."""
+        kind = self.kind
+        names = l2_keys(self._engine.namespace, kind.name, [kind.l2_key(flight.key) for flight in flights])  # type: ignore[arg-type]
+        for flight, name in zip(flights, names, strict=True):
+            flight.l2_key = flight.l2_key or name
 
     async def _read_l2(self, shared: Shared, flights: list[Flight], deadline: Deadline) -> list[Flight]:
         """Land what L2 has; answer those that the database is to be asked for. Others wait for another process."""
@@ -324,7 +324,8 @@ class CachedKind(Generic[K, R]):
             if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
                 raise  # this caller's own time is over; the next one takes the batch, leases included
             for flight in flights:
-                flight.land(stale) if (stale := self._stale(flight.key, error)) else flight.fail(error)
+                stale = self._stale(flight.key, error)
+                flight.fail(error) if stale is None else flight.land(stale, stale=True)
                 self._forget(flight)
             return partial(self._shared.release, leases) if leases and self._shared else None
         how = self._readings("database")
@@ -342,7 +343,7 @@ class CachedKind(Generic[K, R]):
         source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=primary, after=after)
         return await self.kind.load(keys, source)
 
-    def _stale(self, key: Hashable, error: StorageError) -> Outcome | None:
+    def _stale(self, key: Hashable, error: StorageError) -> Any:
         """Fail-safe: what L1 still has, marked stale, for a database that cannot be reached."""
         if not isinstance(error, (ConnectionError, TimeoutError)):
             return None
@@ -351,10 +352,10 @@ class CachedKind(Generic[K, R]):
             return None
         self._counters.stale_served += 1
         if entry.value is ABSENT:
-            return Outcome(ABSENT, entry.version, stale=True)
+            return ABSENT
         answer = entry.value.replace()
         attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
-        return Outcome(answer, entry.version, stale=True)
+        return answer
 
     async def _fill_l2(self, flights: list[Flight], loaded: Loaded, deadline: Deadline) -> None:
         assert self._shared is not None  # noqa: S101  (leases come from it)
@@ -380,8 +381,8 @@ class CachedKind(Generic[K, R]):
         if self._flights.pop(key, None) is not flight:
             self._overtaken(key, version)
         accept = flight.epoch == self._engine.epoch and (not self._floors or version >= self._floors.get(key, 0))
-        outcome = self.l1.fill(flight, kept, version, how.now, accept=accept)
-        flight.land(Outcome(given, version) if kept is not None and outcome.value is kept else outcome)
+        later = self.l1.fill(flight, kept, version, how.now, accept=accept)
+        flight.land((ABSENT if given is None else given) if later is None else later.value)
 
     def _overtaken(self, key: Hashable, version: int) -> None:
         """A change came while this flight was under way, and its fill may be refused: its callers know the version, L1 will not.

@@ -21,14 +21,6 @@ class Lease(NamedTuple):
     seeding: bool
 
 
-class Outcome(NamedTuple):
-    """What a flight brought: the record, or ABSENT, and its version. `stale`: it stands in for a database that failed."""
-
-    value: Any
-    version: int
-    stale: bool = False
-
-
 Step = Callable[["Flight", Deadline], Awaitable[None]]
 
 
@@ -40,8 +32,7 @@ class Flight:
     """
 
     __slots__ = (
-        "abandoned", "callers", "done", "epoch", "error", "key", "l2_key", "lease", "outcome", "past_l2", "polls", "replies", "ticket",
-        "todo",
+        "abandoned", "callers", "done", "epoch", "error", "key", "l2_key", "lease", "polls", "replies", "stale", "ticket", "todo", "value",
     )  # fmt: skip
 
     def __init__(self, key: Hashable, ticket: Any, epoch: int) -> None:
@@ -50,17 +41,17 @@ class Flight:
         self.epoch = epoch
         self.l2_key = ""
         self.lease: Lease | None = None
-        self.past_l2 = False
         self.polls = 0
         self.callers: list[None] = [None]
         self.todo: list[Step] = []
         self.replies: list[Reply] = []
-        self.outcome: Outcome | None = None
+        self.value: Any = None
         self.error: BaseException | None = None
-        self.done = self.abandoned = False
+        self.done = self.abandoned = self.stale = False
 
-    def land(self, outcome: Outcome) -> None:
-        self.outcome = outcome
+    def land(self, value: Any, *, stale: bool = False) -> None:
+        """What the flight brought goes to all its callers. `stale`: it stands in for a database that failed."""
+        self.value, self.stale = value, stale
         self._wake_all()
 
     def fail(self, error: BaseException) -> None:
@@ -107,11 +98,11 @@ class Flight:
         self._wake_all()
         return True
 
-    def result(self) -> Outcome:
+    def result(self) -> Any:
+        """What it brought; None if it was abandoned."""
         if self.error is not None:
             raise _own(self.error)
-        assert self.outcome is not None  # noqa: S101  (a flight that has landed has one of the two)
-        return self.outcome
+        return self.value
 
 
 def _own(error: BaseException) -> BaseException:

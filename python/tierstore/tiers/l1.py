@@ -8,20 +8,12 @@ from typing import Any
 from tierstore._native import Hits, Home, TimedEntry
 from tierstore.cache import Cache
 from tierstore.records import Record
-from tierstore.tiers.flight import Flight, Outcome
+from tierstore.tiers.flight import Flight
 from tierstore.tiers.freshness import Freshness
 from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S
 
 JITTER = 0.1
 """A lifetime is cut by up to this share, so that what was filled together does not expire together."""
-EAGER = 0.8
-"""At this share of its lifetime an entry that is asked for is loaded anew while it is still served."""
-HOT_S = 0.1
-"""An entry asked for within this share of its lifetime after it ended is hot: its next lifetime is twice as long."""
-LONGEST = 4
-"""Hot entries live up to this many times as long as others."""
-
-
 Entry = TimedEntry
 """`until`: hits are answered without a thought; `ends`: the end of its lifetime. It stays for the fail-safe until it is evicted."""
 ABSENT_BYTES = 64
@@ -51,7 +43,9 @@ class L1:
         self._ttl_s = ttl_s
         self._immutable = immutable
         self.begin = self.cache.begin
-        self.hit: Callable[[Hashable], Any] = Hits(self.cache, freshness, clock, ABSENT, immutable, home).hit
+        hits = Hits(self.cache, freshness, clock, ABSENT, immutable, home)
+        self.hit: Callable[[Hashable], Any] = hits.hit
+        self.keep = hits.keep
         self.refused = 0
         self.looks = 0
 
@@ -90,29 +84,26 @@ class L1:
 
     # Changes
 
-    def fill(self, flight: Flight, record: Record | None, version: int, now: float, *, accept: bool) -> Outcome:
-        """Keep what was loaded, unless the key was invalidated meanwhile or a later version is there; answer what callers get.
+    def fill(self, flight: Flight, record: Record | None, version: int, now: float, *, accept: bool) -> Entry | None:
+        """Keep what was loaded, unless the key was invalidated meanwhile. An entry of a later version that is there is the answer.
 
         Rule 4: never a lower version than what is there. `accept` False keeps nothing.
         """
-        there = self.look(flight.key)
-        if there is not None and there.version > version:
-            self.refused += 1
-            return Outcome(there.value, there.version)
-        value = ABSENT if record is None else record
-        if not accept:
-            self.refused += 1
-            return Outcome(value, version)
-        stretch = 1 if there is None else _stretch(there, now)
-        ttl_s = (ABSENT_TTL_S if record is None else self._ttl_s * stretch) * (1 - JITTER * self._random())
-        entry = Entry(value, now + ttl_s * EAGER, version, now, now + ttl_s, stretch)
-        if not self.cache.fill(flight.ticket, entry, weight=self._weight(record)):
-            self.refused += 1
-        return Outcome(value, version)
-
-    def _weight(self, record: Record | None) -> int | None:
-        if self._weigh is None:
+        value, ttl_s = (ABSENT, ABSENT_TTL_S) if record is None else (record, self._ttl_s)
+        if accept:
+            ttl_s *= 1 - JITTER * self._random()
+            kept = self.keep(flight.ticket, value, version, now, ttl_s, self._weight(record))
+        else:
+            there = self.look(flight.key)
+            kept = there if there is not None and there.version > version else False
+        if kept is True:
             return None
+        self.refused += 1
+        return kept or None
+
+    def _weight(self, record: Record | None) -> int:
+        if self._weigh is None:
+            return 1
         return ABSENT_BYTES if record is None else self._weigh(record)
 
     def drop(self, key: Hashable) -> None:
@@ -121,10 +112,3 @@ class L1:
 
     def clear(self) -> None:
         self.cache.clear()
-
-
-def _stretch(there: Entry, now: float) -> int:
-    """S1-38: what is asked for all the time lives longer. Costs nothing on a hit, unlike counting uses."""
-    if now > there.ends + (there.ends - there.loaded_at) * HOT_S:
-        return 1
-    return min(LONGEST, there.stretch * 2)

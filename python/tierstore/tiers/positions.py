@@ -5,7 +5,7 @@ from __future__ import annotations
 from tierstore.backends import Records
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight, Outcome
+from tierstore.tiers.flight import Flight
 
 
 class Positions:
@@ -23,9 +23,9 @@ class Positions:
         flight = Flight(None, None, 0)
         await self._asking.take([flight], deadline)
         await settle(self._runtime, flight, (self._asking,), deadline)
-        return str(flight.result().value)
+        return str(flight.result())
 
     async def _ask(self, flights: list[Flight], deadline: Deadline) -> None:
-        position = Outcome(await self._records.position(deadline), 0)
+        position = await self._records.position(deadline)
         for flight in flights:
             flight.land(position)

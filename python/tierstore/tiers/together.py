@@ -22,7 +22,7 @@ from tierstore.errors import (
 from tierstore.runtime import Deadline
 from tierstore.tiers import session
 from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight, Outcome
+from tierstore.tiers.flight import Flight
 from tierstore.tiers.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Together(Generic[I, A]):
                 if seat.ride is not None and isinstance(error, TimeoutError):
                     raise OutcomeUnknownError(UNKNOWN, tier="database") from error
                 raise
-        answer: A = seat.result().value
+        answer: A = seat.result()
         if seat.wrote:
             session.session_of(self._engine.number).wrote(seat.position)
         return answer
@@ -154,7 +154,7 @@ class Together(Generic[I, A]):
                 seat.fail(answer)
             else:
                 seat.wrote, seat.position = write.told, None if own.unplaced else own.position
-                seat.land(Outcome(answer, 0))
+                seat.land(answer)
 
 
 def _fail(seats: list[_Seat], error: BaseException) -> None:

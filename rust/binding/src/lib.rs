@@ -9,6 +9,7 @@ mod codec;
 mod errors;
 mod json;
 mod proto;
+mod reply;
 mod route;
 mod score;
 mod semver;
@@ -26,6 +27,7 @@ mod _native {
         codec::register(module)?;
         json::register(module)?;
         proto::register(module)?;
+        reply::register(module)?;
         route::register(module)?;
         score::register(module)?;
         semver::register(module)?;

@@ -1,4 +1,5 @@
 use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
 use tierstore_core::route;
 
 use crate::buffer::contiguous;
@@ -26,6 +27,18 @@ fn digest(content: &Bound<'_, PyAny>) -> PyResult<String> {
 #[pyo3(signature = (kind, key, /))]
 fn slot(kind: &str, key: &str) -> u16 {
     route::slot(kind, key)
+}
+
+/// `<head><slot>}:<kind>:<key>` for each key: the names of values in the second tier.
+#[pyfunction]
+#[pyo3(signature = (head, kind, keys, /))]
+fn slotted<'py>(head: &str, kind: &str, keys: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
+    let names = PyList::empty(keys.py());
+    for key in keys.iter() {
+        let key = key.cast::<PyString>()?.to_str()?;
+        names.append(format!("{head}{}}}:{kind}:{key}", route::slot(kind, key)))?;
+    }
+    Ok(names)
 }
 
 /// Where content lives (`tier`: "inline", "row" or "object"), its `size` in bytes and its `digest` (hex SHA-256).
@@ -93,6 +106,7 @@ impl SizeRouter {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(digest, module)?)?;
     module.add_function(wrap_pyfunction!(slot, module)?)?;
+    module.add_function(wrap_pyfunction!(slotted, module)?)?;
     module.add_class::<Placement>()?;
     module.add_class::<SizeRouter>()
 }

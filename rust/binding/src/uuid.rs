@@ -22,17 +22,26 @@ fn uuid7() -> PyResult<String> {
 /// The canonical spelling (lower case, hyphens) of any spelling. InvalidKeyError for what is no UUID.
 #[pyfunction]
 #[pyo3(signature = (value, /))]
-fn canonical_uuid(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = value.cast::<PyString>() {
-        let text = text.to_str().map_err(|_| to_py(&Error::new(Kind::InvalidKey, "a UUID holds ASCII only").at(Place::Name("id".into()))))?;
-        return uuid::canonical(text).map_err(|error| to_py(&error));
+fn canonical_uuid<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    let py = value.py();
+    if let Ok(given) = value.cast_exact::<PyString>() {
+        let text = given.to_str().map_err(|_| {
+            to_py(&Error::new(Kind::InvalidKey, "a UUID holds ASCII only").at(Place::Name("id".into())))
+        })?;
+        if uuid::is_canonical(text) {
+            return Ok(given.clone()); // the very object, whose hash is known
+        }
+        return uuid::canonical(text).map(|text| PyString::new(py, &text)).map_err(|error| to_py(&error));
     }
-    let class = value.py().import("uuid")?.getattr("UUID")?;
+    if let Ok(given) = value.cast::<PyString>() {
+        return canonical_uuid(PyString::new(py, &given.to_string_lossy()).as_any());
+    }
+    let class = py.import("uuid")?.getattr("UUID")?;
     if !value.is_instance(&class)? {
         let name = value.get_type().name()?;
         return Err(PyTypeError::new_err(format!("an id is a str or a uuid.UUID, not {name}")));
     }
-    Ok(uuid::canonical_of(value.getattr("int")?.extract()?))
+    Ok(PyString::new(py, &uuid::canonical_of(value.getattr("int")?.extract()?)))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

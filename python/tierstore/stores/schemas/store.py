@@ -354,7 +354,7 @@ class SchemaStore(SchemaCalls):
         if schema is None:
             return None
         self._seen(schema.id)
-        return await self._registrar.filled(schema, deadline)
+        return schema if schema.content_tier == INLINE else await self._registrar.filled(schema, deadline)
 
 
 def _no_hit(_key: object) -> None:

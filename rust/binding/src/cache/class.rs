@@ -307,10 +307,7 @@ impl Cache {
 
     /// The value as a one-tuple, or None. No use, and nothing is counted.
     fn _peek<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<(Object,)>> {
-        let hash = hash_of(key)?;
-        with_key(&self.shards, key, hash, |shard, slot| {
-            slot.and_then(|slot| shard.peek(slot, now_ms)).map(|(_, value)| (value.clone_ref(key.py()),))
-        })
+        Ok(self.peek(key)?.map(|value| (value,)))
     }
 
     /// Forget that the sweeper knows this cache: its thread is not in this process.

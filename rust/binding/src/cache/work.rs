@@ -156,6 +156,14 @@ impl Cache {
         })
     }
 
+    /// The value; nothing is counted.
+    pub fn peek(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
+        let hash = hash_of(key)?;
+        with_key(&self.shards, key, hash, |shard, slot| {
+            slot.and_then(|slot| shard.peek(slot, now_ms)).map(|(_, value)| value.clone_ref(key.py()))
+        })
+    }
+
     /// Take the entry out, refusing the fills under way: whether it was there, not past its time, and all that left.
     fn extract(&self, key: &Bound<'_, PyAny>) -> PyResult<(bool, Out)> {
         let (hash, mut out) = (hash_of(key)?, Removed::default());
