@@ -21,4 +21,3 @@ def test_the_reference_names_every_public_module(tmp_path):
     for call in ("register_many", "get_latest_many", "search", "presign"):
         assert call in pages["tierstore.stores.schemas"] + pages["tierstore.stores.schemas.calls"]
         assert call in pages["tierstore.blocking"]
-    assert "async" not in pages["tierstore.blocking"].partition('id="SchemaStore"')[2]
