@@ -3,6 +3,7 @@
 I1  the versions that a process reads of a key never go down.
 I2  a read that begins after a write has returned in that process sees it, or something later.
 I4  a read that is not marked stale is at most H and the read's own time behind the database.
+I5  a write that was acknowledged is committed, and no write is done twice, whoever it shared a transaction with.
 I6  every version read was committed at some time.
 I9  a read of a database that answers never fails, whoever is cancelled beside it.
 I7  when all is quiet and delivered, L1 and L2 hold nothing but what the database holds.
@@ -11,13 +12,15 @@ I7  when all is quiet and delivered, L1 and L2 hold nothing but what the databas
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
 from tests.model.world import Bus, FakeChannel, FakeRecords, SteppedKeyValue, World, item_kind
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.tiers.engine import Engine, Limits, Tiers
+from tierstore.tiers.together import Together
+from tierstore.tiers.transaction import Transaction
 
 KEYS = ("a", "b")
 QUIET_S = 6.0
@@ -26,6 +29,15 @@ READ_BUDGET_S = 0.5
 
 class Violation(AssertionError):
     """An invariant does not hold. The text begins with its name."""
+
+
+class Write:
+    """One write that may share its transaction: the versions that it was done at, and the one that its caller was answered."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.done: list[int] = []
+        self.acknowledged = 0
 
 
 class Process:
@@ -43,6 +55,7 @@ class Process:
             self.runtime, Tiers(self.records, story.key_value, channel), namespace="sim", limits=Limits()
         )
         self.items = self.engine.kind(item_kind())
+        self.together: Together[Write, int] = Together(self.engine, self._write_together)
         self.supervisor = SimSupervisor(runtime)
         self.tasks: list[Task] = []
         self.alive = True
@@ -89,7 +102,7 @@ class Process:
         for _ in range(writes):
             key = simulation.random.choice(KEYS)
             with contextlib.suppress(StorageError):
-                await self.write(key)
+                await (self.write(key) if simulation.random.random() < 0.5 else self.share(key))
             await self.runtime.sleep(simulation.random.choice((0.0, 0.005, 0.3)))
 
     async def write(self, key: str) -> None:
@@ -97,6 +110,35 @@ class Process:
             version = await write.unit.put(key)
             write.changed(self.items, key, version)
         self.written[key] = max(version, self.written.get(key, 0))
+
+    async def crowd(self, writes: int) -> None:
+        """Callers that write at the same time; some of them are cancelled, somewhere."""
+        simulation = self.story.simulation
+        for number in range(writes):
+            shares = [self.share(simulation.random.choice(KEYS)) for _ in range(5)]
+            tasks = [simulation.spawn(f"{self.name} crowd {number}", share) for share in shares]
+            self.tasks += tasks
+            await self.runtime.sleep(simulation.random.expovariate(100))
+            for task in simulation.random.sample(tasks, simulation.random.randrange(4)):
+                task.cancelled = not task.done
+            await self.runtime.sleep(simulation.random.expovariate(10))
+
+    async def share(self, key: str) -> None:
+        """A write that may share its transaction; with little time now and then."""
+        write, seconds = Write(key), self.story.simulation.random.choice((0.02, 5.0))
+        self.story.writes.append(write)
+        with contextlib.suppress(StorageError):
+            write.acknowledged = await self.together.write(write, self.runtime.deadline(seconds))
+            self.written[key] = max(write.acknowledged, self.written.get(key, 0))
+
+    async def _write_together(self, transaction: Transaction, writes: Sequence[Write]) -> list[int]:
+        """In the order of the keys, for they are locked; two of one key in their own order."""
+        for write in sorted(writes, key=lambda write: write.key):
+            unit: Any = transaction.unit
+            version = await unit.put(write.key)
+            transaction.changed(self.items, write.key, version)
+            write.done.append(version)
+        return [write.done[-1] for write in writes]
 
 
 class Story:
@@ -121,6 +163,7 @@ class Story:
         self.key_value = SteppedKeyValue(runtime, self.simulation.step) if l2 else None
         self.processes = [Process(self, name) for name in "pq"[:processes]]
         self.committed: list[tuple[float, str, int]] = []
+        self.writes: list[Write] = []
         self._readings: dict[tuple[str, str], list[tuple[float, int]]] = {}
         if wrong is not None:
             for process in self.processes:
@@ -147,6 +190,7 @@ class Story:
                 process.tasks.append(self.simulation.spawn(f"{process.name} reader {number}", process.reader(reads)))
                 process.tasks.append(self.simulation.spawn(f"{process.name} writer {number}", process.writer(writes)))
             process.tasks.append(self.simulation.spawn(f"{process.name} restless", process.restless(reads)))
+            process.tasks.append(self.simulation.spawn(f"{process.name} crowd", process.crowd(writes)))
         if self.faults:
             self.simulation.spawn("faults", self._cause_faults(), daemon=True)
         self.simulation.run()
@@ -209,6 +253,7 @@ class Story:
         waiting = self.processes[0].runtime.sleep(QUIET_S)
         self.simulation.spawn("quiet", waiting)
         self.simulation.run()
+        self._check_writes()
         for process in filter(lambda process: process.alive, self.processes):
             for key in KEYS:
                 held = process.items.hit(key)
@@ -218,6 +263,14 @@ class Story:
             key = name.rpartition(":")[2]
             if value.version not in (0, self.world.version(key)):
                 raise Violation(f"I7: L2 holds {value.version} of {key!r} at rest, not {self.world.version(key)}")
+
+    def _check_writes(self) -> None:
+        for write in self.writes:
+            committed = self.world.done.intersection(write.done)
+            if write.acknowledged and write.acknowledged not in committed:
+                raise Violation(f"I5: {write.acknowledged} of {write.key!r} was acknowledged and is lost")
+            if len(committed) > 1:
+                raise Violation(f"I5: one write of {write.key!r} was done at {sorted(committed)}")
 
 
 def search(seeds: range, **more: Any) -> tuple[int, Violation] | None:

@@ -43,7 +43,10 @@ class OutboxRow:
 
 @dataclass
 class World:
-    """What all processes share: committed rows (None: deleted), running transactions, the outbox."""
+    """What all processes share: committed rows (None: deleted), running transactions, the outbox.
+
+    `done`: the versions of all writes of committed transactions, also of those that a later one of the same transaction replaced.
+    """
 
     rows: dict[str, tuple[bool, int]] = field(default_factory=dict)
     active: set[int] = field(default_factory=set)
@@ -54,6 +57,7 @@ class World:
     loads: list[list[str]] = field(default_factory=list)
     identity: str = "first"
     commits: dict[str, list[int]] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
 
     def version(self, key: str) -> int:
         return self.rows.get(key, (False, 0))[1]
@@ -139,6 +143,7 @@ class FakeUnit:
         self._rows: dict[str, tuple[bool, int]] = {}
         self._outbox: list[OutboxRow] = []
         self._marks: set[int] = set()
+        self._done: set[int] = set()
         self._ended = False
 
     async def fetch(self, query: str, params: Mapping[str, Any] | None = None) -> list[Row]:
@@ -178,6 +183,7 @@ class FakeUnit:
         await self._records.step("write")
         self._world.next_version += 1
         self._rows[key] = (present, self._world.next_version)
+        self._done.add(self._world.next_version)
         return self._world.next_version
 
     async def fence(self) -> int:
@@ -209,6 +215,7 @@ class FakeUnit:
     def commit(self) -> None:
         world = self._world
         world.rows |= self._rows
+        world.done |= self._done
         for key, (_, version) in self._rows.items():
             world.commits.setdefault(key, []).append(version)
         world.outbox += self._outbox

@@ -126,10 +126,21 @@ def leaders_take_all(process: Process) -> None:
         stage._hand_over = lambda batch: None
 
 
+def does_again(process: Process) -> None:
+    """When the caller leaves whose turn it was, the others' writes are done again by the next one, while the first go on."""
+    rides = process.together._rides
+    run = rides._run
+
+    async def leave_them_queued(flights: Any, deadline: Any) -> None:
+        await run(list(flights), deadline)
+
+    rides._run = leave_them_queued
+
+
 WRONG = {
     function.__name__: function
     for function in (
         no_generation, no_lease, publish_first, before_commit, no_flush_on_a_gap, joins_old_flights, always_fresh, believes_l2,
-        echoes_early, drops_its_duty, leaders_take_all,
+        echoes_early, drops_its_duty, leaders_take_all, does_again,
     )
 }  # fmt: skip
