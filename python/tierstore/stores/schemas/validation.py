@@ -61,7 +61,7 @@ def _parsed(content: bytes) -> Any:
     _native.check_json(content)
     try:
         return orjson.loads(content)
-    except orjson.JSONDecodeError as error:  # a lone surrogate escape, which RFC 8259 leaves to the parser
+    except orjson.JSONDecodeError as error:  # a number beyond the range of a double, which JSON allows
         raise ValidationError(error.msg, place=f"line {error.lineno}, column {error.colno}") from error
 
 
