@@ -21,7 +21,7 @@ from tierstore._native import (
     msgpack_decode,
     msgpack_encode,
 )
-from tierstore.layout import JSON, char, f32, f64, i8, i16, i32, i64, i128, shape_of, u8, u16, u32, u64, u128
+from tierstore.layout import JSON, Some, char, f32, f64, i8, i16, i32, i64, i128, shape_of, u8, u16, u32, u64, u128
 
 T = TypeVar("T")
 Buffer = bytes | bytearray | memoryview
@@ -30,6 +30,7 @@ __all__ = [
     "JSON",
     "Ext",
     "MsgpackStream",
+    "Some",
     "Timestamp",
     "bincode_decode",
     "bincode_encode",

@@ -11,6 +11,7 @@ A shape is a nested tuple that the core compiles once: its first item names the 
 | `T \\| None` | `("option", T)` |
 | `list[T]` `tuple[T, ...]` `tuple[A, B]` `dict[K, V]` | `("list", T)` `("many", T)` `("tuple", (A, B))` `("dict", K, V)` |
 | `Sequence[T]` `Mapping[K, V]` of `collections.abc` | `("sequence", T)` `("mapping", K, V)`: items are built when they are asked for |
+| `Some[T]` | `("struct", Some, (("value", T),))`: as T, and told apart from None |
 | an `Enum` class | `("enum", cls, shape of its values)` |
 | a `Record` class | `("record", cls)` |
 | a dataclass, a union of dataclasses (bincode only) | `("struct", cls, ((name, T), …))` `("union", ((cls, struct), …))` |
@@ -27,7 +28,7 @@ import typing
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple, TypeAlias, Union
+from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 from uuid import UUID
 
 Shape = tuple[Any, ...]
@@ -52,6 +53,16 @@ i128 = Annotated[int, Sized("i128")]
 f32 = Annotated[float, Sized("f32")]
 f64 = Annotated[float, Sized("f64")]
 char = Annotated[str, Sized("char")]
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Some(Generic[_T]):
+    """A value that is there, where None could be that value: `Some[T | None] | None` is an option of an option."""
+
+    value: _T
+
 
 JSON: TypeAlias = Annotated[Any, Sized("json")]
 """A JSON value: None, bool, int (i64 or u64), float, str, list, dict with str keys."""
@@ -130,6 +141,7 @@ _GENERIC: dict[Any, Callable[[tuple[Any, ...]], Shape]] = {
     tuple: _tuple_shape,
     dict: lambda items: ("dict", shape_of(items[0]), shape_of(items[1])),
     collections.abc.Sequence: lambda items: ("sequence", shape_of(items[0])),
+    Some: lambda items: ("struct", Some, (("value", shape_of(items[0])),)),
     collections.abc.Mapping: lambda items: ("mapping", shape_of(items[0]), shape_of(items[1])),
 }
 
