@@ -73,6 +73,7 @@ def process(face, redis_server, world: World, record: type[Record]) -> Process:
     return Process(runtime, key_value, engine, engine.kind(Kind("note", record, load)))
 
 
+@pytest.mark.requirement("S1-24")
 @pytest.mark.parametrize("newer", [NewNote, StrictNote])
 def test_two_revisions_over_one_redis(face, redis_server, newer):
     redis_server.flush()
@@ -99,3 +100,28 @@ def test_two_revisions_over_one_redis(face, redis_server, newer):
     assert new.l2_corrupt > 0, "what the old code filled is a counted miss for the new"
     if newer is NewNote:
         assert old.l2_hits > 0
+
+
+def test_code_that_is_too_old_leaves_what_newer_code_filled(face, redis_server):
+    """Else both would drop and fill it in turn, and neither would ever hit."""
+    redis_server.flush()
+
+    async def deploy():
+        world = World()
+        old = process(face, redis_server, world, OldNote)
+        new = process(face, redis_server, world, StrictNote)
+        await new.write("note")
+        await old.read("note")  # fills for itself: nothing newer is there
+        await new.read("note")  # replaces what it cannot read
+        hits, fills = new.engine.counters.l2_hits, new.engine.counters.l2_fills
+        for turn in range(5):
+            assert (await old.read("note")).row_version == 1
+            assert (await new.read("note")).unit == "kg"
+            assert new.engine.counters.l2_hits == hits + turn + 1
+        assert new.engine.counters.l2_fills == fills
+        await old.write("note")
+        assert (await new.read("note")).row_version == (await old.read("note")).row_version == 2
+        for each in (old, new):
+            await each.key_value.close(each.runtime.deadline(5))
+
+    face.run(deploy)

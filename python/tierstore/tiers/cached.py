@@ -245,7 +245,7 @@ class CachedKind(Generic[K, R]):
         for flight, landed, buffer in zip(flights, self._land_buffers(shared, flights, buffers), buffers, strict=True):
             if not landed:
                 misses.append(flight)
-                if buffer is not None:
+                if buffer is not None and shared.is_damaged(flight.l2_key, buffer, self.kind.record):
                     corrupt.append(flight.l2_key)
         if not misses:
             return misses

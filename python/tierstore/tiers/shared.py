@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tierstore import codec
+from tierstore._native import is_for_newer
 from tierstore.backends import Change, Fill, KeyValue
 from tierstore.backends import Lease as Granted
 from tierstore.errors import CorruptError, StorageError
@@ -85,6 +86,13 @@ class Shared:
         except CorruptError:
             self._counters.l2_corrupt += 1
             return None
+
+    def is_damaged(self, key: str, buffer: bytes, record: type[Record]) -> bool:
+        """Whether what could not be read is for nobody to read.
+
+        What newer code wrote for its like is left alone: dropped and filled anew by either code in turn, it would serve neither.
+        """
+        return not is_for_newer(buffer, record, key=key.encode())
 
     def fill(
         self, key: str, lease: Lease, record: Record | None, version: int, seen: tuple[int, int], ttl_s: float

@@ -307,6 +307,16 @@ fn graft<'py>(changed: &Bound<'py, PyAny>, original: &Bound<'py, PyAny>) -> PyRe
     receive(py, layout, &buffer, &head, key, false)
 }
 
+/// Whether the buffer holds a record of the class's kind, under this key, that says of itself that the class is too old to read it.
+#[pyfunction]
+#[pyo3(signature = (buffer, class, /, *, key))]
+fn is_for_newer(buffer: &[u8], class: &Bound<'_, PyAny>, key: &[u8]) -> PyResult<bool> {
+    let layout = class.getattr(intern!(class.py(), "__layout__"))?;
+    let layout = layout.cast::<Layout>().map_err(|_| wrong_type("a record class is expected"))?.get();
+    let head = envelope::open(buffer, envelope::key_of(key));
+    Ok(head.is_ok_and(|head| head.kind == layout.kind && head.oldest_reader > layout.revision))
+}
+
 /// The revision that wrote the record: its class's own unless it was received.
 #[pyfunction]
 fn record_revision(record: &Bound<'_, PyAny>) -> PyResult<u16> {
@@ -351,5 +361,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(record_hash, module)?)?;
     module.add_function(wrap_pyfunction!(record_equal, module)?)?;
     module.add_function(wrap_pyfunction!(record_revision, module)?)?;
+    module.add_function(wrap_pyfunction!(is_for_newer, module)?)?;
     module.add_function(wrap_pyfunction!(graft, module)?)
 }
