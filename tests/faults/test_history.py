@@ -11,6 +11,7 @@ import tierstore
 
 SECONDS = 12.0
 SUBJECTS = 8
+PLAYERS = 10
 READS = ("session", "session", "session", "latest", "bounded:2s", "bounded:300ms")
 
 
@@ -64,6 +65,25 @@ class History:
         there = await elsewhere.get(id, not_before=self.stores[store].token())
         self.saw(1 - store, id, there.row_version, version, "I3")
 
+    async def come_and_go(self, store, id):
+        """A schema that nobody else changes: what a deletion or a restoration answered is so from then on, here and elsewhere."""
+        here, elsewhere = self.stores[store].schemas, self.stores[1 - store].schemas
+        if not await here.delete(id):
+            self.wrong.append(f"I5: {id} was deleted already")
+        for schemas, more in ((here, {}), (elsewhere, {"not_before": self.stores[store].token()})):
+            if await schemas.get(id, **more) is not None:
+                self.wrong.append(f"I2, I3: {id} is deleted, and was read")
+        restored = await here.restore(id)
+        self.acknowledged[id] = restored.row_version
+        self.saw(store, id, (await here.get(id)).row_version, restored.row_version, "I2, restored")
+
+    async def give_up(self, store, id, rng):
+        """A change whose caller leaves: done or not, and those that it met are done."""
+        changing = asyncio.ensure_future(self.stores[store].schemas.set_state(id, rng.choice(["active", "deprecated"])))
+        await asyncio.sleep(rng.random() * 0.01)
+        changing.cancel()
+        await asyncio.gather(changing, return_exceptions=True)
+
     async def at_rest(self, ids):
         for number, store in enumerate(self.stores):
             for id in ids:
@@ -75,7 +95,7 @@ class History:
                 self.saw(number, cached.id, cached.row_version, truth.row_version, "I7")
 
 
-async def play(history, ids, seed):
+async def play(history, ids, own, seed):
     rng, end = random.Random(seed), asyncio.get_running_loop().time() + SECONDS
     while asyncio.get_running_loop().time() < end:
         store, id, subject = seed % 2, rng.choice(ids), f"history.{rng.randrange(SUBJECTS)}"
@@ -87,8 +107,12 @@ async def play(history, ids, seed):
             await history.newest(store, subject)
         elif call < 0.9:
             await history.register(store, subject, seed + 100 * history.calls)
-        else:
+        elif call < 0.96:
             await history.change(store, id, rng)
+        elif call < 0.98:
+            await history.come_and_go(store, own)
+        else:
+            await history.give_up(store, id, rng)
         await asyncio.sleep(rng.random() * 0.005)
 
 
@@ -108,13 +132,17 @@ def test_no_store_goes_back_in_time(everything, redis_server):
     async def scenario():
         async with tierstore.open(everything.config()) as one, tierstore.open(everything.config()) as other:
             items = [
-                {"subject": f"history.{number}", "version": "1.0.0", "content": b"{}"} for number in range(SUBJECTS)
+                {"subject": f"{name}.{number}", "version": "1.0.0", "content": b"{}"}
+                for name, count in (("history", SUBJECTS), ("own", PLAYERS))
+                for number in range(count)
             ]
-            ids = [schema.id for schema in await one.schemas.register_many(items)]
+            made = [schema.id for schema in await one.schemas.register_many(items)]
+            ids, own = made[:SUBJECTS], made[SUBJECTS:]
             history = History((one, other))
-            await asyncio.gather(disturb(redis_server), *(play(history, ids, seed) for seed in range(10)))
+            players = [play(history, ids, own[seed], seed) for seed in range(PLAYERS)]
+            await asyncio.gather(disturb(redis_server), *players)
             await asyncio.sleep(2.5)  # the relay has delivered everything
-            await history.at_rest(ids)
+            await history.at_rest(made)
             assert not history.wrong, history.wrong[:10]
             assert history.calls > 500
 
