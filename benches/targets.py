@@ -134,9 +134,11 @@ async def run(config: Config) -> dict[str, tuple[float, float]]:
         await schemas.get_many(hot)
         found["l1"] = await median(lambda number: schemas.get(hot[number % 1000]), callers=1)
         found["search"] = await median(lambda number: schemas.search(query(number), limit=20), callers=10)
-        fresh = itertools.count()
+        fresh, bodies = itertools.count(), [body(number) for number in range(1000)]
         found["register"] = await median(
-            lambda _: schemas.register(f"new.{next(fresh)}", "1.0.0", body(next(fresh)), schema_type="jsonschema")
+            lambda number: schemas.register(
+                f"new.{next(fresh)}", "1.0.0", bodies[number % len(bodies)], schema_type="jsonschema"
+            )
         )
         moves = itertools.cycle((id, state) for state in ("deprecated", "active") for id in ids)
         found["state"] = await median(lambda _: schemas.set_state(*next(moves)))
