@@ -11,6 +11,7 @@
 //! | `terms` | the words in which a shard and its owner speak |
 //! | `shard` | all of these together |
 //! | `sharded` | shards behind locks, for callers that run at the same time |
+//! | `sync` | the atomics and locks of that |
 //!
 //! Whoever owns a shard decides when two keys are equal and drops what leaves it: both may run foreign code, so
 //! `Shard::find` only asks (`Match`), and everything that leaves goes into a `Removed` that outlives the borrow.
@@ -21,6 +22,7 @@ mod policy;
 mod shard;
 mod sharded;
 mod slab;
+mod sync;
 mod table;
 mod tags;
 mod terms;

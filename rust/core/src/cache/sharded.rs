@@ -6,13 +6,9 @@
 //! work of one). Whoever changes the shard first closes it, then waits until every lane is empty. No foreign code runs in
 //! either, so nobody waits for long.
 
-use std::cell::{Cell, UnsafeCell};
-use std::hint::spin_loop;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use super::sync::{AtomicBool, AtomicU32, AtomicU64, LANES, Mutex, Ordering, PoisonError, lane, spin_loop, yield_now};
+use std::cell::UnsafeCell;
 
-/// Threads share a lane where there are more of them.
-const LANES: usize = 16;
 /// Looks at a lane before the processor is given to another thread: a look-up takes less.
 const SPINS: u32 = 100;
 
@@ -49,19 +45,6 @@ impl Drop for Opening<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
-}
-
-fn lane() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    LANE.with(|lane| {
-        if lane.get() == usize::MAX {
-            lane.set(NEXT.fetch_add(1, Ordering::Relaxed) % LANES);
-        }
-        lane.get()
-    })
 }
 
 impl<T> Guarded<T> {
@@ -106,7 +89,7 @@ impl<T> Guarded<T> {
             let mut looks = 0;
             while lane.inside.load(Ordering::SeqCst) != 0 {
                 looks += 1;
-                if looks % SPINS == 0 { std::thread::yield_now() } else { spin_loop() }
+                if looks % SPINS == 0 { yield_now() } else { spin_loop() }
             }
             hits += lane.hits.swap(0, Ordering::Relaxed);
         }
@@ -165,55 +148,4 @@ impl<T: Counted> Sharded<T> {
 #[must_use]
 pub fn share(bound: usize, count: usize, number: usize) -> usize {
     bound / count + usize::from(number < bound % count)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cache::{Choice, Found, Life, Limits, Match, Removed, Shard, mix};
-
-    const ROUNDS: u64 = if cfg!(miri) { 60 } else { 20_000 };
-
-    #[test]
-    fn shares_add_up() {
-        for bound in [16, 17, 100, 12_345] {
-            assert_eq!((0..16).map(|number| share(bound, 16, number)).sum::<usize>(), bound);
-        }
-    }
-
-    #[test]
-    fn threads_find_what_they_put() {
-        let cache = Sharded::new(4, |number| {
-            Shard::new(Limits { entries: share(64, 4, number), weight: u64::MAX }, Choice::Default)
-        });
-        std::thread::scope(|scope| {
-            for thread in 0..3u64 {
-                let cache = &cache;
-                scope.spawn(move || (0..ROUNDS).for_each(|round| put_and_get(cache, (round * 7 + thread) % 100)));
-            }
-        });
-        let entries: usize = (0..4).map(|number| cache.nth(number, |shard| shard.len())).sum();
-        assert!(entries <= 64);
-        let used: u64 = (0..4).map(|number| cache.nth(number, |shard| shard.counters.hits)).sum();
-        assert!(used > 0);
-    }
-
-    fn put_and_get(cache: &Sharded<Shard<u64, Box<u64>>>, key: u64) {
-        let (hash, mut out) = (mix(key), Removed::default());
-        let same = |kept: &u64| if *kept == key { Match::Yes } else { Match::No };
-        let found = cache.share(hash, |shard| match shard.find(hash, same) {
-            Found::Hit(slot) => shard.touch_shared(slot, || 0).map(|value| **value),
-            _ => None,
-        });
-        if found.is_some() {
-            return assert_eq!(found, Some(key));
-        }
-        cache.with(hash, |shard| match shard.find(hash, same) {
-            Found::Hit(slot) => assert_eq!(shard.touch(slot, || 0, &mut out).map(|value| **value), Some(key)),
-            _ => {
-                let life = Life { ttl: None, idle: None, weight: 1, tags: &[] };
-                shard.insert(hash, (key, Box::new(key)), &life, 0, &mut out);
-            }
-        });
-    }
 }
