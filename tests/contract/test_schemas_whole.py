@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import random
 import urllib.request
 import uuid
 from contextlib import ExitStack
 
 import orjson
+import psycopg
 import pytest
 
+import tierstore
 from tests.contract.schema_stores import backend_config, opened
-from tierstore import errors
+from tierstore import Config, PostgresConfig, errors
 
 CONTENT = b'{"type": "object"}'
 LARGE = b'"' + b"x" * 2_000_000 + b'"'
@@ -44,6 +47,24 @@ def test_statistics(fresh):
     assert statistics.by_type == {"json": 2, "avro": 1}
     assert statistics.content_bytes == len(CONTENT) + 5 + len(LARGE)
     assert 0 < statistics.hit_rates["l1"] <= statistics.hit_rates["total"] <= 1
+
+
+@pytest.mark.requirement("S0-12", "S1-30")
+def test_what_lies_in_the_object_store_leaves_the_database_small(postgres, s3_server, bucket, tmp_path):
+    """The same large content with and without an object store: what the database's tables and indexes take."""
+
+    def size_of(objects) -> int:
+        pool = PostgresConfig(postgres.create_database(), min_connections=0)
+        with tierstore.blocking.open(Config(postgres=pool, objects=objects)) as store:
+            for number in range(4):
+                content = b'"' + base64.b64encode(random.Random(number).randbytes(1_500_000)) + b'"'
+                made = store.schemas.register("large", f"{number}.0.0", content)
+                assert store.schemas.get(made.id, read="latest").content == content
+        with psycopg.connect(pool.url) as connection:
+            return connection.execute("SELECT pg_database_size(current_database())").fetchone()[0]
+
+    with_objects, without = size_of(s3_server.config(bucket)), size_of(None)
+    assert without - with_objects > 4 * 1_500_000
 
 
 @pytest.mark.requirement("S1-35", "S1-36", "S1-37", "S1-77")

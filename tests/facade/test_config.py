@@ -37,7 +37,7 @@ def test_redis_by_environment():
     assert config.redis == RedisConfig("redis://localhost:6379", ttl=60)
 
 
-@pytest.mark.requirement("S1-60")
+@pytest.mark.requirement("S1-60", "S0-11")
 def test_objects_by_environment():
     config = Config.from_env(
         {
@@ -52,6 +52,11 @@ def test_objects_by_environment():
         "schema-registry-content", region="eu-west-1", prefix="schemas/", threshold=2_097_152
     )
     assert ObjectConfig("abc").threshold == 1_048_576
+    keys = {"S3_ENDPOINT_URL": "http://localhost:4566", "S3_ACCESS_KEY": "key", "S3_SECRET_KEY": "secret"}
+    objects = Config.from_env({"DATABASE_URL": URL, "S3_BUCKET": "abc"} | keys).objects
+    assert (objects.endpoint_url, objects.access_key, objects.secret_key) == tuple(keys.values())
+    assert objects.region == "us-east-1"
+    assert Config.from_env({"DATABASE_URL": URL} | keys).objects is None
 
 
 @pytest.mark.requirement("S1-61", "S1-27")

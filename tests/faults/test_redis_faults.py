@@ -177,6 +177,7 @@ def test_a_server_that_becomes_a_replica_is_left_and_found_again(own_server, red
     assert own.until_it_answers("a") == [None]
 
 
+@pytest.mark.requirement("S1-74")
 def test_sentinel_fail_over_is_another_epoch(redis_sentinel, client):
     stranger = _Address(redis_sentinel)
     stranger.service = "nobody"
@@ -202,6 +203,7 @@ class _Address:
         self.service = servers.service
 
 
+@pytest.mark.requirement("S1-73", "S1-74")
 def test_slots_that_move_to_another_node_are_followed(redis_cluster, client):
     own = client(cluster=redis_cluster.urls[:1], patient=True)
     own.get(*range(20))

@@ -11,8 +11,10 @@ import psycopg
 import pytest
 import redis
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.servers.programs import VERSITYGW
+from tierstore.telemetry import Prometheus
 
 COMPOSE: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -74,10 +76,23 @@ def test_the_object_store_is_started_as_in_the_tests(s3_server):
     assert set(SERVICES["s3"]["environment"]) == set(s3_server.environment())
 
 
+def metrics_text() -> str:
+    """What a service exports that has done nothing yet."""
+    registry = CollectorRegistry()
+    Prometheus(registry)
+    return generate_latest(registry).decode()
+
+
+@pytest.mark.requirement("S1-72")
 def test_alerts_and_scraping_are_read_by_prometheus_own_format():
     alerts = yaml.safe_load(COMPOSE["configs"]["alerts"]["content"])
     rules = [rule for group in alerts["groups"] for rule in group["rules"]]
     assert all({"alert", "expr", "for"} <= set(rule) for rule in rules)
+    exported = set(re.findall(r"^# TYPE (\w+)", metrics_text(), re.MULTILINE))
+    for rule in rules:
+        named = {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"schema_registry_\w+", rule["expr"])}
+        assert named
+        assert named <= exported
     scraping = yaml.safe_load(COMPOSE["configs"]["prometheus"]["content"])
     mounted = {Path(config["target"]).name for config in SERVICES["prometheus"]["configs"]}
     assert set(scraping["rule_files"]) <= mounted
