@@ -24,7 +24,7 @@ from tierstore.errors import ConfigError, ConnectionError, TimeoutError
 from tierstore.runtime import Deadline
 
 pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub says one word
-READ_BYTES = 1 << 17
+READ_BYTES = 1 << 18
 _NOT_YET = object()
 _builtin_timeout = asyncio.TimeoutError
 LOST = "the Redis connection broke: {}"
@@ -120,7 +120,7 @@ async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
     try:
         async with asyncio.timeout(deadline.remaining()):
             await connection.connect()
-        return AsyncioWire(connection._reader, connection._writer)
+        return AsyncioWire(connection._writer)
     except _builtin_timeout:
         raise TimeoutError(SLOW) from None
     except (RedisError, OSError) as error:
@@ -133,63 +133,91 @@ async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
         connection._reader = connection._writer = None  # its own destructor must not close what is ours now
 
 
-class AsyncioWire:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._stream = reader
-        self._writer = writer
+class AsyncioWire(asyncio.BufferedProtocol):
+    """Bytes go from the socket into one buffer and from there to hiredis, without a stream between."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer  # it would close its transport if it were forgotten
+        self._transport = writer.transport
+        self._loop = asyncio.get_running_loop()
         self._reader = _reader()
+        self._buffer = memoryview(bytearray(READ_BYTES))
+        self._replies: list[Any] = []
+        self._wanted = 1
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost: BaseException | None = None
+        self._transport.set_protocol(self)
+
+    # What the transport tells
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            self._reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # any buffer will do
+            self._replies += _available(self._reader)
+        except ConnectionError as error:  # what hiredis raises for bytes that are no reply
+            self._end(error)
+            self._transport.abort()
+            return
+        if self._waiter is not None and len(self._replies) >= self._wanted and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc or ConnectionResetError("closed by the server"))
+
+    def _end(self, error: BaseException) -> None:
+        self._lost = self._lost or error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(self._lost)
+
+    # What a link asks
 
     async def exchange(self, payload: bytes, count: int, deadline: Deadline) -> list[Any]:
-        replies: list[Any] = []
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                self._writer.write(payload)
-                if len(payload) > READ_BYTES:
-                    await self._writer.drain()
-                while not _replies(self._reader, replies, count):
-                    await self._feed()
-        except _builtin_timeout:
-            if not await self._arrived(replies, count):
-                raise TimeoutError(SLOW) from None
-        except OSError as error:
-            raise ConnectionError(LOST.format(error)) from None
+        if self._lost is None:
+            self._transport.write(payload)
+        if len(self._replies) < count:
+            await self._wait(count, deadline.remaining())
+        replies = self._replies[:count]
+        del self._replies[:count]
         return replies
 
-    async def _arrived(self, replies: list[Any], count: int) -> bool:
-        """Whether all came in time, while something else held up the event loop: that is no fault of the server."""
-        while self._buffered():
-            await self._feed()  # does not suspend: there is something to read
-            if _replies(self._reader, replies, count):
-                return True
-        return False
-
-    def _buffered(self) -> bool:
-        return bool(self._stream._buffer)  # type: ignore[attr-defined]  # asyncio has no public word for it
-
-    async def _feed(self) -> None:
-        received = await self._stream.read(READ_BYTES)
-        if not received:
-            raise ConnectionResetError("closed by the server")
-        self._reader.feed(received)
+    async def _wait(self, count: int, seconds: float) -> None:
+        """Until so many replies are there. What came in time counts, even if something else held up the event loop meanwhile."""
+        if self._lost is not None:
+            raise ConnectionError(LOST.format(self._lost))
+        self._wanted, self._waiter = count, self._loop.create_future()
+        timer = self._loop.call_later(seconds, _expire, self._waiter)
+        try:
+            await self._waiter
+        except _builtin_timeout:
+            raise TimeoutError(SLOW) from None
+        except OSError as error:
+            raise ConnectionError(LOST.format(error)) from None
+        finally:
+            self._waiter = None
+            timer.cancel()
 
     async def pushed(self, deadline: Deadline) -> list[Any]:
-        while not (replies := _available(self._reader)):
-            try:
-                async with asyncio.timeout(deadline.remaining()):
-                    await self._feed()
-            except _builtin_timeout:
-                return []
-            except OSError as error:
-                raise ConnectionError(LOST.format(error)) from None
+        if not self._replies:
+            with contextlib.suppress(TimeoutError):
+                await self._wait(1, deadline.remaining())
+        replies, self._replies = self._replies, []
         return replies
 
     def idle(self) -> bool:
-        unread = self._buffered() or self._reader.has_data()
-        return not (unread or self._stream.at_eof() or self._writer.is_closing())
+        unread = self._replies or self._reader.has_data()
+        return not (unread or self._lost is not None or self._transport.is_closing())
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):  # its loop is closed already
-            self._writer.transport.abort()
+            self._transport.abort()
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(_builtin_timeout())
 
 
 async def open_blocking(settings: Mapping[str, Any], deadline: Deadline) -> Wire:

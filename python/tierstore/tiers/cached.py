@@ -77,11 +77,12 @@ class CachedKind(Generic[K, R]):
             value = await self._cached_or_past(key, deadline, way)
         if value is None:
             self.misses += 1
+            first = self._first
             while value is None:  # one level with the rest: each costs every miss 60 ns
                 flight, mine = self._flight(key)
                 try:
-                    if mine and self._first.line_up(flight):
-                        await self._first.ride([flight], deadline)
+                    if mine and first.line_up(flight):
+                        await first.ride([flight], deadline)
                     if not flight.done:
                         await settle(self._runtime, flight, self._stages, deadline)
                 except BaseException:

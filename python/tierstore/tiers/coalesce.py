@@ -50,22 +50,20 @@ class Coalescer:
 
     async def take(self, flights: list[Flight], deadline: Deadline) -> None:
         """Run the flights now if a lane is free, with what is queued; else queue them."""
-        if self._enter():
+        if self._lanes and self._enter():
             await self.ride(flights, deadline)
         else:
             self._queue.extend(flights)
 
     def line_up(self, flight: Flight) -> bool:
         """Queue the flight, unless a lane is free: then that is the caller's, who must `ride` with the flight. For a flight that is new."""
-        if self._enter():
+        if self._lanes and self._enter():
             return True
         self._queue.append(flight)
         return False
 
     def _enter(self) -> bool:
-        """Take a free lane. (pop is one step, in threads too.)"""
-        if not self._lanes:  # as for all callers of a crowd but one
-            return False
+        """Take a free lane, where one was seen. (pop is one step, in threads too.)"""
         try:
             self._lanes.pop()
         except IndexError:
@@ -74,7 +72,7 @@ class Coalescer:
 
     def poke(self) -> bool:
         """Take a free lane if anything is queued. Whoever has a lane must `ride` or `leave`."""
-        return bool(self._lanes and self._queue) and self._enter()
+        return bool(self._queue and self._lanes) and self._enter()
 
     async def ride(self, flights: list[Flight], deadline: Deadline) -> None:
         """Run one batch, `flights` and what is queued, in the lane that the caller has; then give the lane to the next.
@@ -165,7 +163,7 @@ async def settle(runtime: Runtime, flight: Flight, stages: Sequence[Coalescer], 
             continue
         reply = runtime.reply(deadline)
         flight.replies.append(reply)
-        if flight.settled_meanwhile():
+        if flight.done or flight.todo:  # since just now: nobody would tell this caller
             lane = _withdraw(reply)
         elif (lane := _free_lane(stages, reply)) is None:
             try:

@@ -51,19 +51,15 @@ class Flight:
 
     def land(self, value: Any, *, stale: bool = False) -> None:
         """What the flight brought goes to all its callers. `stale`: it stands in for a database that failed."""
-        self.value, self.stale = value, stale
-        self._wake_all()
+        self.value, self.stale, self.done = value, stale, True
+        replies = self.replies
+        while replies:
+            replies.pop().resolve(None)
 
     def fail(self, error: BaseException) -> None:
         """Every waiter gets the error once; it is not kept."""
         self.error = error
-        self._wake_all()
-
-    def _wake_all(self) -> None:
-        self.done = True
-        replies = self.replies
-        while replies:
-            replies.pop().resolve(None)
+        self.land(None)
 
     def wake_one(self, value: object = None) -> bool:
         """Tell one caller that still waits to look again; whether there was one."""
@@ -72,10 +68,6 @@ class Flight:
             if replies.pop().resolve(value):
                 return True
         return False
-
-    def settled_meanwhile(self) -> bool:
-        """For a caller that has just left its reply: whether it need not wait for it."""
-        return self.done or bool(self.todo)
 
     def next_step(self, step: Step) -> None:
         """Leave the next step to one of the callers."""
@@ -95,7 +87,7 @@ class Flight:
                 self.wake_one()
             return False
         self.abandoned = True
-        self._wake_all()
+        self.land(None)
         return True
 
     def result(self) -> Any:

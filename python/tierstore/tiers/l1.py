@@ -92,7 +92,8 @@ class L1:
         value, ttl_s = (ABSENT, ABSENT_TTL_S) if record is None else (record, self._ttl_s)
         if accept:
             ttl_s *= 1 - JITTER * self._random()
-            kept = self.keep(flight.ticket, value, version, now, ttl_s, self._weight(record))
+            weight = 1 if self._weigh is None else ABSENT_BYTES if record is None else self._weigh(record)
+            kept = self.keep(flight.ticket, value, version, now, ttl_s, weight)
         else:
             there = self.look(flight.key)
             kept = there if there is not None and there.version > version else False
@@ -100,11 +101,6 @@ class L1:
             return None
         self.refused += 1
         return kept or None
-
-    def _weight(self, record: Record | None) -> int:
-        if self._weigh is None:
-            return 1
-        return ABSENT_BYTES if record is None else self._weigh(record)
 
     def drop(self, key: Hashable) -> None:
         """The key has changed: its entry goes, and fills under way are refused."""

@@ -66,7 +66,8 @@ class Operations:
 
     def deadline(self, budget: Budget, timeout: float | None = None) -> Deadline:
         """That of a call, or of work that nobody called for."""
-        made = self._runtime.deadline(seconds_of(timeout, getattr(self._deadlines, budget)))
+        default = getattr(self._deadlines, budget)
+        made = self._runtime.deadline(default if timeout is None else seconds_of(timeout, default))
         made.own = timeout is not None or budget == "bulk"
         return made
 

@@ -17,6 +17,7 @@ from tierstore.runtime import Deadline, Runtime
 from tierstore.stores.schemas import once, reads
 from tierstore.stores.schemas.access import FLUSH_S, KEPT_DAYS, Access
 from tierstore.stores.schemas.calls import Id, Read, SchemaCalls
+from tierstore.stores.schemas.candidates import Query
 from tierstore.stores.schemas.edits import Edit
 from tierstore.stores.schemas.kinds import Kinds, schema_in
 from tierstore.stores.schemas.model import Derived, Popular, Schema, SchemaStatistics
@@ -24,6 +25,7 @@ from tierstore.stores.schemas.operation import Budget, Operation, Operations
 from tierstore.stores.schemas.registrar import INLINE, Registrar
 from tierstore.stores.schemas.registration import Registration, as_version, check_items, version_identity
 from tierstore.stores.schemas.rows import schema_of
+from tierstore.stores.schemas.text_index import Proposer, TextIndex
 from tierstore.stores.schemas.transaction import SchemaTransaction
 from tierstore.stores.schemas.transfer import BATCH_ITEMS, Exporting, read_batches
 from tierstore.telemetry import Telemetry, Total
@@ -54,6 +56,8 @@ class SchemaStore(SchemaCalls):
         self._edits: Together[Edit, Schema | bool] = Together(engine, self._registrar.edit_each)
         self._access = Access()
         self._seen = self._access.seen
+        self._texts = TextIndex(engine, runtime)
+        self._by_id = kinds.by_id
         self._hit, self._hit_version, self._hit_latest = kinds.by_id.hit, kinds.by_version.hit, kinds.latest.hit
         if telemetry.on:
             self._hit = self._hit_version = self._hit_latest = _no_hit
@@ -72,11 +76,12 @@ class SchemaStore(SchemaCalls):
                 if schema.content_tier == INLINE:
                     self._seen(id)
                     return schema
-        with self._operation("get", id, timeout, "read") as operation:
+        with self._operations.begin("get", id, timeout, "read") as operation:
             identifier = check_id(id)
-            schema = await self._kinds.by_id.get(
-                identifier, deadline=operation.deadline, read=read, not_before=not_before
-            )
+            schema = await self._by_id.get(identifier, deadline=operation.deadline, read=read, not_before=not_before)
+            if schema is not None and schema.content_tier == INLINE:
+                self._seen(identifier)
+                return schema
             return await self._answer(schema, operation.deadline)
 
     def hit_get(self, id: Id) -> Schema | None:
@@ -327,6 +332,11 @@ class SchemaStore(SchemaCalls):
 
     def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
         return reads.past_fence(self._engine.reading(deadline, read=read, not_before=not_before))
+
+    async def _proposer(self, query: Query, fetch: reads.Fetch, deadline: Deadline) -> Proposer | None:
+        if query.words is None or query.params["subject"] is not None:
+            return None
+        return await self._texts.ready(query.words.text, fetch, deadline)
 
     def _write(self, deadline: Deadline, idempotency_key: str | None = None) -> Transaction:
         return self._engine.write(deadline=deadline, idempotency_key=idempotency_key)
