@@ -12,8 +12,8 @@ from tests.contract.schema_stores import FACES, backend_config, opened
 from tests.contract.test_schemas_reads import all_pages
 from tierstore import _native, errors
 from tierstore.plan import search as plan
-from tierstore.plan.search import BLOCK_HITS, graded, words_of
-from tierstore.stores.schemas import search as reading
+from tierstore.plan.search import BLOCK_HITS, TIERS, graded
+from tierstore.stores.schemas import candidates, text_index
 
 CONTENT = b'{"type": "object", "properties": {"customer_name": {"type": "string"}}}'
 
@@ -181,13 +181,20 @@ def queries():
 
 
 WAYS = {
-    "as it comes": {},
-    "by index": {
+    "by the index in memory": {},
+    "by the index, read in page by page": {"PAGE_ROWS": 7, "PAGES_AT_ONCE": 2},
+    "by the database's index": {
+        "MOST_BYTES": 0,
         "FIRST_WALK": 8,
         "INDEX_COST": {"postgres": 0.0, "sqlite": 0.0},
         "LEAST_WALKED": {"postgres": 0, "sqlite": 0},
     },
-    "by reading": {"FIRST_WALK": 8, "INDEX_COST": {"postgres": math.inf, "sqlite": math.inf}, "MANY_PROPOSED": 1},
+    "by reading": {
+        "MOST_BYTES": 0,
+        "FIRST_WALK": 8,
+        "INDEX_COST": {"postgres": math.inf, "sqlite": math.inf},
+        "MANY_PROPOSED": 1,
+    },
 }
 
 
@@ -196,7 +203,7 @@ WAYS = {
 def test_both_engines_answer_the_same_pages(request, tmp_path, monkeypatch, way):
     """And both answer what the score alone says of every document: the candidates leave no hit out, however they are looked for."""
     for name, value in WAYS[way].items():
-        for module in (plan, reading):
+        for module in (plan, candidates, text_index):
             monkeypatch.setattr(module, name, value, raising=False)
     documents = list(corpus(400))
     with ExitStack() as stack:
@@ -235,10 +242,9 @@ def _scored_fields(schemas):
 
 
 def _expected(text, rows):
-    words = words_of(text)
-    scores = _native.score_many(text, [row[:3] for row in rows])
+    ranks = _native.rank_many(text, [row[:3] for row in rows])
     return {
-        (row[0], row[3], graded(words.tier(*row[:3]), score))
-        for row, score in zip(rows, scores, strict=True)
-        if score is not None
+        (row[0], row[3], graded(TIERS[rank[0]], rank[1]))
+        for row, rank in zip(rows, ranks, strict=True)
+        if rank is not None
     }

@@ -64,10 +64,10 @@ def test_every_hit_is_proposed_in_the_order_of_keys(letters, seed):
         text = query_of(dice, letters, rows)
         ranked = _native.rank_many(text, fields)
         for tier in range(3):
-            proposal = index.propose(text, tier, FIRST, 1000)
-            if proposal is None:
+            if not index.tells(text):
                 continue
             asked += 1
+            proposal = index.propose(text, tier, FIRST, 1000)
             hits = [row[0] for row, rank in zip(ordered, ranked, strict=True) if rank is not None and rank[0] <= tier]
             proposed = set(proposal.ids)
             missed = [row[1:] for row in ordered if row[0] in hits and row[0] not in proposed]
@@ -95,7 +95,10 @@ def test_pages_go_on_behind_a_key():
 def test_what_tokens_do_not_tell_is_refused():
     index = _native.SearchIndex()
     for text in ("", "ab", "%%%", "order ___"):
-        assert index.propose(text, 2, FIRST, 10) is None
+        assert not index.tells(text)
+        with pytest.raises(errors.ValidationError):
+            index.propose(text, 2, FIRST, 10)
+    assert index.tells("ab order")
     assert index.propose("order", 2, FIRST, 10).ids == []
     with pytest.raises(errors.ValidationError):
         index.add([("no uuid", "s", 1, 0, 0, b"\xff", "", "")])

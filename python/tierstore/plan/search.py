@@ -50,7 +50,8 @@ _BLANKS = str.maketrans(dict.fromkeys(SEPARATORS, " "))
 TIERS = ("subject", "anywhere", "similar")
 NOTHING = "\x01"
 """A pattern that no text matches."""
-BLOCKS = {"all": BLOCK_HITS, "subject": BLOCK_HITS, "anywhere": BLOCK_HITS, "similar": SIMILAR_BLOCK_HITS}
+BLOCKS = {"all": 0, "subject": BLOCK_HITS, "anywhere": BLOCK_HITS, "similar": SIMILAR_BLOCK_HITS}
+"""How many hits of a tier are ranked together. Without a text there is nothing to rank: 0, as many as a page lacks."""
 GRADES = {tier: grade for grade, tier in enumerate(reversed(TIERS))}
 
 
@@ -83,13 +84,6 @@ class Words(NamedTuple):
     def tiers(self) -> tuple[str, ...]:
         """The tiers that can hold hits."""
         return TIERS if self.long else TIERS[:1]
-
-    def tier(self, subject: str, description: str, search_text: str) -> str:
-        """The tier a hit belongs to: the first whose condition it meets."""
-        if all(word in subject.lower() for word in self.long):
-            return "subject"
-        fields = (subject.lower(), description.lower(), search_text)
-        return "anywhere" if all(any(word in field for field in fields) for word in self.long) else "similar"
 
 
 def graded(tier: str, score: float) -> float:

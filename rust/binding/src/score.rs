@@ -87,10 +87,10 @@ impl SearchIndex {
         Ok(())
     }
 
-    /// At most `limit` rows of a tier behind the key `after`, in the order of keys, every hit among them. None for a text that cannot be
-    /// looked for here: without a word of three letters, or with one that has no letter at all.
+    /// At most `limit` rows of a tier behind the key `after`, in the order of keys, every hit of the tier before the
+    /// last of them among them. ValidationError for a text that cannot be looked for here (`tells`).
     #[pyo3(signature = (text, tier, after, limit, /))]
-    fn propose(&self, py: Python<'_>, text: &str, tier: u8, after: Key, limit: usize) -> Option<Proposal> {
+    fn propose(&self, py: Python<'_>, text: &str, tier: u8, after: Key, limit: usize) -> PyResult<Proposal> {
         let tier = match tier {
             0 => Tier::Subject,
             1 => Tier::Anywhere,
@@ -98,7 +98,17 @@ impl SearchIndex {
         };
         let (subject, major, minor, patch, prerelease_key) = &after;
         let after = Place::new(subject, [*major, *minor, *patch], prerelease_key);
-        py.detach(|| self.read().propose(text, tier, &after, limit)).map(|rows| Proposal { rows })
+        let rows = py.detach(|| self.read().propose(text, tier, &after, limit));
+        let refused =
+            || to_py(&Error::invalid("no index of tokens can look for this").at(ErrorPlace::Name("text".into())));
+        Ok(Proposal { rows: rows.ok_or_else(refused)? })
+    }
+
+    /// Whether `propose` can look for the text.
+    #[staticmethod]
+    #[pyo3(signature = (text, /))]
+    fn tells(text: &str) -> bool {
+        Index::tells(text)
     }
 
     /// About how much memory it takes.

@@ -14,12 +14,14 @@ from tierstore.plan.paging import Page
 from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_id, check_text
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import edits, reads
+from tierstore.stores.schemas.candidates import Query
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SearchHit
 from tierstore.stores.schemas.operation import Budget, Operation
 from tierstore.stores.schemas.registrar import Registrar
 from tierstore.stores.schemas.registration import check_items
 from tierstore.stores.schemas.search import query_of, search
+from tierstore.stores.schemas.text_index import Proposer
 from tierstore.tiers.transaction import Transaction
 
 Id = str | UUID
@@ -40,6 +42,10 @@ class SchemaCalls:
 
     def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
         raise NotImplementedError
+
+    async def _proposer(self, query: Query, fetch: reads.Fetch, deadline: Deadline) -> Proposer | None:
+        """An index of what `fetch` sees, if there is one for the query."""
+        return None
 
     def _write(
         self, deadline: Deadline, idempotency_key: str | None = None
@@ -228,7 +234,8 @@ class SchemaCalls:
                 metadata=metadata,
             )
             fetch = self._fetch(operation.deadline, read, not_before)
-            return await search(fetch, query, limit=limit, after=after)
+            index = await self._proposer(query, fetch, operation.deadline)
+            return await search(fetch, query, limit=limit, after=after, index=index)
 
 
 def _expected(expected_version: object) -> int | None:

@@ -172,3 +172,44 @@ WHERE
     )
 ORDER BY f.subject, f.version_major DESC, f.version_minor DESC, f.version_patch DESC, f.prerelease_key DESC
 LIMIT %(limit)s
+
+-- name: added
+-- What a process has not read yet for its index: rows behind (:at, :id) of transactions that its snapshot `seen` did not see, NULL for none.
+-- The first column is what this reading sees; the others are NULL if there is nothing. A number that no transaction has had yet comes from
+-- the server that a dump was taken of: such rows are read once, with the first.
+SELECT
+    pg_current_snapshot()::text, n.registered_by, n.id::text, n.subject, n.version_major, n.version_minor, n.version_patch, n.prerelease_key,
+    n.description, n.search_text
+FROM (VALUES (1)) AS one (one)
+LEFT JOIN LATERAL (
+    SELECT
+        s.registered_by, s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, s.description, s.search_text
+    FROM schemas AS s
+    WHERE
+        s.purged_at IS NULL
+        AND (s.registered_by, s.id) > (%(at)s::bigint::text::xid8, %(id)s::uuid)
+        AND (
+            %(seen)s::text IS NULL
+            OR (
+                NOT pg_visible_in_snapshot(s.registered_by, %(seen)s::text::pg_snapshot)
+                AND s.registered_by < pg_snapshot_xmax(pg_current_snapshot())
+            )
+        )
+    ORDER BY s.registered_by, s.id
+    LIMIT %(limit)s
+) AS n ON TRUE
+
+-- name: among
+-- Of the rows that the index of a process proposes those that are there and pass the filters, each by its number among them.
+SELECT
+    (k.number - 1)::integer, CASE WHEN %(narrow)s::boolean THEN '' ELSE s.description END,
+    CASE WHEN %(narrow)s::boolean THEN '' ELSE s.search_text END, NULL::text
+FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS k (id, number)
+INNER JOIN schemas AS s ON s.id = k.id
+WHERE
+    s.deleted_at IS NULL
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
+    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+ORDER BY k.number

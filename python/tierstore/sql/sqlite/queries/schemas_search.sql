@@ -321,3 +321,33 @@ FROM (
 ) AS k
 INNER JOIN schemas AS s ON s.seq = k.seq
 ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
+
+-- name: added
+-- slow
+-- What a process has not read yet for its index: rows behind :at. They are numbered in the order of the commits.
+SELECT
+    '', s.seq, s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, s.description, s.search_text
+FROM schemas AS s
+WHERE s.seq > :at AND s.purged_at IS NULL
+ORDER BY s.seq
+LIMIT :limit
+
+-- name: among
+-- slow
+-- Of the rows that the index of a process proposes those that are there and pass the filters, each by its number among them.
+SELECT
+    k.key, CASE WHEN :narrow THEN '' ELSE s.description END, CASE WHEN :narrow THEN '' ELSE s.search_text END,
+    CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+FROM json_each(:ids) AS k
+CROSS JOIN schemas AS s ON s.id = k.value
+WHERE
+    s.deleted_at IS NULL
+    AND (:states IS NULL OR s.state IN (SELECT j.value FROM json_each(:states) AS j))
+    AND (:schema_type IS NULL OR s.schema_type = :schema_type)
+    AND (
+        :tags IS NULL OR NOT EXISTS (
+            SELECT 1 FROM json_each(:tags) AS t
+            WHERE NOT EXISTS (SELECT 1 FROM json_each(s.metadata, '$.tags') AS m WHERE m.value = t.value)
+        )
+    )
+ORDER BY k.key

@@ -75,6 +75,13 @@ impl Index {
         self.words.bytes() + self.rows.bytes()
     }
 
+    /// Whether tokens can tell what is sought: there is a word of three letters, and none without a letter, a digit or anything
+    /// above ASCII.
+    pub fn tells(text: &str) -> bool {
+        let mut long = text.split_whitespace().filter(|word| word.chars().count() >= SHORTEST_SOUGHT).peekable();
+        long.peek().is_some() && long.all(|word| Pieces::new(word).is_some())
+    }
+
     /// At most `limit` rows behind `after`, in the order of their places, with every hit of the tier among them that comes before
     /// the last. None for a text that tokens do not tell: no word of three letters, or one without a letter.
     pub fn propose(&self, text: &str, tier: Tier, after: &Place, limit: usize) -> Option<Vec<Proposed>> {

@@ -1,0 +1,2 @@
+DROP INDEX idx_schemas_registered;
+ALTER TABLE schemas DROP COLUMN registered_by;

@@ -1,0 +1,3 @@
+-- oldest_code: 1
+--
+-- Nothing to do here: there is one writer, so rows are committed in the order of schemas.seq. PostgreSQL's twin notes the transaction.

@@ -1,0 +1,227 @@
+"""Candidates of one tier of a search in the order of keys, by the index in memory or by the database, and which of them are hits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import orjson
+
+from tierstore import _native
+from tierstore.backends import Row
+from tierstore.plan.search import (
+    MANY_PROPOSED,
+    TIERS,
+    WALKED_ROWS,
+    Key,
+    Walk,
+    Words,
+    contains,
+    fts_contains,
+    fts_similar,
+    prefix_ranges,
+    terms,
+)
+from tierstore.stores.schemas.reads import Fetch
+from tierstore.stores.schemas.text_index import Proposer
+
+SPARE_CANDIDATES = 64
+"""Read beyond what a block lacks where candidates are nearly always hits, so that a few that are none cost no second query."""
+MOST_CANDIDATES = 4_096
+"""Of the index: twice as many are asked for each time, where the filters leave few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for; `params` are those of every query of `schemas_search`."""
+
+    words: Words | None
+    params: dict[str, Any]
+    metadata: Mapping[str, Any] | None
+    dialect: Literal["sqlite", "postgres"]
+
+    def binding(self) -> list[Any]:
+        """What a cursor of this search is bound to."""
+        names = ("subject", "states", "schema_type", "tags", "metadata")
+        return ["search", None if self.words is None else self.words.text, *(self.params[name] for name in names)]
+
+    def tiers(self) -> tuple[str, ...]:
+        return ("all",) if self.words is None else self.words.tiers()
+
+    def is_filtered(self) -> bool:
+        """By what the database has an index for."""
+        return any(self.params[name] is not None for name in ("subject", "tags", "metadata"))
+
+    def holds(self, metadata: str | None) -> bool:
+        """Whether a row's metadata, where it is given, contains what is asked for: SQLite leaves that to its caller."""
+        return metadata is None or self.metadata is None or contains(orjson.loads(metadata), self.metadata)
+
+    def source(self, tier: str, ranked: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+        """The query that finds a tier's candidates, and its parameters. `ranked`: the words, the rarest first."""
+        if self.words is None:
+            return "schemas_search.all", self.params
+        params = self.params | terms(self.words, ranked)
+        if not self.words.long:
+            return "schemas_search.prefix", params | prefix_ranges(self.words)
+        if self.dialect == "postgres":
+            return f"schemas_search.{tier}", params
+        fts = fts_similar(params["lead"]) if tier == "similar" else fts_contains(self.words.long)
+        return f"schemas_search.{tier}" + ("_scan" if fts is None else ""), params | {"fts": fts}
+
+
+class Source(Protocol):
+    """Where a hit's id and key are, by its number."""
+
+    def id(self, number: int) -> str: ...
+
+    def key(self, number: int) -> Key: ...
+
+
+class Found(NamedTuple):
+    """A hit of the tier."""
+
+    score: float
+    source: Source
+    number: int
+
+
+class Batch(NamedTuple):
+    """Hits in the order of keys, and behind which key to go on; None where the tier ends."""
+
+    found: list[Found]
+    behind: Key | None
+
+
+class Candidates(Protocol):
+    """The candidates of one tier."""
+
+    async def read(self, after: Key, wanted: int) -> Batch:
+        """Some of those behind a key, with at most `wanted` hits."""
+        ...
+
+
+class Indexed:
+    """Proposed by the index of this process; the database says which are still there and pass the filters."""
+
+    def __init__(self, fetch: Fetch, query: Query, words: Words, tier: str, index: Proposer) -> None:
+        self._fetch = fetch
+        self._text = words.text
+        self._query = query
+        self._tier = tier
+        self._index = index
+        self._params = query.params | {"narrow": tier == "subject"}
+        self._most = 0
+
+    async def read(self, after: Key, wanted: int) -> Batch:
+        """As `Candidates` says."""
+        text = self._text
+        self._most = min(MOST_CANDIDATES, max(wanted + SPARE_CANDIDATES, 2 * self._most))
+        proposal = await self._index.propose(text, self._tier, after, self._most)
+        ids = proposal.ids
+        rows = await self._fetch("schemas_search.among", self._params | {"ids": ids}) if ids else []
+        source = _Proposed(ids, proposal)
+        tier, found = TIERS.index(self._tier), []
+        ranks = proposal.rank(text, [(row[0], row[1], row[2]) for row in rows])
+        for row, rank in zip(rows, ranks, strict=True):
+            if rank is not None and rank[0] == tier and self._query.holds(row[3]):
+                found.append(Found(rank[1], source, row[0]))
+                if len(found) == wanted and row[0] < len(ids) - 1:
+                    return Batch(found, source.key(row[0]))
+        return Batch(found, source.key(len(ids) - 1) if len(ids) == self._most else None)
+
+
+class _Proposed(NamedTuple):
+    ids: list[str]
+    proposal: _native.Proposal
+
+    def id(self, number: int) -> str:
+        return self.ids[number]
+
+    def key(self, number: int) -> Key:
+        return Key(*self.proposal.key(number))
+
+
+class Stored:
+    """Rows that the database finds by a tier's own query."""
+
+    def __init__(self, fetch: Fetch, query: Query, tier: str) -> None:
+        self._fetch = fetch
+        self._query = query
+        self._tier = tier
+
+    async def read(self, after: Key, wanted: int) -> Batch:
+        """As `Candidates` says."""
+        source, params = self._query.source(self._tier)
+        if source == "schemas_search.subject" and self._query.dialect == "sqlite" and await self._is_frequent(params):
+            source = "schemas_search.subject_scan"
+        are_hits = self._query.words is None and self._query.metadata is None
+        limit = wanted + (1 if are_hits else SPARE_CANDIDATES)
+        rows = await self._fetch(source, params | _behind(after) | {"limit": limit})
+        return _batch(self._query, self._tier, rows, wanted, limit)
+
+    async def _is_frequent(self, params: Mapping[str, Any]) -> bool:
+        """Whether SQLite's index proposes so many rows that all subjects are read sooner."""
+        proposed = await self._fetch("schemas_search.proposed", {"fts": params["fts"], "most": MANY_PROPOSED})
+        return bool(proposed[0][0] >= MANY_PROPOSED)
+
+
+class Walked:
+    """Rows with something similar, where no index in memory is at hand: all of them in order, until the database's index is expected to be
+    quicker."""
+
+    def __init__(self, fetch: Fetch, query: Query, words: Words) -> None:
+        self._fetch = fetch
+        self._query = query
+        self._walk = Walk(words, query.dialect)
+        self._ranked: Sequence[str] = ()
+
+    async def read(self, after: Key, wanted: int) -> Batch:
+        """As `Candidates` says."""
+        if self._ranked:
+            source, params = self._query.source("similar", self._ranked)
+            limit = wanted + SPARE_CANDIDATES if self._query.dialect == "postgres" else WALKED_ROWS
+        else:
+            source, params, limit = "schemas_search.walk", self._query.params, self._walk.limit()
+        rows = await self._fetch(source, params | _behind(after) | {"limit": limit})
+        batch = _batch(self._query, "similar", rows, wanted, limit)
+        if not self._ranked:
+            self._walk.read([row[7] for row in rows], len(batch.found))
+            self._ranked = self._walk.rare_words(wanted - len(batch.found))
+        return batch
+
+
+class _Rows(NamedTuple):
+    rows: Sequence[Row]
+
+    def id(self, number: int) -> str:
+        return str(self.rows[number][0])
+
+    def key(self, number: int) -> Key:
+        row = self.rows[number]
+        return Key(row[1], row[2], row[3], row[4], bytes(row[5]))
+
+
+def _batch(query: Query, tier: str, rows: Sequence[Row], wanted: int, limit: int) -> Batch:
+    """The hits among rows of which at most `limit` were asked for."""
+    source, found = _Rows(rows), []
+    for number, (row, score) in enumerate(zip(rows, _scores(query, tier, rows), strict=True)):
+        if score is not None and query.holds(row[8]):
+            found.append(Found(score, source, number))
+            if len(found) == wanted and number < len(rows) - 1:
+                return Batch(found, source.key(number))
+    return Batch(found, source.key(len(rows) - 1) if len(rows) == limit else None)
+
+
+def _scores(query: Query, tier: str, rows: Sequence[Row]) -> Sequence[float | None]:
+    """Of those that are hits of the tier."""
+    if query.words is None:
+        return [0.0] * len(rows)
+    number = TIERS.index(tier)
+    ranks = _native.rank_many(query.words.text, [(row[1], row[6], row[7]) for row in rows])
+    return [rank[1] if rank is not None and rank[0] == number else None for rank in ranks]
+
+
+def _behind(key: Key) -> dict[str, Any]:
+    names = ("after", "major", "minor", "patch", "prerelease_key")
+    return dict(zip(names, key, strict=True))

@@ -1,0 +1,147 @@
+"""The texts of all schemas in this process's memory, for searches to look into (docs/design/score.md).
+
+A schema's texts never change, so the index is only added to: before each search whatever the database has and it has not. Rows that were
+deleted stay in it; the database says of each row proposed whether it is still there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tierstore import _native
+from tierstore.backends import Row
+from tierstore.plan.search import TIERS, Key
+from tierstore.runtime import Deadline, Runtime
+from tierstore.stores.schemas.reads import Fetch
+from tierstore.tiers.engine import Engine
+
+MOST_BYTES = 256 << 20
+"""What the index may take; a store with more text (some 300,000 schemas) is searched by the database alone."""
+PAGE_ROWS = 4_096
+PAGES_AT_ONCE = 4
+"""How much one search reads in: the first ones of a process share the work, and are answered by the database meanwhile."""
+FEW_ROWS = 64
+"""So many are added where the caller runs; more on a thread of the runtime."""
+
+log = logging.getLogger("tierstore")
+
+
+class Position(NamedTuple):
+    """How far the rows were read. They lie in the order of the transactions that registered them; on SQLite, which has one writer at a
+    time, in their own.
+
+    `seen`: all rows that this snapshot of the server sees are read. `at`, `id`: behind which row to go on. `until`: what the server's
+    snapshot was when this run through the rest began; empty at a run's beginning.
+    """
+
+    seen: str | None = None
+    at: int = 0
+    id: str = "00000000-0000-0000-0000-000000000000"
+    until: str = ""
+
+    def params(self) -> dict[str, Any]:
+        """Those of `schemas_search.added`."""
+        return {"seen": self.seen, "at": self.at, "id": self.id, "limit": PAGE_ROWS}
+
+    def behind(self, snapshot: str, rows: Sequence[Row]) -> Position:
+        """After a page of rows. A transaction that committed during a run of several pages may lie before the place that it had come
+        to, so a run's end counts for what was there when it began."""
+        at, identifier = (rows[-1][1], rows[-1][2]) if rows else (self.at, self.id)
+        until = self.until or snapshot
+        if len(rows) == PAGE_ROWS:
+            return Position(self.seen, at, identifier, until)
+        if not until:
+            return Position(None, at, identifier)
+        return Position(until, int(until.split(":")[0]))
+
+
+class _Copy:
+    """What was read of one database."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.index: _native.SearchIndex | None = _native.SearchIndex()
+        self.position = Position()
+        self.is_reading = False
+
+
+class TextIndex:
+    """One for a store. Safe for threads and tasks: every position is that of rows which are in the index."""
+
+    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+        self._engine = engine
+        self._runtime = runtime
+        self._copy = _Copy(engine.namespace)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes."""
+        index = self._copy.index
+        return 0 if index is None else index.bytes
+
+    async def ready(self, text: str, fetch: Fetch, deadline: Deadline) -> Proposer | None:
+        """With every row that `fetch` sees now. None while there is much to read, and for a text that it cannot tell."""
+        copy = self._copy
+        if copy.namespace != self._engine.namespace:  # another database, or this one after a promotion
+            self._copy = copy = _Copy(self._engine.namespace)
+        if copy.index is None or not copy.index.tells(text):
+            return None
+        if not await self._caught_up(copy, fetch, deadline) or copy.index is None:
+            return None
+        return Proposer(copy.index, self._runtime, deadline)
+
+    async def _caught_up(self, copy: _Copy, fetch: Fetch, deadline: Deadline) -> bool:
+        """Read what the index lacks; False if something is left."""
+        start = copy.position
+        page = await fetch("schemas_search.added", start.params())
+        if len(page) < PAGE_ROWS:
+            return await self._take(copy, start, page, deadline)
+        if copy.is_reading:
+            return False
+        copy.is_reading = True
+        try:
+            for _ in range(PAGES_AT_ONCE):
+                if await self._take(copy, start, page, deadline):
+                    return True
+                start = copy.position
+                page = await fetch("schemas_search.added", start.params())
+        finally:
+            copy.is_reading = False
+        return False
+
+    async def _take(self, copy: _Copy, start: Position, page: Sequence[Row], deadline: Deadline) -> bool:
+        """Add the rows of a page that was read from a position on; whether that was all there is."""
+        rows = [row for row in page if row[2] is not None]
+        if copy.index is None:
+            return False
+        await self._add(copy.index, rows, deadline)
+        if copy.index.bytes > MOST_BYTES:
+            log.warning("the texts take more than %d MB: searches leave them to the database", MOST_BYTES >> 20)
+            copy.index = None
+        copy.position = start.behind(page[0][0] if page else "", rows)
+        return len(rows) < PAGE_ROWS and not start.until
+
+    async def _add(self, index: _native.SearchIndex, rows: Sequence[Row], deadline: Deadline) -> None:
+        given = [(row[2], row[3], row[4], row[5], row[6], bytes(row[7]), row[8], row[9]) for row in rows]
+        if len(given) > FEW_ROWS:
+            await self._runtime.call(index.add, given, deadline=deadline)
+        elif given:
+            index.add(given)
+
+
+class Proposer:
+    """The index for one search."""
+
+    def __init__(self, index: _native.SearchIndex, runtime: Runtime, deadline: Deadline) -> None:
+        self._index = index
+        self._runtime = runtime
+        self._deadline = deadline
+
+    async def propose(self, text: str, tier: str, after: Key, limit: int) -> _native.Proposal:
+        """At most `limit` rows of a tier behind a key, in order, every hit of the tier before the last of them among them."""
+        number = TIERS.index(tier)
+        if tier == "similar":  # tens of milliseconds, where next to nothing is similar
+            return await self._runtime.call(self._index.propose, text, number, after, limit, deadline=self._deadline)
+        return self._index.propose(text, number, after, limit)
