@@ -11,6 +11,7 @@ A shape is a nested tuple that the core compiles once: its first item names the 
 | `T \\| None` | `("option", T)` |
 | `list[T]` `tuple[T, ...]` `tuple[A, B]` `dict[K, V]` | `("list", T)` `("many", T)` `("tuple", (A, B))` `("dict", K, V)` |
 | `Sequence[T]` `Mapping[K, V]` of `collections.abc` | `("sequence", T)` `("mapping", K, V)`: items are built when they are asked for |
+| a `NewType` | as its base |
 | `Some[T]` | `("struct", Some, (("value", T),))`: as T, and told apart from None |
 | an `Enum` class | `("enum", cls, shape of its values)` |
 | a `Record` class | `("record", cls)` |
@@ -99,6 +100,8 @@ def shape_of(annotation: Any) -> Shape:
         plain = None
     if plain is not None:
         return plain
+    if isinstance(annotation, typing.NewType):
+        return shape_of(annotation.__supertype__)
     origin = typing.get_origin(annotation)
     if origin is None:
         return _class_shape(annotation)

@@ -37,6 +37,7 @@ from tierstore import _native
 from tierstore.layout import Shape, is_bulk, shape_of
 
 _SHOWN_CHARACTERS = 60
+_MAX_KIND = 65_534
 
 
 class _Missing:
@@ -102,6 +103,7 @@ class Record(_native.RecordBase, metaclass=_RecordClass):
     __layout__: ClassVar[_native.Layout]
 
     def __init_subclass__(cls, *, kind: int | None = None, revision: int = 1, oldest_reader: int | None = None) -> None:
+        super().__init_subclass__()
         cls.__kind__ = kind
         cls.__revision__ = revision
         cls.__oldest_reader__ = revision if oldest_reader is None else oldest_reader
@@ -189,6 +191,8 @@ def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
     for base in reversed(cls.__mro__[1:]):
         fields.update((one.name, one) for one in vars(base).get("__record_fields__", ()))
     own = inspect.get_annotations(cls)
+    for name in fields.keys() & vars(cls).keys() - own.keys():
+        raise TypeError(f"{cls.__name__}.{name} is a field of its base: annotate it to declare it anew")
     if not own:
         return list(fields.values())
     hints = typing.get_type_hints(cls, localns={**names, cls.__name__: cls}, include_extras=True)
@@ -206,7 +210,15 @@ def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
 
 
 def _check(cls: type[Record], fields: list[Field]) -> None:
+    if cls.__kind__ is not None and not 0 <= cls.__kind__ <= _MAX_KIND:
+        raise TypeError(f"{cls.__name__}: kind {cls.__kind__} is not within 0 to {_MAX_KIND}")
+    if hasattr(cls, "__del__"):
+        raise TypeError(f"{cls.__name__}: a record dies without __del__; weakref.finalize sees it")
     for one in fields:
+        if hasattr(Record, one.name):
+            raise TypeError(f"{cls.__name__}.{one.name}: every record has a {one.name} of its own")
+        if not one.removed and type(one.default).__hash__ is None:
+            raise TypeError(f"{cls.__name__}.{one.name}: all records would share this default: use default_factory")
         if not 1 <= one.revision <= cls.__revision__:
             raise TypeError(f"{cls.__name__}.{one.name}: revision {one.revision} is not within 1 to {cls.__revision__}")
         has_default = one.default is not MISSING or one.default_factory is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import math
 import struct
@@ -144,7 +145,18 @@ def test_limits_are_parameters():
         codec.msgpack_encode([[[]]], max_depth=2)
 
 
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: memoryview(b"x" + data + b"y")[1:-1]])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        bytes,
+        bytearray,
+        memoryview,
+        lambda data: memoryview(b"x" + data + b"y")[1:-1],
+        lambda data: memoryview(bytes(2 * len(data)) + data[::-1])[: len(data) * 2 - 1 : -1],
+        lambda data: array.array("b", data),
+        lambda data: memoryview(data).cast("b"),
+    ],
+)
 def test_any_buffer_is_read(kind: Any):
     value = {"key": ["value", 1, None]}
     assert codec.msgpack_decode(kind(codec.msgpack_encode(value))) == value
@@ -180,6 +192,35 @@ def test_a_stream_in_pieces_gives_the_same_values(values: list[Any], data: st.Da
         at += size
     assert found == values
     assert stream.pending == 0
+
+
+@given(VALUES, st.integers(0, 5))
+def test_a_stream_cut_anywhere_gives_the_same_values(value: Any, ahead: int):
+    whole = codec.msgpack_encode(ahead) + codec.msgpack_encode(value) + codec.msgpack_encode([ahead])
+    for cut in range(len(whole) + 1):
+        stream = codec.MsgpackStream()
+        assert stream.feed(whole[:cut]) + stream.feed(whole[cut:]) == [ahead, value, [ahead]]
+
+
+@pytest.mark.parametrize("fault", [b"\xa1\xff", b"\x81\x01\x02", b"\x91" * 600 + b"\xc0"])
+def test_a_faulty_value_of_a_stream_costs_no_other(fault: bytes):
+    stream = codec.MsgpackStream()
+    assert stream.feed(b"\x01\x02" + fault + b"\x03\x04\x92") == [1, 2]
+    with pytest.raises(CorruptError):
+        stream.feed(b"")
+    assert stream.feed(b"\x05\x06") == [3, 4, [5, 6]]
+
+
+def test_what_stands_before_a_fault_in_the_framing_is_answered_first():
+    stream = codec.MsgpackStream(max_size=10)
+    assert stream.feed(b"\x01\xaf" + b"x" * 15 + b"\x02") == [1]
+    for _ in range(2):
+        with pytest.raises(CorruptError):
+            stream.feed(b"")
+    stream = codec.MsgpackStream()
+    assert stream.feed(b"\x01\xc1\x02") == [1]
+    with pytest.raises(CorruptError):
+        stream.feed(b"\x03")
 
 
 def test_a_stream_is_limited_and_sees_faults():

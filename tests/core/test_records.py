@@ -267,8 +267,12 @@ def test_lazy_sequences_and_mappings():
     assert (len(received.lazy), received.lazy[-1], received.lazy[0:1]) == (2, Point(5), (Point(4),))
     assert list(received.lazy) == [Point(4), Point(5)]
     assert Point(4) in received.lazy
-    with pytest.raises(IndexError):
-        _ = received.lazy[2]
+    for index in (2, -3, 2**70):
+        with pytest.raises(IndexError):
+            _ = received.lazy[index]
+    assert (list(reversed(received.lazy)), received.lazy[::-1]) == ([Point(5), Point(4)], (Point(5), Point(4)))
+    assert received.lazy == everything().lazy
+    assert everything().files == received.files
     assert received.files["b.txt"] == b"B" * 300
     assert received.files.get("c.txt") is None
     assert "a.txt" in received.files

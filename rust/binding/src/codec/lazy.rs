@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyIndexError, PyKeyError};
+use pyo3::exceptions::{PyIndexError, PyKeyError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyTuple, PyType};
 use tierstore_core::codec::read::Reader;
@@ -11,6 +11,8 @@ use super::read::{lift, read};
 use super::run::Run;
 use super::shape::Compiled;
 use super::write;
+
+const OUT_OF_RANGE: &str = "index out of range";
 
 /// A read-only sequence of items that are built when asked for.
 #[pyclass(frozen, sequence, weakref, module = "tierstore._native")]
@@ -32,10 +34,10 @@ impl LazySequence {
             let items = (0..range.slicelength).map(at).collect::<PyResult<Vec<_>>>()?;
             return Ok(PyTuple::new(py, items)?.into_any());
         }
-        let index: isize = index.extract()?;
+        let index: isize = index.extract().map_err(|error: PyErr| out_of_range(index.py(), error))?;
         let at = if index < 0 { index + self.run.len() as isize } else { index };
         if at < 0 || at as usize >= self.run.len() {
-            return Err(PyIndexError::new_err("index out of range"));
+            return Err(PyIndexError::new_err(OUT_OF_RANGE));
         }
         self.build(py, at as usize)
     }
@@ -76,6 +78,12 @@ impl LazySequence {
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyTuple>,))> {
         Ok((py.get_type::<PyTuple>(), (self.all(py)?,)))
     }
+}
+
+/// An index beyond the machine's integers is out of every range.
+#[cold]
+fn out_of_range(py: Python<'_>, error: PyErr) -> PyErr {
+    if error.is_instance_of::<PyOverflowError>(py) { PyIndexError::new_err(OUT_OF_RANGE) } else { error }
 }
 
 impl LazySequence {

@@ -8,7 +8,7 @@ use tierstore_core::error::Error;
 
 use super::msgpack_read::{Limits, whole};
 use super::msgpack_write;
-use super::read::lift;
+use super::write::copied;
 use crate::errors::to_py;
 
 /// An extension value of a type that this codec gives no meaning.
@@ -65,21 +65,24 @@ pub fn with_bytes<'py, T>(buffer: &Bound<'py, PyAny>, body: impl FnOnce(&[u8]) -
     if let Ok(bytes) = buffer.cast::<PyBytes>() {
         return body(bytes.as_bytes());
     }
-    let py = buffer.py();
-    let view = PyBuffer::<u8>::get(buffer)?;
+    let Ok(view) = PyBuffer::<u8>::get(buffer) else { return body(&copied(buffer)?) };
     if view.readonly() && view.is_c_contiguous() {
         // SAFETY: the view holds so many bytes in one piece, alive and unchanged until it is dropped below.
         let bytes = unsafe { std::slice::from_raw_parts(view.buf_ptr().cast::<u8>(), view.len_bytes()) };
         return body(if bytes.is_empty() { &[] } else { bytes });
     }
-    body(&view.to_vec(py)?)
+    body(&view.to_vec(buffer.py())?)
 }
 
 fn check_size(length: usize, max_size: Option<usize>) -> PyResult<()> {
     match max_size {
-        Some(limit) if length > limit => Err(to_py(&Error::corrupt(format!("{length} bytes: the limit is {limit}")))),
+        Some(limit) if length > limit => Err(to_py(&too_long(length, limit))),
         _ => Ok(()),
     }
+}
+
+fn too_long(length: usize, limit: usize) -> Error {
+    Error::corrupt(format!("{length} bytes: the limit is {limit}"))
 }
 
 #[pyfunction]
@@ -115,6 +118,31 @@ struct Stream {
     splitter: Splitter,
 }
 
+impl Stream {
+    fn take_whole(&mut self, values: &mut Vec<Vec<u8>>, max_size: usize) -> Result<(), Error> {
+        let mut start = 0;
+        let fault = loop {
+            if start == self.held.len() {
+                break Ok(());
+            }
+            match self.splitter.advance(&self.held[start..]) {
+                Ok(Some(length)) if length > max_size => break Err(too_long(length, max_size)),
+                Ok(Some(length)) => {
+                    values.push(self.held[start..start + length].to_vec());
+                    start += length;
+                }
+                Ok(None) if self.held.len() - start > max_size => {
+                    break Err(too_long(self.held.len() - start, max_size));
+                }
+                Ok(None) => break Ok(()),
+                Err(fault) => break Err(fault),
+            }
+        };
+        self.held.drain(..start);
+        fault
+    }
+}
+
 /// Concatenated values out of a stream that comes in pieces.
 #[pyclass(frozen, module = "tierstore.codec")]
 pub struct MsgpackStream {
@@ -132,10 +160,22 @@ impl MsgpackStream {
         Self { state, limits: Limits { strict, depth: max_depth }, max_size }
     }
 
-    /// Take a piece; the values that are whole now.
+    /// Take a piece; the values that are whole now. A faulty value is refused when it is the first: those before it are answered,
+    /// and those behind it wait for the next call.
     fn feed<'py>(&self, py: Python<'py>, piece: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let values = with_bytes(piece, |bytes| self.split(bytes))?;
-        values.iter().map(|value| whole(py, value, self.limits)).collect()
+        let mut found = Vec::with_capacity(values.len());
+        for (at, value) in values.iter().enumerate() {
+            match whole(py, value, self.limits) {
+                Ok(value) => found.push(value),
+                Err(error) => {
+                    let first = found.is_empty();
+                    self.put_back(&values[if first { at + 1 } else { at }..]);
+                    return if first { Err(error) } else { Ok(found) };
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Bytes of a value that is not whole yet.
@@ -150,21 +190,24 @@ impl MsgpackStream {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The bytes of each whole value. Only bytes are handled under the lock.
+    /// The bytes of each whole value up to the first fault, which stays for the next call unless it is the first of all.
     fn split(&self, bytes: &[u8]) -> PyResult<Vec<Vec<u8>>> {
         let mut stream = self.lock();
-        let Stream { held, splitter } = &mut *stream;
-        held.extend_from_slice(bytes);
-        let (mut start, mut values) = (0, Vec::new());
-        while start < held.len() {
-            let Some(length) = lift(splitter.advance(&held[start..]))? else { break };
-            check_size(length, Some(self.max_size))?;
-            values.push(held[start..start + length].to_vec());
-            start += length;
+        let mut values = Vec::new();
+        stream.held.extend_from_slice(bytes);
+        let fault = stream.take_whole(&mut values, self.max_size);
+        drop(stream);
+        match fault {
+            Err(fault) if values.is_empty() => Err(to_py(&fault)),
+            _ => Ok(values),
         }
-        held.drain(..start);
-        check_size(held.len(), Some(self.max_size))?;
-        Ok(values)
+    }
+
+    fn put_back(&self, values: &[Vec<u8>]) {
+        let mut stream = self.lock();
+        let rest = std::mem::take(&mut stream.held);
+        stream.held = [values.concat(), rest].concat();
+        stream.splitter = Splitter::default();
     }
 }
 

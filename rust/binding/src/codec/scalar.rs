@@ -136,13 +136,14 @@ pub fn decimal<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>>
     decimals(py)?.bind(py).call1((&text,)).map_err(|_| corrupt(format!("{text} is no decimal number")))
 }
 
-/// As `str(value)`: digits, exponent and sign are kept.
+/// As Decimal itself writes it, whatever a subclass does: digits, exponent and sign are kept.
 pub fn decimal_text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
-    if !value.is_instance(decimals(py)?.bind(py))? {
+    let class = decimals(py)?.bind(py);
+    if !value.is_instance(class)? {
         return Err(expected("a Decimal", value));
     }
-    value.str()?.extract()
+    class.call_method1(intern!(py, "__str__"), (value,))?.extract()
 }
 
 /// `what` was expected where `value` stands.

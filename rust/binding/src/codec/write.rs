@@ -109,10 +109,15 @@ fn bytes(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     Err(expected("bytes", value))
 }
 
-/// The bytes of any buffer: a copy, since another thread might change it meanwhile.
+/// The bytes of any buffer, whatever its items are: a copy, since another thread might change it meanwhile.
 pub fn copied(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    let buffer = pyo3::buffer::PyBuffer::<u8>::get(value)?;
-    buffer.to_vec(value.py())
+    match pyo3::buffer::PyBuffer::<u8>::get(value) {
+        Ok(buffer) => buffer.to_vec(value.py()),
+        Err(error) => {
+            let view = pyo3::types::PyMemoryView::from(value).map_err(|_| error)?;
+            Ok(view.call_method0("tobytes")?.cast::<PyBytes>()?.as_bytes().to_vec())
+        }
+    }
 }
 
 #[inline]
@@ -220,11 +225,25 @@ fn pairs(out: &mut Vec<u8>, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny
     };
     if let Ok(dict) = value.cast::<PyDict>() {
         let entries: Vec<_> = dict.iter().collect();
+        if matches!(pair.0, Compiled::F32) {
+            distinct(&entries)?;
+        }
         return counted(out, entries.len(), entries.into_iter().map(Ok), one);
     }
     let mapping = value.cast::<PyMapping>().map_err(|_| expected("a dict or other mapping", value))?;
     let entries = mapping.items()?;
     counted(out, entries.len(), entries.iter().map(|entry| entry.extract()), one)
+}
+
+/// Keys that differ as floats of 64 bits may be one in 32.
+fn distinct(entries: &[(Bound<'_, PyAny>, Bound<'_, PyAny>)]) -> PyResult<()> {
+    let mut seen = std::collections::HashSet::new();
+    for (key, _) in entries {
+        if !seen.insert(short_float(key)?.to_bits()) {
+            return Err(to_py(&Error::invalid("two keys of a dict are the same number in f32")));
+        }
+    }
+    Ok(())
 }
 
 fn structure(

@@ -1,0 +1,162 @@
+"""Records that are declared or filled in ways one does not think of."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import struct
+import types
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Generic, NewType, TypeVar
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tierstore import codec
+from tierstore.errors import CorruptError, ValidationError
+from tierstore.records import Record
+
+T = TypeVar("T")
+
+
+def test_a_generic_base():
+    class Box(Record, Generic[T]):
+        size: int
+
+    class Full(Box[str], kind=60022):
+        label: str
+
+    assert codec.decode(codec.encode(Full(3, "x"))) == Full(3, "x")
+
+
+NoteId = NewType("NoteId", str)
+
+
+def test_a_new_type_is_its_base():
+    class Named(Record):
+        id: NoteId
+
+    assert Named.from_bytes(bytes(Named(NoteId("n1")))).id == "n1"
+
+
+def test_a_record_that_holds_its_like():
+    class Tree(Record, kind=60023):
+        value: int
+        children: list[Tree]
+        by_name: Mapping[str, Tree]
+
+    leaf = Tree(2, [], {})
+    tree = codec.decode(codec.encode(Tree(1, [leaf], {"leaf": leaf})))
+    assert (tree.children[0], tree.by_name["leaf"].value) == (leaf, 2)
+
+
+def declared(**names: Any) -> type:
+    bases = names.pop("bases", (Record,))
+    return type("Wrong", bases, {"__annotations__": {"a": "int"}, **names})
+
+
+class Named(Record):
+    a: int
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda: declared(__annotations__={"meta": "int"}),
+        lambda: declared(__annotations__={"replace": "int"}),
+        lambda: declared(__annotations__={"a": "list[int]"}, a=[]),
+        lambda: declared(__annotations__={"b": "int"}, bases=(Named,), a=7),
+        lambda: declared(__annotations__={}, bases=(Named,), a=property(lambda record: 7)),
+        lambda: declared(__del__=lambda record: None),
+        lambda: declared(__slots__=("b",)),
+        lambda: declared(bases=(Record, type("Plain", (), {}))),
+        lambda: types.new_class("Wrong", (Record,), {"kind": -1}),
+        lambda: types.new_class("Wrong", (Record,), {"kind": 65_535}),
+    ],
+)
+def test_declarations_that_would_surprise_are_refused(declare: Callable[[], type]):
+    with pytest.raises(TypeError):
+        declare()
+
+
+def test_numbers_at_their_ends():
+    class Ends(Record):
+        price: Decimal
+        span: timedelta
+        real: float
+        short: codec.f32
+
+    for price in ("NaN", "sNaN", "-NaN123", "-Infinity", "-0", "0E+5", "1E+999999", "1E-10000000", "1" * 5000):
+        for span in (timedelta.min, timedelta.max, -timedelta.resolution):
+            received = Ends.from_bytes(bytes(Ends(Decimal(price), span, 0.0, -0.0)))
+            assert (str(received.price), received.span) == (price, span)
+    for bits in (0x7FF8000000000001, 0xFFF8DEADBEEF0001, 0x7FF0000000000001):
+        real = struct.unpack("<d", struct.pack("<Q", bits))[0]
+        assert struct.pack("<d", Ends.from_bytes(bytes(Ends(Decimal(0), timedelta(), real, 1.0))).real) == struct.pack(
+            "<Q", bits
+        )
+
+
+def test_a_subclass_of_decimal_has_no_say_in_the_bytes():
+    class Loud(Decimal):
+        def __str__(self) -> str:
+            return "loud"
+
+    class Priced(Record):
+        price: Decimal
+
+    assert Priced.from_bytes(bytes(Priced(Loud("1.50")))).price == Decimal("1.50")
+
+
+def test_datetimes_of_odd_zones_and_folds():
+    class At(Record):
+        when: datetime
+
+    berlin = ZoneInfo("Europe/Berlin")
+    for when in (
+        datetime(2026, 10, 25, 2, 30, tzinfo=berlin),
+        datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=berlin),
+        datetime(2026, 1, 1, tzinfo=timezone(timedelta(microseconds=1))),
+        datetime(1, 1, 1, 5, tzinfo=timezone(timedelta(hours=5))),
+        datetime.max.replace(tzinfo=UTC),
+    ):
+        assert At.from_bytes(bytes(At(when))).when == when.astimezone(UTC)
+
+
+def test_any_memory_is_taken_as_bytes_whatever_its_items():
+    class Held(Record):
+        view: memoryview
+
+    for view in (memoryview(b"abcdef")[::2], memoryview(array.array("i", [1, -2])), memoryview(b"abcd").cast("H")):
+        received = Held.from_bytes(bytes(Held(view)))
+        assert bytes(received.view) == view.tobytes()
+    kept = Held.from_bytes(bytes(Held(memoryview(b"x" * 100_000)))).view
+    gc.collect()
+    assert kept.readonly
+    assert bytes(kept) == b"x" * 100_000
+
+
+def test_two_keys_that_become_one_are_refused():
+    class Table(Record):
+        rows: dict[codec.f32, int]
+
+    with pytest.raises(ValidationError):
+        codec.encode(Table({1.0: 1, 1.0 + 1e-12: 2}))
+
+
+def test_values_of_another_class_of_records_end_in_errors_only():
+    class Short(Record):
+        a: int
+
+    class Long(Record):
+        a: str
+        b: list[str]
+
+    record = Short.from_bytes(bytes(Short(7)))
+    record.__class__ = Long
+    for read in (lambda: record.a, lambda: record.b, lambda: hash(record)):
+        with contextlib.suppress(CorruptError, AttributeError, ValidationError):
+            read()
