@@ -14,7 +14,8 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Hashable, ItemsView, Iterator, MutableMapping, ValuesView
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from tierstore._native import Cache, CacheStats, FillTicket
 
@@ -22,6 +23,8 @@ __all__ = ["Cache", "CacheStats", "FillTicket"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 SWEEP_INTERVAL_S = 1.0
+_forks = 0
+"""How many forks lie between this process and the one that imported this module."""
 
 
 # ---- one load at a time ---------------------------------------------------------------------------------------------
@@ -30,15 +33,17 @@ SWEEP_INTERVAL_S = 1.0
 class _Flight:
     """One load under way: who leads it, who waits, and how it ended."""
 
-    __slots__ = ("_done", "_ended", "_guard", "_loops", "error", "outer", "thread", "value")
+    __slots__ = ("_done", "_ended", "_guard", "_loops", "_trace", "error", "forks", "outer", "thread", "value")
 
     def __init__(self, outer: _Flight | None, thread: int | None) -> None:
         self.outer = outer
         """The load from within which this one was begun."""
         self.thread = thread
         """The thread whose event loop the loader runs on; None for a loader that blocks its thread."""
+        self.forks = _forks
         self.value: tuple[Any] | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
+        self._trace: TracebackType | None = None
         self._ended = False
         self._done = threading.Event()
         self._guard = threading.Lock()
@@ -68,6 +73,15 @@ class _Flight:
             self._loops.append((loop, future))
         await future
 
+    def fail(self, error: Exception) -> None:
+        self.error, self._trace = error, error.__traceback__
+
+    def outcome(self) -> tuple[Any] | None:
+        """The value as a one-tuple, None where the leader was cancelled; or the loader's error, with the trace of the loader."""
+        if self.error is not None:
+            raise self.error.with_traceback(self._trace)
+        return self.value
+
     def is_within(self, flight: _Flight | None) -> bool:
         """Whether `flight` is this one or was begun, at whatever depth, by its loader."""
         while flight is not None:
@@ -88,17 +102,48 @@ _current: ContextVar[_Flight | None] = ContextVar("tierstore_load", default=None
 def _join(cache: Cache[Any, Any], key: Hashable, thread: int | None) -> tuple[FillTicket, _Flight, bool]:
     """The flight for this key, and whether the caller leads it."""
     ticket, mine = cache.begin(key), _Flight(_current.get(), thread)
-    flight: _Flight = cache._join(ticket, mine)
+    while True:
+        flight: _Flight = cache._join(ticket, mine)
+        if flight.forks == _forks:
+            break
+        cache._leave(ticket, flight)  # its leader stayed in the process from which this one was forked
     if flight is not mine and flight.is_within(mine.outer):
         raise RuntimeError(f"the loader of {key!r} asked for {key!r} itself")
     return ticket, flight, flight is mine
 
 
-def _outcome(flight: _Flight) -> tuple[Any] | None:
-    """The value as a one-tuple, None where the leader was cancelled; or the loader's error."""
-    if flight.error is not None:
-        raise flight.error.with_traceback(flight.error.__traceback__)
-    return flight.value
+class _Lead:
+    """What a leader does before its load, and after it, however that ends."""
+
+    __slots__ = ("_cache", "_flight", "_ticket")
+
+    def __init__(self, cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight) -> None:
+        self._cache, self._ticket, self._flight = cache, ticket, flight
+
+    def __enter__(self) -> Self:
+        _current.set(self._flight)
+        return self
+
+    def known(self) -> tuple[Any] | None:
+        """What was filled between the miss and the flight, if anything was."""
+        self._flight.value = self._cache._peek(self._ticket.key)
+        return self._flight.value
+
+    def land(self, result: Any, life: dict[str, Any]) -> Any:
+        self._cache._count_load(failed=False)
+        self._cache.fill(self._ticket, result, **life)
+        self._flight.value = (result,)
+        return result
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        _current.set(self._flight.outer)
+        try:
+            if isinstance(error, Exception) and self._flight.value is None:
+                self._cache._count_load(failed=True)
+                self._flight.fail(error)
+            self._cache._leave(self._ticket, self._flight)
+        finally:
+            self._flight.end()
 
 
 def load(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **life: Any) -> Any:
@@ -106,33 +151,15 @@ def load(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **li
     while True:
         ticket, flight, leads = _join(cache, key, None)
         if leads:
-            return _lead(cache, ticket, flight, loader, life)
+            with _Lead(cache, ticket, flight) as lead:
+                if (known := lead.known()) is not None:
+                    return known[0]
+                return lead.land(_load_now(loader, ticket.key), life)
         if flight.thread == threading.get_ident():
-            return _call(loader, key)  # that load runs on this thread's own event loop: waiting would block it for ever
+            return _load_now(loader, key)  # that load runs on this thread's own loop: waiting would block it for ever
         flight.wait()
-        if (value := _outcome(flight)) is not None:
+        if (value := flight.outcome()) is not None:
             return value[0]
-
-
-def _lead(cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight, loader: Callable[..., Any], life: Any) -> Any:
-    _current.set(flight)
-    try:
-        if (value := cache._peek(ticket.key)) is not None:  # filled between the miss and the flight
-            flight.value = value
-            return value[0]
-        result = _call(loader, ticket.key)
-        _land(cache, ticket, flight, result, life)
-    except Exception as error:
-        _fail(cache, flight, error)
-        raise
-    else:
-        return result
-    finally:
-        _current.set(flight.outer)
-        try:
-            cache._leave(ticket, flight)
-        finally:
-            flight.end()
 
 
 async def aload(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **life: Any) -> Any:
@@ -142,47 +169,22 @@ async def aload(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any
     while True:
         ticket, flight, leads = _join(cache, key, threading.get_ident())
         if leads:
-            return await _alead(cache, ticket, flight, loader, life)
+            with _Lead(cache, ticket, flight) as lead:
+                if (known := lead.known()) is not None:
+                    return known[0]
+                result = _call(loader, ticket.key)
+                return lead.land(await result if isinstance(result, Awaitable) else result, life)
         await flight.await_end()
-        if (value := _outcome(flight)) is not None:
+        if (value := flight.outcome()) is not None:
             return value[0]
 
 
-async def _alead(
-    cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight, loader: Callable[..., Any], life: Any
-) -> Any:
-    _current.set(flight)
-    try:
-        if (value := cache._peek(ticket.key)) is not None:
-            flight.value = value
-            return value[0]
-        result = _call(loader, ticket.key)
-        if isinstance(result, Awaitable):
-            result = await result
-        _land(cache, ticket, flight, result, life)
-    except Exception as error:
-        _fail(cache, flight, error)
-        raise
-    else:
-        return result
-    finally:
-        _current.set(flight.outer)
-        try:
-            cache._leave(ticket, flight)
-        finally:
-            flight.end()
-
-
-def _land(cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight, result: Any, life: dict[str, Any]) -> None:
-    cache._count_load(failed=False)
-    cache.fill(ticket, result, **life)
-    flight.value = (result,)
-
-
-def _fail(cache: Cache[Any, Any], flight: _Flight, error: Exception) -> None:
-    if flight.value is None:
-        cache._count_load(failed=True)
-        flight.error = error
+def _load_now(loader: Callable[..., Any], key: Hashable) -> Any:
+    result = _call(loader, key)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("the loader is a coroutine function: use aget_or_load")
+    return result
 
 
 _MISSING = object()
@@ -211,10 +213,13 @@ def memoize(cache: Cache[Any, Any], *, key: Callable[..., Hashable] | None = Non
     """`Cache.memoize`: answer a function's calls from the cache.
 
     `key(*args, **kwargs)` makes the key; without it the function and its arguments do, so several functions may share a cache.
-    The decorated function has `.invalidate(*args, **kwargs)`, `.cache` and `.__wrapped__`.
+    The decorated function has `.invalidate(*args, **kwargs)`, `.cache` and `.__wrapped__`. TypeError for a generator function.
     """
 
     def decorate(function: F) -> F:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("a generator gives its values once: memoize a function that returns them in a list")
+
         def key_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
             if key is not None:
                 return key(*args, **kwargs)
@@ -222,7 +227,7 @@ def memoize(cache: Cache[Any, Any], *, key: Callable[..., Hashable] | None = Non
                 return (function, args, _KEYWORDS, *sorted(kwargs.items()))
             return (function, args)
 
-        if inspect.iscoroutinefunction(function):
+        if _is_asynchronous(function):
 
             @functools.wraps(function)
             async def answer(*args: Any, **kwargs: Any) -> Any:
@@ -242,6 +247,11 @@ def memoize(cache: Cache[Any, Any], *, key: Callable[..., Hashable] | None = Non
         return answer  # type: ignore[return-value]
 
     return decorate
+
+
+def _is_asynchronous(function: Callable[..., Any]) -> bool:
+    """A coroutine function, a partial of one, or an object that is called as one."""
+    return any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
 
 
 # ---- a MutableMapping -----------------------------------------------------------------------------------------------
@@ -331,5 +341,13 @@ def _sweep(reference: weakref.ref[Cache[Any, Any]]) -> bool:
 
 _sweeper = _Sweeper()
 watch = _sweeper.watch
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+    _sweeper.after_fork()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _sweeper.after_fork())
+    os.register_at_fork(after_in_child=_forked)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -267,3 +270,127 @@ def test_memoize_a_coroutine_function():
 
     assert (asyncio.run(main()), loader.calls) == (["value"] * 10, 1)
     assert load.invalidate(1)
+
+
+class Doubler:
+    """Called as a coroutine function."""
+
+    async def __call__(self, number):
+        return number * 2
+
+
+async def plus(one, other):
+    return one + other
+
+
+@pytest.mark.parametrize("function", [Doubler(), functools.partial(plus, 2)])
+def test_memoize_what_is_called_as_a_coroutine_function(function):
+    load = Cache(100).memoize()(function)
+
+    async def main():
+        return [await load(2), await load(2)]
+
+    assert asyncio.run(main()) == [4, 4]
+
+
+def test_memoize_methods_of_every_kind():
+    cache = Cache(100)
+
+    class Times:
+        def __init__(self, times):
+            self.times = times
+
+        @cache.memoize()
+        def own(self, number):
+            return self.times * number
+
+        @classmethod
+        @cache.memoize()
+        def of_class(cls, number):
+            return cls.__name__, number
+
+        @staticmethod
+        @cache.memoize()
+        def of_none(number):
+            return number
+
+    one, other = Times(1), Times(2)
+    assert (one.own(3), other.own(3), one.own(3)) == (3, 6, 3)
+    assert (Times.of_class(1), one.of_none(1)) == (("Times", 1), 1)
+    assert len(cache) == 4
+    assert Times.own.invalidate(one, 3)
+
+
+def test_a_generator_is_not_memoized():
+    def some():
+        yield 1
+
+    async def others():
+        yield 1
+
+    for function in (some, others):
+        with pytest.raises(TypeError, match="generator"):
+            Cache(10).memoize()(function)
+
+
+def test_a_coroutine_function_is_no_loader_of_a_blocking_load():
+    cache, loader = Cache(10), Loader()
+    with pytest.raises(TypeError, match="aget_or_load"):
+        cache.get_or_load("k", loader.awaited)
+    assert "k" not in cache
+    assert cache.get_or_load("k", lambda: 1) == 1
+
+
+def test_every_waiter_sees_the_trace_of_the_loader_and_of_nobody_else():
+    cache, go = Cache(10), threading.Event()
+
+    def failing():
+        go.wait()
+        raise LookupError("no such thing")
+
+    def depth(_):
+        error = caught(cache.get_or_load, "k", failing)
+        return [frame.name for frame in traceback.extract_tb(error.__traceback__)].count("load")
+
+    with ThreadPoolExecutor(WAITERS) as pool:
+        results = [pool.submit(depth, number) for number in range(WAITERS)]
+        time.sleep(0.1)
+        go.set()
+        assert max(each.result() for each in results) <= 2, "its own, and the leader's"
+
+
+def test_a_load_that_fails_before_its_loader_is_called_keeps_nobody_out():
+    class Tripping(Cache):
+        trips = True
+
+        def _peek(self, key):
+            if self.trips:
+                raise LookupError("a key that cannot be compared")
+            return super()._peek(key)
+
+    cache = Tripping(10)
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            cache.get_or_load("k", lambda: 1)
+    cache.trips = False
+    assert cache.get_or_load("k", lambda: 1) == 1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_a_load_of_its_parent():
+    cache, loading, go = Cache(10), threading.Event(), threading.Event()
+
+    def slow():
+        loading.set()
+        go.wait()
+        return "the parent's"
+
+    with ThreadPoolExecutor(1) as pool:
+        parents = pool.submit(cache.get_or_load, "k", slow)
+        loading.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if cache.get_or_load("k", lambda: "the child's") == "the child's" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        go.set()
+        assert parents.result() == "the parent's"
