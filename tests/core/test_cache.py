@@ -286,7 +286,7 @@ def test_a_fill_with_a_tag_is_refused_if_the_tag_was_invalidated_since():
     ticket = cache.begin("a")
     cache.invalidate_tag("t")
     assert cache.fill(ticket, 1, tags=["t"]) is False
-    assert sum(cache.fill(ticket, 1, tags=[f"other{number}"]) for number in range(64)) >= 60
+    assert all(cache.fill(ticket, 1, tags=[f"other{number}"]) for number in range(64))
 
 
 def test_two_loads_may_fill_one_key():
@@ -297,21 +297,26 @@ def test_two_loads_may_fill_one_key():
     assert cache["a"] == 2
 
 
-def test_invalidations_of_other_keys_hardly_ever_refuse_a_fill():
-    """Two keys in 4,096 share a stripe of the fence, other ones in every process: so many of 256 do not."""
+def test_invalidations_of_other_keys_refuse_no_fill():
+    """The latest 128 are known by their hashes, whichever of them share a stripe of the fence."""
     cache = Cache(1000)
-    filled = 0
     for number in range(256):
         ticket = cache.begin(f"a{number}")
-        cache.invalidate(f"b{number}")
-        cache[f"c{number}"] = 1
-        filled += cache.fill(ticket, number)
-    assert filled >= 250
+        for other in range(60):
+            cache.invalidate(f"b{number} {other}")
+            cache[f"c{number} {other}"] = 1
+        assert cache.fill(ticket, number)
 
 
 def test_a_ticket_is_good_for_its_own_cache_only():
     with pytest.raises(TypeError):
         Cache(1).fill(Cache(1).begin("a"), 1)
+    for _ in range(20):
+        cache = Cache(1)
+        ticket = cache.begin("a")
+        del cache
+        with pytest.raises(TypeError):
+            Cache(1).fill(ticket, 1)  # which lies where the other one lay
 
 
 def test_tickets_that_are_never_used_cost_nothing():

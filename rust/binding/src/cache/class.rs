@@ -19,6 +19,9 @@ use tierstore_core::error::{Error, Place};
 
 pub type Object = Py<PyAny>;
 
+/// How many were made so far.
+static CACHES: AtomicU64 = AtomicU64::new(0);
+
 /// A bounded map from hashable keys to values, in this process.
 #[pyclass(frozen, weakref, subclass, mapping, module = "tierstore")]
 pub struct Cache {
@@ -26,6 +29,8 @@ pub struct Cache {
     /// No entry has a time, weight or listener unless its put says so.
     pub plain: bool,
     limits: Limits,
+    /// No other cache of this process has or had it, unlike an address.
+    number: u64,
     pub ttl: Option<u64>,
     pub idle: Option<u64>,
     pub weigher: Option<Object>,
@@ -78,6 +83,7 @@ impl Cache {
             plain,
             shards: Cell::new(limits, choice(policy)?),
             limits,
+            number: CACHES.fetch_add(1, Ordering::Relaxed),
             ttl: duration("ttl", ttl.as_ref())?,
             idle: duration("tti", tti.as_ref())?,
             weigher: callable("weigher", weigher)?,
@@ -177,7 +183,7 @@ impl Cache {
     fn begin(&self, key: &Bound<'_, PyAny>) -> PyResult<FillTicket> {
         let hash = hash_of(key)?;
         let sequence = self.shards.with(key.py(), hash, Shard::begin);
-        Ok(FillTicket { key: key.clone().unbind(), hash, sequence, cache: std::ptr::from_ref(self) as usize })
+        Ok(FillTicket { key: key.clone().unbind(), hash, sequence, cache: self.number })
     }
 
     /// Put the value under the ticket's key, unless the key, one of `tags` or everything was invalidated, or the key was
@@ -193,7 +199,7 @@ impl Cache {
         tags: Option<Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let given = ticket.get();
-        if given.cache != std::ptr::from_ref(this.get()) as usize {
+        if given.cache != this.get().number {
             return Err(PyTypeError::new_err("this ticket was handed out by another cache"));
         }
         let key = given.key.bind(ticket.py());

@@ -59,6 +59,10 @@ impl FreshUntil {
 
 /// At this share of its lifetime an entry that is asked for is loaded anew while it is still served.
 const EAGER: f64 = 0.8;
+/// Fibonacci hashing (Knuth, 6.4): neighbouring hashes come to lie far apart.
+const SPREAD: u32 = 0x9E37_79B1;
+/// A lifetime is cut by up to this share.
+const JITTER: f64 = 0.1;
 /// An entry asked for within this share of its lifetime after it ended is hot.
 const HOT: f64 = 0.1;
 /// Hot entries live up to this many times as long as others.
@@ -155,11 +159,15 @@ pub struct Hits {
     absent: Object,
     lasting: bool,
     home: Option<Py<Home>>,
+    ttl_s: f64,
+    absent_ttl_s: f64,
 }
 
 #[pymethods]
 impl Hits {
     #[new]
+    #[pyo3(signature = (cache, fresh, clock, absent, lasting, home, ttl_s = 0.0, absent_ttl_s = 0.0))]
+    #[expect(clippy::too_many_arguments, reason = "what a tier is made of")]
     fn new(
         cache: Py<Cache>,
         fresh: Py<FreshUntil>,
@@ -167,23 +175,25 @@ impl Hits {
         absent: Object,
         lasting: bool,
         home: Option<Py<Home>>,
+        ttl_s: f64,
+        absent_ttl_s: f64,
     ) -> PyResult<Self> {
-        Ok(Self { cache, fresh, clock: Clock::new(clock)?, absent, lasting, home })
+        Ok(Self { cache, fresh, clock: Clock::new(clock)?, absent, lasting, home, ttl_s, absent_ttl_s })
     }
 
-    /// Keep what was loaded `now` for `ttl_s`, and answer whether it was taken: False if the key was invalidated since the ticket.
-    /// Where a later version is there, nothing changes, and its entry is the answer.
+    /// Keep what was loaded `now`, and answer whether it was taken: False if the key was invalidated since the ticket. Where a later
+    /// version is there, nothing changes, and its entry is the answer.
     ///
-    /// What is asked for within HOT of a lifetime after its last one ended lives twice as long as before, up to LONGEST times
-    /// `ttl_s`; not `absent`.
-    #[pyo3(signature = (ticket, value, version, now, ttl_s, weight, /))]
+    /// It lives for `ttl_s` or `absent_ttl_s`, less a share of up to JITTER that the key decides: what was filled together does not
+    /// expire together. What is asked for within HOT of a lifetime after its last one ended lives twice as long as before, up to
+    /// LONGEST times; not `absent`.
+    #[pyo3(signature = (ticket, value, version, now, weight, /))]
     fn keep<'py>(
         &self,
         ticket: &Bound<'py, FillTicket>,
         value: &Bound<'py, PyAny>,
         version: i64,
         now: f64,
-        ttl_s: f64,
         weight: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = ticket.py();
@@ -193,11 +203,13 @@ impl Hits {
         if let Some(there) = there.filter(|there| there.get().version > version) {
             return Ok(there.clone().into_any());
         }
-        let stretch = match there.map(Bound::get) {
-            Some(there) if !value.is(&self.absent) => there.next_stretch(now),
-            _ => 1,
+        let (ttl_s, stretch) = match there.map(Bound::get) {
+            _ if value.is(&self.absent) => (self.absent_ttl_s, 1),
+            Some(there) => (self.ttl_s, there.next_stretch(now)),
+            None => (self.ttl_s, 1),
         };
-        let life_s = ttl_s * f64::from(stretch);
+        let cut = JITTER * f64::from(given.hash.wrapping_mul(SPREAD)) / f64::from(u32::MAX);
+        let life_s = ttl_s * f64::from(stretch) * (1.0 - cut);
         let entry = TimedEntry::new(value.clone().unbind(), now + life_s * EAGER, version, now, now + life_s, stretch);
         let entry = Bound::new(py, entry)?;
         let life = OwnLife { ttl: None, idle: None, weight, tags: Vec::new() };

@@ -10,8 +10,8 @@ pub struct FillTicket {
     pub key: Py<PyAny>,
     pub hash: u32,
     pub sequence: u64,
-    /// Of which cache: a ticket is no good elsewhere.
-    pub cache: usize,
+    /// The number of its cache: a ticket is no good elsewhere.
+    pub cache: u64,
 }
 
 #[pymethods]
