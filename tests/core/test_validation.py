@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 from importlib import resources
 
@@ -111,10 +112,83 @@ def test_avro_that_is_sound(content):
         (b'[["null"]]', "/0"),
         (b'{"type":"fixed","name":"F","size":true}', "/size"),
         (b'{"type": "string"', "line 1"),
+        (b'{"type":["null","int"]}', "/type"),
+        (b'["int","null","int"]', "/2"),
+        (b'[{"type":"array","items":"int"},{"type":"array","items":"long"}]', "/1"),
+        (b'[{"type":"fixed","name":"A","size":1},{"type":"fixed","name":"A","size":1}]', "/1/name"),
+        (b'{"type":"record","name":"long","fields":[]}', "/name"),
+        (b'{"type":"record","name":"A","namespace":"a..b","fields":[]}', "/namespace"),
+        (b'{"type":"record","name":"A","aliases":["b","1"],"fields":[]}', "/aliases/1"),
+        (b'{"type":"record","name":"A","fields":[{"name":"a.b","type":"int"}]}', "/fields/0/name"),
+        (b'{"type":"record","name":"A","fields":[{"name":"a","type":"int","order":["x"]}]}', "/fields/0/order"),
+        (b'{"type":"enum","name":"E","symbols":["A"],"default":"B"}', "/default"),
     ],
 )
 def test_avro_that_is_not(content, place):
     assert (refused("avro", content).place or "").startswith(place)
+
+
+ENUM = {"type": "enum", "name": "E", "symbols": ["A"]}
+POINT = {
+    "type": "record",
+    "name": "P",
+    "fields": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 0}],
+}
+DEFAULTS: list[tuple[object, list[object], list[object]]] = [
+    ("null", [None], [0, "null"]),
+    ("boolean", [True], [1, None]),
+    ("int", [-(2**31), 2**31 - 1], [2**31, 1.0, True, "1"]),
+    ("long", [2**63 - 1], [2**63, 0.5]),
+    ("double", [0, 0.5], [True, "NaN", None]),
+    ({"type": "double"}, [0, 0.5], ["0"]),
+    ("string", ["", "\u20ac"], [None, 1]),
+    ("bytes", ["\u00ff"], ["\u0100", 1]),
+    (["null", "int"], [None, 5], ["a"]),
+    ({"type": "array", "items": "int"}, [[], [1]], [["a"], {}]),
+    ({"type": "map", "values": ["null", "string"]}, [{"a": None}], [{"a": 1}, []]),
+    ({"type": "fixed", "name": "F", "size": 2}, ["ab"], ["abc", 1]),
+    (ENUM, ["A"], ["B", 0]),
+    (POINT, [{"x": 1}, {"x": 1, "y": 2}], [{}, {"x": "1"}, []]),
+]
+
+
+def with_default(kind: object, default: object) -> bytes:
+    return json.dumps(
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind, "default": default}]}
+    ).encode()
+
+
+@pytest.mark.parametrize(("kind", "sound", "wrong"), DEFAULTS, ids=lambda value: str(value)[:30])
+def test_a_default_of_a_field_is_a_value_of_its_type(kind, sound, wrong):
+    for default in sound:
+        check_content("avro", with_default(kind, default))
+    for default in wrong:
+        assert refused("avro", with_default(kind, default)).place == "/fields/0/default", default
+
+
+def test_avro_names_are_found_as_java_finds_them():
+    """In the space that encloses the reference, else outside of all; by an object too; with a dot before it outside at once."""
+    inner = {"type": "record", "name": "b.I", "fields": [{"name": "a", "type": ["null", "E", "I", {"type": "string"}]}]}
+    kinds = [ENUM, inner, "E", ".E", {"type": "E", "doc": "the same"}, "b.I"]
+    fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(kinds)]
+    check_content("avro", json.dumps({"type": "record", "name": ".R", "fields": fields}).encode())
+    space = {"type": "record", "name": "R", "namespace": "b", "fields": [*fields[:1], {"name": "g", "type": "b.E"}]}
+    check_content("avro", json.dumps(space).encode())
+    space["fields"][1]["type"] = ".E"
+    assert refused("avro", json.dumps(space).encode()).place == "/fields/1/type"
+
+
+def test_a_default_among_many_records_takes_no_time():
+    """Each level of the value has twenty candidates, none of which fits: asked once each, not twenty to the power of depth."""
+    names = [f"R{number}" for number in range(20)]
+    union = [
+        {"type": "record", "name": name, "fields": [{"name": "f", "type": names[: n + 1]}]}
+        for n, name in enumerate(names)
+    ]
+    default: object = 1
+    for _ in range(30):
+        default = {"f": default}
+    assert refused("avro", with_default(union, default)).place == "/fields/0/default"
 
 
 @pytest.mark.parametrize("depth", [255, 500])

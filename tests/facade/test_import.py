@@ -16,7 +16,6 @@ DRIVERS = (
     "click",
     "rich",
     "opentelemetry",
-    "fastavro",
     "jsonschema_rs",
 )
 

@@ -1,111 +1,226 @@
-"""The shape of an Avro schema, with a JSON pointer to what is wrong; names and defaults are fastavro's part.
+"""Is this an Avro schema? With a JSON pointer to what is wrong.
 
-Source: the Avro 1.12 specification, "Schema Declaration". fastavro alone names no place, and answers a wrong shape with KeyError
-or TypeError.
+Source: the Avro 1.12 specification, "Schema Declaration" and "Names". Where it leaves a choice, what Java's reference takes is taken: a
+name may be referred to by an object, `{"type": "Name"}`, and one that the enclosing namespace lacks is looked for outside of all of them.
+A logical type that is not sound is ignored, as the specification asks.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tierstore.errors import ValidationError
 from tierstore.plan.pointer import pointer
 
-NAMED = frozenset({"record", "error", "enum", "fixed"})
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+PRIMITIVE = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+TYPES = (str, dict, list)
+ORDERS = ("ascending", "descending", "ignore")
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SPACE = re.compile(rf"{WORD.pattern}(\.{WORD.pattern})*")
+DOTTED = re.compile(rf"\.?{SPACE.pattern}")
+"""Before a name a dot says that no namespace encloses it."""
+BITS = {"int": 31, "long": 63}
 Path = tuple[str | int, ...]
+Definition = dict[str, Any]
+Resolved = str | Definition | list[Any]
+"""A type without references: a primitive's name, a definition, or a list of such."""
+Seen = dict[tuple[int, int], bool]
+"""Whether a value is of a definition, asked once a pair: unions of records in one another would ask for ever."""
 
 
 def check_avro(schema: Any) -> None:
     """ValidationError with the JSON pointer of the first thing that is wrong."""
-    import fastavro.schema
-
     try:
-        _type(schema, ())
-        fastavro.schema.parse_schema(schema, _write_hint=False, named_schemas={})
-    except ValidationError:
-        raise
+        _Document().type(schema, (), "")
     except RecursionError:
         raise _wrong("the types are nested too deeply", ()) from None
-    except Exception as error:  # fastavro answers bad schemas with KeyError, TypeError and its own classes
-        raise _wrong(str(error) or type(error).__name__, _find(schema, error)) from error
 
 
-def _type(schema: Any, path: Path) -> None:
-    if isinstance(schema, list):
-        for index, branch in enumerate(schema):
+class _Document:
+    """One schema, and the names that were defined in it so far."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Definition] = {}
+
+    def type(self, schema: Any, path: Path, space: str) -> Resolved:
+        """What the type is, once it and all in it are sound."""
+        if isinstance(schema, list):
+            return self._union(schema, path, space)
+        if isinstance(schema, dict):
+            return self._object(schema, path, space)
+        if not isinstance(schema, str):
+            raise _wrong("a type is a name, an object or a list of types", path)
+        return self._named(schema, path, space)
+
+    def _named(self, name: str, path: Path, space: str) -> Resolved:
+        if name in PRIMITIVE:
+            return name
+        for known in (_full(name, space), name):
+            if known in self._names:
+                return self._names[known]
+        raise _wrong(f"no type {name!r} is defined before this", path)
+
+    def _union(self, branches: list[Any], path: Path, space: str) -> Resolved:
+        found: list[Any] = []
+        kinds = set()
+        for index, branch in enumerate(branches):
+            place = (*path, index)
             if isinstance(branch, list):
-                raise _wrong("a union holds no union directly", (*path, index))
-            _type(branch, (*path, index))
-    elif isinstance(schema, dict):
-        _complex(schema, path)
-    elif not isinstance(schema, str):
-        raise _wrong("a type is a name, an object or a list of types", path)
+                raise _wrong("a union holds no union directly", place)
+            resolved = self.type(branch, place, space)
+            kind = _kind(resolved)
+            same = resolved["name"] if isinstance(resolved, dict) and "name" in resolved else kind
+            if same in kinds:
+                raise _wrong(f"the union holds {same} already", place)
+            kinds.add(same)
+            found.append(resolved)
+        return found
+
+    def _object(self, schema: Definition, path: Path, space: str) -> Resolved:
+        kind = _attribute(schema, "type", (str,), path)
+        match kind:
+            case "record" | "error":
+                return self._record(schema, path, space)
+            case "enum":
+                return self._enum(schema, path, space)
+            case "fixed":
+                if (size := _attribute(schema, "size", (int,), path)) < 0:
+                    raise _wrong(f"a size is not negative, this is {size}", (*path, "size"))
+                return self._define(schema, path, space, {"type": "fixed", "size": size})
+            case "array" | "map":
+                inner = "items" if kind == "array" else "values"
+                item = self.type(_attribute(schema, inner, TYPES, path), (*path, inner), space)
+                return {"type": kind, "item": item}
+        return self._named(kind, (*path, "type"), space)
+
+    def _define(self, schema: Definition, path: Path, space: str, definition: Definition) -> Definition:
+        """Enter a named type."""
+        name = str(_attribute(schema, "name", (str,), path))
+        outer = space if schema.get("namespace") is None else _attribute(schema, "namespace", (str,), path)
+        if outer and not SPACE.fullmatch(outer):
+            raise _wrong(f"{outer!r} is no namespace", (*path, "namespace"))
+        full = _full(name, outer)
+        if not DOTTED.fullmatch(name) or full in PRIMITIVE:
+            raise _wrong(f"{name!r} is no name of a type", (*path, "name"))
+        if full in self._names:
+            raise _wrong(f"a type {full!r} is defined already", (*path, "name"))
+        _aliases(schema, path)
+        self._names[full] = definition
+        definition["name"] = full
+        return definition
+
+    def _enum(self, schema: Definition, path: Path, space: str) -> Definition:
+        symbols = _attribute(schema, "symbols", (list,), path)
+        for index, symbol in enumerate(symbols):
+            if not isinstance(symbol, str) or not WORD.fullmatch(symbol):
+                raise _wrong(f"{symbol!r} is no symbol", (*path, "symbols", index))
+        if len(set(symbols)) < len(symbols):
+            raise _wrong("a symbol stands there twice", (*path, "symbols"))
+        if "default" in schema and schema["default"] not in symbols:
+            raise _wrong(f"the default {schema['default']!r:.60} is none of the symbols", (*path, "default"))
+        return self._define(schema, path, space, {"type": "enum", "symbols": symbols})
+
+    def _record(self, schema: Definition, path: Path, space: str) -> Definition:
+        fields: dict[str, tuple[Resolved, bool]] = {}
+        definition = self._define(schema, path, space, {"type": "record", "fields": fields})
+        space = definition["name"].rpartition(".")[0]
+        for index, field in enumerate(_attribute(schema, "fields", (list,), path)):
+            place = (*path, "fields", index)
+            if not isinstance(field, dict):
+                raise _wrong("a field is an object", place)
+            name = _attribute(field, "name", (str,), place)
+            if not WORD.fullmatch(name) or name in fields:
+                reason = (
+                    f"the record has a field {name!r} already" if name in fields else f"{name!r} is no name of a field"
+                )
+                raise _wrong(reason, (*place, "name"))
+            resolved = self.type(_attribute(field, "type", TYPES, place), (*place, "type"), space)
+            fields[name] = (resolved, "default" in field)
+            _about_field(field, resolved, place)
+        return definition
 
 
-def _complex(schema: dict[str, Any], path: Path) -> None:
-    kind = _attribute(schema, "type", (str, dict, list), path)
-    if not isinstance(kind, str):
-        return _type(kind, (*path, "type"))
-    if kind in NAMED:
-        _name(schema, path)
-    if kind in ("record", "error"):
-        return _fields(schema, path)
-    if kind == "enum":
-        return _symbols(schema, path)
-    if kind in ("array", "map"):
-        inner = "items" if kind == "array" else "values"
-        return _type(_attribute(schema, inner, (str, dict, list), path), (*path, inner))
-    if kind == "fixed" and (size := _attribute(schema, "size", (int,), path)) < 0:
-        raise _wrong(f"a size is not negative, this is {size}", (*path, "size"))
-    return None
+def _about_field(field: Definition, resolved: Resolved, path: Path) -> None:
+    _aliases(field, path)
+    if field.get("order", "ascending") not in ORDERS:
+        raise _wrong(f"{field['order']!r:.60} is no order", (*path, "order"))
+    if "default" in field and not _is_value(field["default"], resolved, {}):
+        raise _wrong(f"the default {field['default']!r:.60} is no value of its type", (*path, "default"))
 
 
-def _fields(schema: dict[str, Any], path: Path) -> None:
-    seen = set()
-    for index, field in enumerate(_attribute(schema, "fields", (list,), path)):
-        place = (*path, "fields", index)
-        if not isinstance(field, dict):
-            raise _wrong("a field is an object", place)
-        if (name := _name(field, place)) in seen:
-            raise _wrong(f"the record has a field {name!r} already", (*place, "name"))
-        seen.add(name)
-        _type(_attribute(field, "type", (str, dict, list), place), (*place, "type"))
+def _is_value(value: Any, resolved: Resolved, seen: Seen) -> bool:
+    """Whether a default, in JSON, is of the type; of any branch of a union, as from 1.12 on."""
+    if isinstance(resolved, list):
+        return any(_is_value(value, branch, seen) for branch in resolved)
+    if isinstance(resolved, dict):
+        pair = (id(value), id(resolved))
+        if pair not in seen:
+            seen[pair] = _is_of(value, resolved, seen)
+        return seen[pair]
+    match resolved:
+        case "null":
+            return value is None
+        case "boolean":
+            return isinstance(value, bool)
+        case "string":
+            return isinstance(value, str)
+        case "bytes":
+            return _is_bytes(value)
+        case "int" | "long":
+            return isinstance(value, int) and not isinstance(value, bool) and value in _range(resolved)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _symbols(schema: dict[str, Any], path: Path) -> None:
-    for index, symbol in enumerate(_attribute(schema, "symbols", (list,), path)):
-        if not isinstance(symbol, str) or not NAME.fullmatch(symbol) or "." in symbol:
-            raise _wrong(f"{symbol!r} is no symbol", (*path, "symbols", index))
+def _is_of(value: Any, definition: Definition, seen: Seen) -> bool:
+    match definition["type"]:
+        case "array":
+            return isinstance(value, list) and all(_is_value(one, definition["item"], seen) for one in value)
+        case "map":
+            return isinstance(value, dict) and all(_is_value(one, definition["item"], seen) for one in value.values())
+        case "enum":
+            return value in definition["symbols"]
+        case "fixed":
+            return _is_bytes(value) and len(value) == definition["size"]
+    fields: Mapping[str, tuple[Resolved, bool]] = definition["fields"]
+    return isinstance(value, dict) and all(
+        _is_value(value[name], resolved, seen) if name in value else has_default
+        for name, (resolved, has_default) in fields.items()
+    )
 
 
-def _name(schema: dict[str, Any], path: Path) -> str:
-    name = str(_attribute(schema, "name", (str,), path))
-    if not NAME.fullmatch(name):
-        raise _wrong(f"{name!r} is no name", (*path, "name"))
-    return name
+def _is_bytes(value: Any) -> bool:
+    """A byte is a character up to U+00FF."""
+    return isinstance(value, str) and all(character <= "\xff" for character in value)
 
 
-def _attribute(schema: dict[str, Any], name: str, types: tuple[type, ...], path: Path) -> Any:
+def _range(name: str) -> range:
+    return range(-(1 << BITS[name]), 1 << BITS[name])
+
+
+def _kind(resolved: Resolved) -> str:
+    return str(resolved["type"]) if isinstance(resolved, dict) else str(resolved)
+
+
+def _full(name: str, space: str) -> str:
+    return name.removeprefix(".") if "." in name or not space else f"{space}.{name}"
+
+
+def _aliases(schema: Definition, path: Path) -> None:
+    if "aliases" not in schema:
+        return
+    for index, alias in enumerate(_attribute(schema, "aliases", (list,), path)):
+        if not isinstance(alias, str) or not DOTTED.fullmatch(alias):
+            raise _wrong(f"{alias!r:.60} is no alias", (*path, "aliases", index))
+
+
+def _attribute(schema: Definition, name: str, types: tuple[type, ...], path: Path) -> Any:
     if name not in schema:
         raise _wrong(f"{name!r} is missing", path)
     if not isinstance(schema[name], types) or isinstance(schema[name], bool):
         raise _wrong(f"{name!r} cannot be {schema[name]!r:.60}", (*path, name))
     return schema[name]
-
-
-def _find(schema: Any, error: Exception) -> Path:
-    """Where the unknown name stands that fastavro complained of; the whole document if it complained of something else."""
-    unknown = getattr(error, "name", None)
-    pending: list[tuple[Any, Path]] = [(schema, ())]
-    while unknown and pending:
-        node, path = pending.pop()
-        if isinstance(node, str) and node in (unknown, str(unknown).rsplit(".", 1)[-1]):
-            return path
-        inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-        pending.extend((child, (*path, key)) for key, child in inner if key not in ("name", "doc", "namespace"))
-    return ()
 
 
 def _wrong(text: str, path: Path) -> ValidationError:

@@ -2,7 +2,7 @@
 
 json          one strict parser (the core's): UTF-8, depth 512, no NaN, no duplicate spelling of a number
 jsonschema    the same, then the meta-schema of the dialect that `$schema` names (2020-12 if none), by jsonschema-rs
-avro          the same, then the shape of each type by pointer, then names and defaults by fastavro
+avro          the same, then each type, name, union and default by the specification
 protobuf      its imports, by the core's parser
 """
 
