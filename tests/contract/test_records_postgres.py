@@ -57,6 +57,16 @@ def test_reads_go_to_the_replica_and_writes_to_the_primary(pg: PostgresEngine, p
     pg.face.run(run)
 
 
+@pytest.mark.requirement("S1-67")
+def test_health_names_a_replica_that_does_not_answer(pg: PostgresEngine, postgres) -> None:
+    records = pg.migrated(replicas=(postgres.replica_of(pg.url), "postgresql://nobody@127.0.0.1:9/none"))
+
+    async def run() -> None:
+        assert (await records.ping(soon(pg))).endswith("; replica 1 does not answer")
+
+    pg.face.run(run)
+
+
 def test_a_read_after_a_position_sees_it_whatever_the_replica_lacks(pg: PostgresEngine, postgres) -> None:
     """I3: the position is asked in an earlier statement; a replica that is behind is passed over."""
     records = pg.migrated(replicas=(postgres.replica_of(pg.url),))

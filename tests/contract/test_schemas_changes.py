@@ -7,19 +7,31 @@ import uuid
 import pytest
 
 from tierstore import errors
-from tierstore.plan.lifecycle import SCHEMA_MOVES, SCHEMA_STATES
 
 CONTENT = b'{"type": "object"}'
 OTHER = b'{"type": "array"}'
 
 
+# Written out here, so that the product's own table is what is tried.
+STATES = ("draft", "active", "deprecated", "disabled", "archived")
+LEGAL = {
+    ("draft", "active"),
+    ("active", "deprecated"),
+    ("deprecated", "active"),
+    ("active", "disabled"),
+    ("deprecated", "disabled"),
+    ("disabled", "active"),
+    *((state, "archived") for state in STATES if state != "archived"),
+}
+
+
 @pytest.mark.requirement("S1-07")
-@pytest.mark.parametrize("current", SCHEMA_STATES)
+@pytest.mark.parametrize("current", STATES)
 def test_every_move_is_legal_or_a_conflict(schemas, current):
     async def scenario(store):
-        for number, wanted in enumerate(SCHEMA_STATES):
+        for number, wanted in enumerate(STATES):
             made = await store.register(schemas.subject(), f"1.{number}.0", CONTENT, state=current)
-            if wanted in SCHEMA_MOVES[current]:
+            if (current, wanted) in LEGAL:
                 moved = await store.set_state(made.id, wanted)
                 assert moved.state == wanted
                 assert moved.row_version > made.row_version

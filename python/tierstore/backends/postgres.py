@@ -36,6 +36,8 @@ ASIDE_CONNECTIONS = 2
 JOB_CONNECTIONS = 3
 REPLICA_REST_S, REPLICA_REST_MAX_S = 1.0, 30.0
 """How long a replica that failed is left alone: each failure in a row doubles it."""
+REPLICA_PING_S = 1.0
+_NO_ANSWER = (psycopg.Error, psycopg_pool.PoolTimeout, errors.StorageError)
 ASK_AGAIN_S = 0.05
 
 
@@ -183,7 +185,7 @@ class PostgresRecords:
                 if not replayed[0][0]:
                     return None
             rows = await replica.pool.read(self._queries[query], params, half)
-        except (psycopg.Error, psycopg_pool.PoolTimeout, errors.StorageError):
+        except _NO_ANSWER:
             replica.failed(self._runtime.monotonic())
             return None
         replica.answered()
@@ -256,7 +258,20 @@ class PostgresRecords:
 
     async def ping(self, deadline: Deadline) -> str:
         self._check()
-        return f"PostgreSQL {(await self._read(self._primary, 'protocol.server', NOTHING, deadline))[0][0]}"
+        version = (await self._read(self._primary, "protocol.server", NOTHING, deadline))[0][0]
+        silent = [
+            number
+            for number, replica in enumerate(self._replicas)
+            if not await self._answers(replica, deadline.within(REPLICA_PING_S))
+        ]
+        return f"PostgreSQL {version}" + "".join(f"; replica {number} does not answer" for number in silent)
+
+    async def _answers(self, replica: Replica, deadline: Deadline) -> bool:
+        try:
+            await replica.pool.read(self._queries["protocol.server"], NOTHING, deadline)
+        except _NO_ANSWER:
+            return False
+        return True
 
     def pool(self) -> PoolStats:
         return self._primary.stats()._replace(reserved=ASIDE_CONNECTIONS + JOB_CONNECTIONS)
