@@ -188,6 +188,22 @@ def test_an_l2_that_fails_delays_nobody_and_is_told_later(face, shared):
     face.run(story)
 
 
+def test_what_could_not_be_told_is_believed_again_after_an_echo_of_a_later_ping(face, shared):
+    """Another process may hold the relay: its echo of a ping sent since says that it has told L2 of all before."""
+
+    async def story():
+        before = shared.runtime.monotonic()
+        shared.key_value.broken = ConnectionError("gone")
+        await shared.put("a")
+        shared.key_value.broken = None
+        shared.engine.unconfirmed.echo(before)
+        assert len(shared.engine.unconfirmed) == 1
+        shared.engine.unconfirmed.echo(shared.runtime.monotonic())
+        assert not shared.engine.unconfirmed
+
+    face.run(story)
+
+
 def test_delivered_rows_are_marked_together(face, shared):
     async def story():
         await shared.put("a")
