@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tierstore import __version__
@@ -23,9 +24,9 @@ def processor() -> str:
     return f"{names[0]}, {os.cpu_count()} cores" if names else platform.processor()
 
 
-def header() -> str:
+def header(contestants: Sequence[str] = RIVALS) -> str:
     """Three lines: processor, system and interpreter, versions."""
-    rivals = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in RIVALS)
+    rivals = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in contestants)
     return "\n".join(
         (
             f"# {processor()}",

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benches._machine import RESULTS, header
+from benches._machine import RESULTS, RIVALS, header
 
 mpl.rcParams["svg.hashsalt"] = "tierstore"
 OURS = "#c2410c"
 
 
-def _save(figure: Figure, name: str) -> None:
+def _save(figure: Figure, name: str, contestants: Sequence[str] = RIVALS) -> None:
     RESULTS.mkdir(exist_ok=True)
-    figure.supxlabel(header().replace("# ", ""), fontsize=5, color="#666666")
+    figure.supxlabel(header(contestants).replace("# ", ""), fontsize=5, color="#666666")
     figure.savefig(RESULTS / name, metadata={"Date": None})
 
 
@@ -51,3 +51,25 @@ def curves(name: str, title: str, x_label: str, sizes: Sequence[float], lines: M
     axes.set(title=title, xlabel=x_label, ylabel="hit ratio", xscale="log", ylim=(0, 1))
     axes.legend(fontsize=7)
     _save(figure, name)
+
+
+def times(
+    name: str, title: str, sizes: Sequence[int], lines: Mapping[str, Sequence[float]], contestants: Sequence[str]
+) -> None:
+    """Nanoseconds against bytes, both axes logarithmic."""
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for label, values in lines.items():
+        ours = label == "tierstore"
+        axes.plot(
+            sizes,
+            values,
+            label=label,
+            marker="o",
+            markersize=3,
+            linewidth=2.4 if ours else 1.2,
+            color=OURS if ours else None,
+        )
+    axes.set(title=title, xlabel="bytes of content", ylabel="ns", xscale="log", yscale="log")
+    axes.legend(fontsize=7)
+    _save(figure, name, contestants)

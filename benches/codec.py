@@ -1,7 +1,8 @@
 """C.1 to C.8: the codec beside msgspec (plain, and tuned with xxh3), ormsgpack, orjson and pickle 5. `make bench BENCH=codec`
 
 Each row alternates its contenders for ROUNDS rounds; a round's figure is the best of its repeats, a row's the median of its rounds, less
-the cost of an empty call. `--json` prints the rows as JSON, `--write` keeps the table, the sizes and the plot's figures in `results/`.
+the cost of an empty call. `--json` prints the rows as JSON; `--write` keeps the tables and the plot in `results/`, and puts the tables
+into docs/codec.md.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from __future__ import annotations
 import gc
 import json
 import pickle
+import re
 import statistics
+import subprocess
 import sys
 import timeit
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import orjson
 import ormsgpack
 
-from benches import _machine
+from benches import _machine, _plots
 from benches._codec_data import (
     ENCODER,
     FILES_DECODER,
@@ -44,6 +49,10 @@ ROUNDS = 7
 REPEATS = 5
 TARGET_S = 0.01
 KEPT_RECORDS = 20_000
+SIZES = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
+RIVALS = ("msgspec", "xxhash", "ormsgpack", "orjson")
+DOCS = Path(__file__).parents[1] / "docs" / "codec.md"
+BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 Work = Callable[[], object]
 
 
@@ -224,33 +233,68 @@ def no_regressions() -> list[Row]:
     ]
 
 
+def forms(size: int) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
+    """One record in each form, and how it is read. Ours and the tuned form hold the content as bytes, the others as values."""
+    one = case(size)
+    return {
+        "tierstore": (one.ours_bytes, lambda buffer: codec.decode(buffer, key=KEY)),
+        "tuned + xxh3": (one.tuned_bytes, lambda buffer: TUNED_DECODER.decode(checked(buffer))),
+        "struct": (one.plain_bytes, PLAIN_DECODER.decode),
+        "ormsgpack": (ormsgpack.packb(one.untyped), ormsgpack.unpackb),
+        "orjson": (orjson.dumps(one.untyped), orjson.loads),
+        "pickle 5": (pickle.dumps(one.untyped, 5), pickle.loads),
+    }
+
+
+def of_forms(title: str, cells: dict[int, dict[str, float]]) -> str:
+    """A table with a line a size and a column a form."""
+    lines = [[title, *next(iter(cells.values()))], ["---"] * (len(next(iter(cells.values()))) + 1)]
+    lines += [[f"{size:,} B", *(f"{value:,.0f}" for value in row.values())] for size, row in cells.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def sizes() -> str:
     """Bytes of one record in each form."""
-    lines = [
-        "| content | tierstore | struct | tuned + xxh3 | ormsgpack | orjson | pickle 5 |",
-        "| --- |" + " --- |" * 6,
-    ]
-    for size in (1_000, 10_000, 100_000):
-        one = case(size)
-        plain = (ormsgpack.packb(one.untyped), orjson.dumps(one.untyped), pickle.dumps(one.untyped, 5))
-        forms = (one.ours_bytes, one.plain_bytes, one.tuned_bytes, *plain)
-        lines.append(f"| {size:,} B | " + " | ".join(f"{len(form):,}" for form in forms) + " |")
+    chosen = (1_000, 10_000, 100_000)
+    return of_forms(
+        "bytes", {size: {name: len(buffer) for name, (buffer, _) in forms(size).items()} for size in chosen}
+    )
+
+
+def by_size() -> dict[int, dict[str, float]]:
+    """Nanoseconds to decode each form, checked where the form has a sum."""
+    found = {}
+    for size in SIZES:
+        works = {name: partial(read, buffer) for name, (buffer, read) in forms(size).items()}
+        found[size] = measure(works)
+    return found
+
+
+def bombs() -> str:
+    """What becomes of a process that decodes a million arrays in one another on a thread with 64 KiB of stack."""
+    program = (
+        "import threading; from {module} import {name} as decode; threading.stack_size(65536); "
+        "t = threading.Thread(target=lambda: decode(b'\\x91' * 1_000_000)); t.start(); t.join()"
+    )
+    decoders = {"tierstore": ("tierstore.codec", "msgpack_decode"), "msgspec": ("msgspec.msgpack", "decode")}
+    decoders["ormsgpack"] = ("ormsgpack", "unpackb")
+    lines = ["| depth bomb, 64 KiB of stack | the process |", "| --- | --- |"]
+    for rival, (module, name) in decoders.items():
+        command = [sys.executable, "-c", program.format(module=module, name=name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        end = f"ended by signal {-done.returncode}" if done.returncode < 0 else "lives"
+        error = done.stderr.strip().rpartition("\n")[2].partition(":")[0]
+        lines.append(f"| {rival} | {end}{f', {error}' if error else ''} |")
     return "\n".join(lines)
 
 
-def by_size() -> str:
-    """Decode time against size, for the plot."""
-    lines = ["size_bytes,tierstore_ns,tuned_xxh3_ns,struct_ns"]
-    for size in (300, 1_000, 3_000, 10_000, 30_000, 100_000):
-        one = case(size)
-        contenders: dict[str, Work] = {
-            "ours": lambda one=one: codec.decode(one.ours_bytes, key=KEY),
-            "tuned": lambda one=one: TUNED_DECODER.decode(checked(one.tuned_bytes)),
-            "struct": lambda one=one: PLAIN_DECODER.decode(one.plain_bytes),
-        }
-        times = measure(contenders)
-        lines.append(f"{size},{times['ours']:.0f},{times['tuned']:.0f},{times['struct']:.0f}")
-    return "\n".join(lines)
+def write(tables: str, times: dict[int, dict[str, float]]) -> None:
+    machine = _machine.header(RIVALS)
+    _machine.write("codec.md", f"```\n{machine}\n```\n\n{tables}\n")
+    lines = {name: [row[name] for row in times.values()] for name in next(iter(times.values()))}
+    _plots.times("codec_by_size.svg", "decode, by size", list(times), lines, RIVALS)
+    shown = f"{BEGIN}\n{tables}\n\n![decode time against size](../benches/results/codec_by_size.svg)\n{END}"
+    DOCS.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: shown, DOCS.read_text(), flags=re.DOTALL))
 
 
 def main() -> None:
@@ -258,11 +302,11 @@ def main() -> None:
     if "--json" in sys.argv:
         print(json.dumps([row.__dict__ for row in rows], indent=1))
         return
-    text = f"{table(rows)}\n\n{sizes()}\n"
-    print(text)
+    times = by_size()
+    tables = "\n\n".join((table(rows), sizes(), of_forms("ns to decode", times), bombs()))
+    print(tables)
     if "--write" in sys.argv:
-        _machine.write("codec.md", f"{_machine.header()}\n\n{text}")
-        _machine.write("codec_by_size.csv", f"{by_size()}\n")
+        write(tables, times)
 
 
 if __name__ == "__main__":

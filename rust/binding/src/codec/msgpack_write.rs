@@ -26,70 +26,104 @@ enum Open<'py> {
     Dict { dict: Bound<'py, PyDict>, position: ffi::Py_ssize_t, left: usize, value: Option<Bound<'py, PyAny>> },
 }
 
-enum Step<'py> {
-    Value(Bound<'py, PyAny>),
-    Key(Bound<'py, PyAny>),
-    Done,
-}
-
 #[cold]
 fn invalid(message: impl Into<String>) -> PyErr {
     to_py(&Error::invalid(message))
 }
 
-fn long(written: Option<()>) -> PyResult<()> {
-    written.ok_or_else(|| invalid("MessagePack cannot say a length of 4 GiB or more"))
+/// No list or dict follows what was written.
+#[inline(always)]
+fn long<'py>(written: Option<()>) -> PyResult<Option<Open<'py>>> {
+    match written {
+        Some(()) => Ok(None),
+        None => Err(invalid("MessagePack cannot say a length of 4 GiB or more")),
+    }
+}
+
+fn open_list<'py>(out: &mut Vec<u8>, list: &Bound<'py, PyList>) -> PyResult<Option<Open<'py>>> {
+    let count = list.len();
+    long(put::array(out, count))?;
+    Ok(Some(Open::List { list: list.clone(), at: 0, count }))
 }
 
 pub fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, rules: Rules) -> PyResult<()> {
-    let mut open = Vec::new();
-    one(out, value, rules, &mut open)?;
-    while let Some(top) = open.last_mut() {
-        match step(top)? {
-            Step::Value(value) => one(out, &value, rules, &mut open)?,
-            Step::Key(key) if rules.json && !key.is_instance_of::<PyString>() => {
-                return Err(scalar::expected("a str as key of a JSON object", &key));
+    let mut open: Vec<Open<'_>> = Vec::new();
+    let mut inner = one(out, value, rules)?;
+    loop {
+        if let Some(inner) = inner {
+            if open.len() >= rules.depth {
+                return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
             }
-            Step::Key(key) => one(out, &key, rules, &mut open)?,
-            Step::Done => drop(open.pop()),
+            open.push(inner);
         }
-        if open.len() > rules.depth {
-            return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
+        let Some(top) = open.last_mut() else { return Ok(()) };
+        inner = top.write(out, rules)?;
+        if inner.is_none() {
+            open.pop();
         }
     }
-    Ok(())
 }
 
-#[inline]
-fn step<'py>(top: &mut Open<'py>) -> PyResult<Step<'py>> {
-    match top {
-        Open::List { list, at, count } => {
-            if at == count {
-                return if list.len() == *count { Ok(Step::Done) } else { Err(changed()) };
-            }
-            *at += 1;
-            list.get_item(*at - 1).map(Step::Value).map_err(|_| changed())
-        }
-        Open::Tuple { tuple, at } => {
-            *at += 1;
-            if *at > tuple.len() { Ok(Step::Done) } else { tuple.get_item(*at - 1).map(Step::Value) }
-        }
-        Open::Dict { dict, position, left, value } => {
-            if let Some(value) = value.take() {
-                return Ok(Step::Value(value));
-            }
-            match next_entry(dict, position) {
-                Some(_) if *left == 0 => Err(changed()),
-                None if *left > 0 => Err(changed()),
-                None => Ok(Step::Done),
-                Some((key, item)) => {
-                    *left -= 1;
-                    *value = Some(item);
-                    Ok(Step::Key(key))
+impl<'py> Open<'py> {
+    /// Write items up to the first list or dict, whose head is written: that one is the answer. None: this one is complete.
+    #[inline]
+    fn write(&mut self, out: &mut Vec<u8>, rules: Rules) -> PyResult<Option<Self>> {
+        match self {
+            Open::List { list, at, count } => {
+                while *at < *count {
+                    *at += 1;
+                    let inner = one(out, &list.get_item(*at - 1).map_err(|_| changed())?, rules)?;
+                    if inner.is_some() {
+                        return Ok(inner);
+                    }
                 }
+                if list.len() == *count { Ok(None) } else { Err(changed()) }
             }
+            Open::Tuple { tuple, at } => {
+                while *at < tuple.len() {
+                    *at += 1;
+                    let inner = one(out, &tuple.get_item(*at - 1)?, rules)?;
+                    if inner.is_some() {
+                        return Ok(inner);
+                    }
+                }
+                Ok(None)
+            }
+            Open::Dict { dict, position, left, value } => loop {
+                let item = match value.take() {
+                    Some(item) => item,
+                    None => match next_entry(dict, position) {
+                        None if *left == 0 => return Ok(None),
+                        Some((key, item)) if *left > 0 => {
+                            *left -= 1;
+                            let inner = key_head(out, &key, rules)?;
+                            if inner.is_some() {
+                                *value = Some(item);
+                                return Ok(inner);
+                            }
+                            item
+                        }
+                        _ => return Err(changed()),
+                    },
+                };
+                let inner = one(out, &item, rules)?;
+                if inner.is_some() {
+                    return Ok(inner);
+                }
+            },
         }
     }
+}
+
+#[inline(always)]
+fn key_head<'py>(out: &mut Vec<u8>, key: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
+    if key.is_exact_instance_of::<PyString>() {
+        return long(put::str(out, text(key)?));
+    }
+    if rules.json && !key.is_instance_of::<PyString>() {
+        return Err(scalar::expected("a str as key of a JSON object", key));
+    }
+    one(out, key, rules)
 }
 
 #[cold]
@@ -113,14 +147,15 @@ fn next_entry<'py>(
     }
 }
 
-fn open_dict<'py>(dict: &Bound<'py, PyDict>) -> PyResult<Open<'py>> {
+fn open_dict<'py>(out: &mut Vec<u8>, dict: &Bound<'py, PyDict>) -> PyResult<Option<Open<'py>>> {
     let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
     let left = dict.len();
-    Ok(Open::Dict { dict, position: 0, left, value: None })
+    long(put::map(out, left))?;
+    Ok(Some(Open::Dict { dict, position: 0, left, value: None }))
 }
 
 #[inline]
-fn one<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules, open: &mut Vec<Open<'py>>) -> PyResult<()> {
+fn one<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
     if value.is_exact_instance_of::<PyString>() {
         return long(put::str(out, text(value)?));
     }
@@ -128,57 +163,54 @@ fn one<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules, open: &m
         return int(out, value);
     }
     if let Ok(dict) = value.cast_exact::<PyDict>() {
-        open.push(open_dict(dict)?);
-        return long(put::map(out, dict.len()));
+        return open_dict(out, dict);
     }
     if let Ok(list) = value.cast_exact::<PyList>() {
-        let count = list.len();
-        open.push(Open::List { list: list.clone(), at: 0, count });
-        return long(put::array(out, count));
+        return open_list(out, list);
     }
     if value.is_none() {
         put::nil(out);
-        return Ok(());
+        return Ok(None);
     }
     if let Ok(value) = value.cast_exact::<PyBool>() {
         put::bool(out, value.is_true());
-        return Ok(());
+        return Ok(None);
     }
     if let Ok(number) = value.cast::<PyFloat>() {
-        return float(out, number.extract()?, rules);
+        return float(out, number.value(), rules);
     }
-    seldom(out, value, rules, open)
+    seldom(out, value, rules)
 }
 
 #[inline]
-fn int(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn int<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>) -> PyResult<Option<Open<'py>>> {
     let mut overflow = 0;
     // SAFETY: value is an int, so that only the range can go wrong, and overflow says so.
     let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &raw mut overflow) };
     if overflow == 0 {
         put::int(out, number);
-        return Ok(());
+        return Ok(None);
     }
     match value.extract::<u64>() {
         Ok(number) => put::uint(out, number),
         Err(_) => return Err(invalid("an int beyond 64 bits has no place in MessagePack")),
     }
-    Ok(())
+    Ok(None)
 }
 
-fn float(out: &mut Vec<u8>, value: f64, rules: Rules) -> PyResult<()> {
+fn float<'py>(out: &mut Vec<u8>, value: f64, rules: Rules) -> PyResult<Option<Open<'py>>> {
     if rules.json && !value.is_finite() {
         return Err(invalid(format!("{value} is no JSON number")));
     }
     put::float(out, value);
-    Ok(())
+    Ok(None)
 }
 
 /// Tuples, subclasses, and what JSON does not know.
-fn seldom<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules, open: &mut Vec<Open<'py>>) -> PyResult<()> {
+fn seldom<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        open.push(Open::Tuple { tuple: tuple.clone(), at: 0 });
-        return long(put::array(out, tuple.len()));
+        long(put::array(out, tuple.len()))?;
+        return Ok(Some(Open::Tuple { tuple: tuple.clone(), at: 0 }));
     }
     if value.is_instance_of::<PyString>() {
         return long(put::str(out, text(value)?));
@@ -187,13 +219,10 @@ fn seldom<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules, open:
         return int(out, value);
     }
     if let Ok(dict) = value.cast::<PyDict>() {
-        open.push(open_dict(dict)?);
-        return long(put::map(out, dict.len()));
+        return open_dict(out, dict);
     }
     if let Ok(list) = value.cast::<PyList>() {
-        let count = list.len();
-        open.push(Open::List { list: list.clone(), at: 0, count });
-        return long(put::array(out, count));
+        return open_list(out, list);
     }
     if rules.json {
         return Err(scalar::expected("a JSON value", value));
@@ -201,7 +230,7 @@ fn seldom<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules, open:
     binary(out, value)
 }
 
-fn binary(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn binary<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>) -> PyResult<Option<Open<'py>>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return long(put::bin(out, bytes.as_bytes()));
     }
@@ -212,12 +241,12 @@ fn binary(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let micros = scalar::datetime_micros(value)?;
         let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
         put::timestamp(out, Instant { seconds, nanoseconds: micros as u32 * 1000 });
-        return Ok(());
+        return Ok(None);
     }
     if let Ok(moment) = value.cast::<Timestamp>() {
         let moment = moment.get();
         put::timestamp(out, Instant { seconds: moment.seconds, nanoseconds: moment.nanoseconds });
-        return Ok(());
+        return Ok(None);
     }
     if let Ok(ext) = value.cast::<Ext>() {
         return long(put::ext(out, ext.get().code, &ext.get().data));

@@ -47,10 +47,10 @@ pub struct Record {
     /// Where the fields lie in the buffer.
     pub start: u32,
     pub end: u32,
-    /// Up to where the buffer is known to be sound: 0, a position, or `u32::MAX` for all of it.
-    sound: AtomicU32,
     /// The first field not yet stepped over, and where it starts: `field << 32 | offset`.
     walked: AtomicU64,
+    /// Up to where the buffer is known to be sound: 0, a position, or `u32::MAX` for all of it.
+    sound: AtomicU32,
     pub revision: u16,
     tracked: AtomicBool,
     /// The buffer is this record's alone: it starts with an envelope.
