@@ -21,6 +21,7 @@ import tierstore
 from benches import _machine
 
 CASE_LIMIT_S, TRIES = 15, 3
+SLEEP_LIMIT_S = 4
 
 
 class Contestant:
@@ -94,25 +95,29 @@ def eq_that_clears(contestant: Contestant) -> None:
     expect(len(cache) <= 20, "the length is wrong")
 
 
+class Sleep:
+    """What foreign code does for as long as nobody wakes it, but not for ever."""
+
+    def __init__(self) -> None:
+        self.began, self.woken, self.left_alone = threading.Semaphore(0), threading.Event(), True
+
+    def __call__(self) -> None:
+        self.began.release()
+        self.left_alone &= self.woken.wait(SLEEP_LIMIT_S)
+
+
 def eq_that_sleeps(contestant: Contestant) -> None:
     """Two threads compare slowly; a third, with other keys, is not kept waiting."""
-    cache = contestant.make(100)
+    cache, sleep = contestant.make(100), Sleep()
     cache[Key("a")] = 1
     cache["plain"] = 2
-
-    def slow() -> None:
-        expect(cache.get(Key("a", lambda: time.sleep(0.3))) == 1, "a slow key was not found")
-
-    threads = [threading.Thread(target=slow) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.05)
-    start = time.perf_counter()
-    expect(cache.get("plain") == 2, "a plain key was not found")
-    waited = time.perf_counter() - start
-    for thread in threads:
-        thread.join()
-    expect(waited < 0.15, f"a plain key waited {waited:.2f} s")
+    with ThreadPoolExecutor(2) as pool:
+        slow = [pool.submit(cache.get, Key("a", sleep)) for _ in range(2)]
+        sleep.began.acquire(timeout=SLEEP_LIMIT_S)
+        expect(cache.get("plain") == 2, "a plain key was not found")
+        sleep.woken.set()
+        expect([each.result() for each in slow] == [1, 1], "a slow key was not found")
+    expect(sleep.left_alone, "a plain key waited for a slow one")
 
 
 def eq_that_raises(contestant: Contestant) -> None:
@@ -180,16 +185,15 @@ def destructor_that_reenters(contestant: Contestant) -> None:
 
 def destructor_that_sleeps(contestant: Contestant) -> None:
     """While one thread frees a value slowly, another goes on."""
-    cache = contestant.make(1)
-    cache["a"] = Value(lambda: time.sleep(0.4))
-    thread = threading.Thread(target=lambda: cache.__setitem__("b", 1))
-    thread.start()
-    time.sleep(0.05)
-    start = time.perf_counter()
-    cache.get("b")
-    waited = time.perf_counter() - start
-    thread.join()
-    expect(waited < 0.2, f"a get waited {waited:.2f} s for a destructor")
+    cache, sleep = contestant.make(1), Sleep()
+    cache["a"] = Value(sleep)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(cache.__setitem__, "b", 1)
+        sleep.began.acquire(timeout=SLEEP_LIMIT_S)
+        cache.get("b")
+        sleep.woken.set()
+        slow.result()
+    expect(sleep.left_alone, "a get waited for a destructor")
 
 
 def cycle_is_collected(contestant: Contestant) -> None:
@@ -235,15 +239,16 @@ def one_load_for_fifty_threads(contestant: Contestant) -> None:
 
 
 def loader_that_raises_with_eight_waiters(contestant: Contestant) -> None:
-    cache, calls = contestant.make(10), []
+    cache, calls, here = contestant.make(10), [], threading.Barrier(8)
 
     def loader() -> str:
         calls.append(1)
-        time.sleep(0.1)
+        time.sleep(0.3)
         raise LookupError("no such thing")
 
     def caught(_: int) -> type[BaseException] | None:
         try:
+            here.wait()
             contestant.load(cache, "k", loader)
         except BaseException as error:
             return type(error)

@@ -96,9 +96,14 @@ def test_a_blocking_load_on_the_thread_of_the_loop_that_loads_does_not_wait_for_
 
 
 def test_a_loader_that_raises_reaches_each_waiter_once_and_is_not_cached():
-    cache, loader = Cache(10), Loader(fails)
+    cache, loader, here = Cache(10), Loader(fails, seconds=0.3), threading.Barrier(WAITERS)
+
+    def load(_):
+        here.wait()
+        return caught(cache.get_or_load, "k", loader)
+
     with ThreadPoolExecutor(WAITERS) as pool:
-        results = list(pool.map(lambda _: caught(cache.get_or_load, "k", loader), range(WAITERS)))
+        results = list(pool.map(load, range(WAITERS)))
     assert loader.calls == 1
     assert [type(result) for result in results] == [LookupError] * WAITERS
     assert cache.get_or_load("k", lambda: "later") == "later"
@@ -217,7 +222,7 @@ def test_a_loader_may_want_the_key_or_not():
 def test_what_is_loaded_lives_as_the_call_says():
     cache = Cache(10)
     cache.get_or_load("a", lambda: 1, ttl=0.02)
-    asyncio.run(cache.aget_or_load("b", Loader(seconds=0).awaited, ttl=0.02, tags=["t"]))
+    asyncio.run(cache.aget_or_load("b", Loader(seconds=0).awaited, ttl=60, tags=["t"]))
     assert cache.invalidate_tag("t") == 1
     time.sleep(0.05)
     assert "a" not in cache
