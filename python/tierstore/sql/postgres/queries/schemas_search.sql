@@ -200,16 +200,21 @@ LEFT JOIN LATERAL (
 ) AS n ON TRUE
 
 -- name: among
--- Of the rows that the index of a process proposes those that are there and pass the filters, each by its number among them.
-SELECT
-    (k.number - 1)::integer, CASE WHEN %(narrow)s::boolean THEN '' ELSE s.description END,
-    CASE WHEN %(narrow)s::boolean THEN '' ELSE s.search_text END, NULL::text
+-- Of the rows that the index of a process proposes those that are there and pass the filters, each by its number among them. One after
+-- the other (LIMIT): the planner would rather read a whole table of which it has no statistics yet.
+SELECT (k.number - 1)::integer, s.description, s.search_text, NULL::text
 FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS k (id, number)
-INNER JOIN schemas AS s ON s.id = k.id
-WHERE
-    s.deleted_at IS NULL
-    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
-    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
-    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
-    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN %(narrow)s::boolean THEN '' ELSE c.description END AS description,
+        CASE WHEN %(narrow)s::boolean THEN '' ELSE c.search_text END AS search_text
+    FROM schemas AS c
+    WHERE
+        c.id = k.id AND c.deleted_at IS NULL
+        AND (%(states)s::text[] IS NULL OR c.state = ANY(%(states)s))
+        AND (%(schema_type)s::text IS NULL OR c.schema_type = %(schema_type)s)
+        AND (%(tags)s::text[] IS NULL OR (c.metadata -> 'tags') ?& %(tags)s)
+        AND (%(metadata)s::jsonb IS NULL OR c.metadata @> %(metadata)s)
+    LIMIT 1
+) AS s
 ORDER BY k.number
