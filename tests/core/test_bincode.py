@@ -80,7 +80,7 @@ def value_of(row: dict[str, Any]) -> Any:
     return value
 
 
-@pytest.mark.requirement("S1-24")
+@pytest.mark.requirement("S1-24", "S5-03")
 def test_the_reference_rows_both_ways():
     done = 0
     for row in rows():

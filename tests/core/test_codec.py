@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.core import codec_model as model
+from tests.core import random_buffers
 from tests.core.golden_records import (
     GOLDEN,
     KEY,
@@ -119,11 +120,8 @@ def test_an_entry_for_another_key_is_refused():
 
 
 def test_random_buffers_are_never_accepted():
-    source = random.Random(7)
-    for _ in range(RANDOM_BUFFERS):
-        rubbish = source.randbytes(source.randrange(80))
-        with pytest.raises(CorruptError):
-            codec.decode(rubbish)
+    """`python -m tests.core.random_buffers 10_000_000` is the long form."""
+    assert random_buffers.accepted(RANDOM_BUFFERS) == []
 
 
 def test_a_large_record_is_checked_before_its_bulk_is_read():
@@ -267,6 +265,16 @@ BOMBS = {
 }
 
 
+@pytest.mark.parametrize("name", [name for name in sorted(BOMBS) if not name.startswith("deep")])
+def test_what_a_bomb_only_claims_takes_no_memory(name: str):
+    tracemalloc.start()
+    with pytest.raises(CorruptError):
+        BOMBS[name]()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3_000_000
+
+
 @pytest.mark.parametrize("name", sorted(BOMBS))
 def test_bombs_on_a_stack_of_64_kib_end_in_a_typed_error(name: str):
     (error,) = on_a_small_stack(BOMBS[name])
@@ -281,6 +289,27 @@ def test_depth_within_the_limits_works_on_a_stack_of_64_kib():
 def test_a_long_chain_of_records_dies_without_a_deep_stack():
     (outcome,) = on_a_small_stack(lambda: chain(100_000) and None)
     assert outcome is None
+
+
+def test_many_threads_read_one_large_mapping():
+    whole = bundle()
+    for _ in range(20):
+        record = Bundle.from_bytes(golden("bundle"), key=KEY)
+        barrier, wrong = threading.Barrier(4), []
+
+        def read(at: int, record: Bundle = record, barrier: threading.Barrier = barrier, wrong: list = wrong) -> None:
+            barrier.wait()
+            for turn in range(len(whole.files)):
+                name = f"file_{(at * 3 + turn) % len(whole.files)}"
+                if record.files[name] != whole.files[name] or record.tail != whole.tail:
+                    wrong.append(name)
+
+        threads = [threading.Thread(target=read, args=(at,)) for at in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
 
 
 def test_many_threads_read_one_lazy_field_and_get_one_object():

@@ -58,7 +58,7 @@ def moment(seconds: int, nanoseconds: int) -> datetime | codec.Timestamp:
         return codec.Timestamp(seconds, nanoseconds)
 
 
-@pytest.mark.requirement("S1-24")
+@pytest.mark.requirement("S1-24", "S5-03")
 def test_all_233_encodings_decode_and_every_value_encodes_to_one_of_them():
     decoded = 0
     for value, encodings in vectors():
