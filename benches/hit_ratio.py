@@ -2,7 +2,8 @@
 
 `make bench BENCH=hit_ratio` prints the tables; `ARGS=--write` commits them to `benches/results`, with a plot a trace.
 The traces are read from `../shared/data/traces`, or from the folder that `TRACES` names; the first 300,000 requests count.
-Sizes are shares of a trace's distinct keys. A look-up that misses puts its key. One policy, nothing is set by trace.
+Sizes are shares of a trace's distinct keys. A look-up that misses puts its key. One policy, nothing is set by trace. Made traces, on
+which nothing was tuned, follow in a table of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import theine
 
 import tierstore
 from benches import _machine, _plots
+from benches._made_traces import MADE, made
 
 REQUESTS = 300_000
 SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
@@ -99,11 +101,15 @@ CONTESTANTS: dict[str, Count] = {
 }
 
 
-def measure(keys: Sequence[int]) -> dict[str, list[float]]:
+QUICK = ("tierstore", "tierstore lru", "moka-py", "theine")
+"""Those that are tried on made traces too."""
+
+
+def measure(keys: Sequence[int], names: Sequence[str] = tuple(CONTESTANTS)) -> dict[str, list[float]]:
     """The hit ratio of each contestant, and of the optimum, at each size."""
     distinct = len(set(keys))
     sizes = [max(1, int(distinct * share)) for share in SIZES]
-    contestants = {"optimum": optimum, **CONTESTANTS}
+    contestants = {"optimum": optimum, **{name: CONTESTANTS[name] for name in names}}
     return {name: [count(size, keys) / len(keys) for size in sizes] for name, count in contestants.items()}
 
 
@@ -122,20 +128,34 @@ def table(title: str, ratios: dict[str, list[float]]) -> list[str]:
     return [head, *rows, ""]
 
 
+def under_lru(ratios: dict[str, list[float]], name: str) -> float:
+    """The most points below our LRU at any size."""
+    return 100 * max(lru - ratio for ratio, lru in zip(ratios[name], ratios["tierstore lru"], strict=True))
+
+
 def summary(all_ratios: dict[str, dict[str, list[float]]]) -> list[str]:
     """Mean of hit / optimum over the application traces and over all, and the most points below our LRU anywhere."""
     lines = [f"{'mean of hit / optimum':<22}{'applications':>14}{'all':>9}{'most under LRU':>17}"]
     for name in CONTESTANTS:
         means = {title: of_optimum(ratios, name) for title, ratios in all_ratios.items()}
         applications = [mean for title, mean in means.items() if title in APPLICATIONS]
-        under = max(
-            lru - ratio
-            for ratios in all_ratios.values()
-            for ratio, lru in zip(ratios[name], ratios["tierstore lru"], strict=True)
-        )
+        under = max(under_lru(ratios, name) for ratios in all_ratios.values())
         shown = float(np.mean(applications)) if applications else float("nan")
-        lines.append(f"  {name:<20}{shown:>14.4f}{np.mean(list(means.values())):>9.4f}{under * 100:>13.2f} pts")
+        lines.append(f"  {name:<20}{shown:>14.4f}{np.mean(list(means.values())):>9.4f}{under:>13.2f} pts")
     return lines
+
+
+def summary_of_made() -> list[str]:
+    """Mean of hit / optimum over the sizes of each made trace, and in brackets the most points below our LRU."""
+    lines = [f"{'made traces':<22}" + "".join(f"{name:>18}" for name in QUICK)]
+    means: dict[str, list[float]] = {name: [] for name in QUICK}
+    for title in MADE:
+        ratios, cells = measure(made(title), QUICK), ""
+        for name in QUICK:
+            means[name].append(of_optimum(ratios, name))
+            cells += f"{means[name][-1]:>10.4f} ({under_lru(ratios, name):>5.2f})"
+        lines.append(f"  {title:<20}{cells}")
+    return [*lines, f"  {'mean':<20}" + "".join(f"{np.mean(found):>10.4f}        " for found in means.values())]
 
 
 def main() -> None:
@@ -153,7 +173,7 @@ def main() -> None:
             _plots.curves(
                 f"hit_ratio_{title}.svg", title, "size, as a share of distinct keys", SIZES, all_ratios[title]
             )
-    lines += summary(all_ratios)
+    lines += [*summary(all_ratios), "", *summary_of_made()]
     print("\n".join(lines))
     if write:
         _machine.write("hit_ratio.txt", "\n".join(lines) + "\n")
