@@ -130,8 +130,8 @@ class _Lead:
         return self._flight.value
 
     def land(self, result: Any, life: dict[str, Any]) -> Any:
-        self._cache._count_load(failed=False)
         self._cache.fill(self._ticket, result, **life)
+        self._cache._count_load(failed=False)
         self._flight.value = (result,)
         return result
 

@@ -273,6 +273,15 @@ def test_statistics_count_what_happened():
     assert Cache().max_entries == 10_000
 
 
+class Own(Cache):
+    pass
+
+
+def test_its_text_says_which_class_it_is():
+    assert repr(Cache(3)) == "<tierstore.Cache of 0 entries, at most 3, weight 0>"
+    assert repr(Own(3)).startswith(f"<{__name__}.Own of 0 entries")
+
+
 def test_a_fill_is_taken_only_if_nothing_was_invalidated_since():
     cache = Cache(100)
     ticket = cache.begin("a")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import tierstore
 from tierstore.cache import Cache
 
 WAITERS = 8
@@ -379,6 +380,14 @@ def test_a_load_that_fails_before_its_loader_is_called_keeps_nobody_out():
             cache.get_or_load("k", lambda: 1)
     cache.trips = False
     assert cache.get_or_load("k", lambda: 1) == 1
+
+
+def test_a_load_whose_value_cannot_be_weighed_is_one_load_that_failed():
+    cache = Cache(10, max_weight=10, weigher=lambda _key, value: value)
+    with pytest.raises(tierstore.ValidationError):
+        cache.get_or_load("k", lambda: -1)
+    assert (cache.stats().loads, cache.stats().load_failures, len(cache)) == (1, 1, 0)
+    assert cache.get_or_load("k", lambda: 3) == 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -372,9 +372,11 @@ impl Cache {
         Ok(alias.call1((class, item))?.unbind())
     }
 
-    fn __repr__(&self, py: Python<'_>) -> String {
-        let (_, entries, weight) = self.totals(py);
-        format!("<tierstore.Cache of {entries} entries, at most {}, weight {weight}>", self.limits.entries)
+    fn __repr__(this: &Bound<'_, Self>) -> PyResult<String> {
+        let cache = this.get();
+        let (_, entries, weight) = cache.totals(this.py());
+        let (class, most) = (this.get_type().fully_qualified_name()?, cache.limits.entries);
+        Ok(format!("<{class} of {entries} entries, at most {most}, weight {weight}>"))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
