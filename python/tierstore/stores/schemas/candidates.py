@@ -11,6 +11,8 @@ import orjson
 from tierstore import _native
 from tierstore.backends import Row
 from tierstore.plan.search import (
+    BLOCKS,
+    FIRST,
     MANY_PROPOSED,
     TIERS,
     WALKED_ROWS,
@@ -28,6 +30,7 @@ from tierstore.stores.schemas.text_index import Proposer
 
 SPARE_CANDIDATES = 64
 """Read beyond what a block lacks where candidates are nearly always hits, so that a few that are none cost no second query."""
+SPARE_SIMILAR = 16
 MOST_CANDIDATES = 4_096
 """Of the index: twice as many are asked for each time, where the filters leave few."""
 
@@ -102,44 +105,93 @@ class Candidates(Protocol):
 
 
 class Indexed:
-    """Proposed by the index of this process; the database says which are still there and pass the filters."""
+    """Proposed by the index of this process; the database says which are still there and pass the filters.
 
-    def __init__(self, fetch: Fetch, query: Query, words: Words, tier: str, index: Proposer) -> None:
+    `ahead`: the rows of tiers that were asked for together with those of an earlier one, which could not fill the page; `lacking`: what the
+    page lacks.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        query: Query,
+        words: Words,
+        tier: str,
+        index: Proposer,
+        ahead: dict[str, Proposed],
+        lacking: int,
+    ) -> None:
         self._fetch = fetch
-        self._text = words.text
         self._query = query
+        self._words = words
         self._tier = tier
         self._index = index
-        self._params = query.params | {"narrow": tier == "subject"}
+        self._ahead = ahead
+        self._lacking = lacking
         self._most = 0
 
     async def read(self, after: Key, wanted: int) -> Batch:
         """As `Candidates` says."""
-        text = self._text
-        self._most = min(MOST_CANDIDATES, max(wanted + SPARE_CANDIDATES, 2 * self._most))
-        proposal = await self._index.propose(text, self._tier, after, self._most)
-        ids = proposal.ids
-        rows = await self._fetch("schemas_search.among", self._params | {"ids": ids}) if ids else []
-        source = _Proposed(ids, proposal)
-        tier, found = TIERS.index(self._tier), []
-        ranks = proposal.rank(text, [(row[0], row[1], row[2]) for row in rows])
-        for row, rank in zip(rows, ranks, strict=True):
-            if rank is not None and rank[0] == tier and self._query.holds(row[3]):
-                found.append(Found(rank[1], source, row[0]))
-                if len(found) == wanted and row[0] < len(ids) - 1:
-                    return Batch(found, source.key(row[0]))
-        return Batch(found, source.key(len(ids) - 1) if len(ids) == self._most else None)
+        proposed = self._ahead.pop(self._tier, None) if after == FIRST else None
+        if proposed is None:
+            self._most = min(MOST_CANDIDATES, max(wanted + _spare(self._tier), 2 * self._most))
+            proposed = await self._ask(after)
+        return proposed.batch(self._query, self._words.text, TIERS.index(self._tier), wanted)
+
+    async def _ask(self, after: Key) -> Proposed:
+        """The tier's rows behind a key, and where they are too few for the page, those of the next tiers by the way."""
+        text, rest = self._words.text, iter(TIERS[TIERS.index(self._tier) + 1 :])
+        first = Proposed(await self._index.propose(text, self._tier, after, self._most), self._most)
+        asked, count, last = [first], len(first.ids), self._tier
+        while count < self._lacking and not asked[-1].is_cut and (tier := next(rest, None)) is not None:
+            most = BLOCKS[tier] + _spare(tier)
+            asked.append(Proposed(await self._index.propose(text, tier, FIRST, most), most))
+            self._ahead[tier], count, last = asked[-1], count + len(asked[-1].ids), tier
+        if count:
+            narrow = last == "subject" and self._words.text.isascii()
+            ids = [identifier for each in asked for identifier in each.ids]
+            rows = await self._fetch("schemas_search.among", self._query.params | {"ids": ids, "narrow": narrow})
+            for row in rows:
+                place = row[0]
+                for each in asked:
+                    if place < len(each.ids):
+                        each.rows.append((place, row[1], row[2], row[3]))
+                        break
+                    place -= len(each.ids)
+        return first
 
 
-class _Proposed(NamedTuple):
-    ids: list[str]
-    proposal: _native.Proposal
+def _spare(tier: str) -> int:
+    return SPARE_SIMILAR if tier == "similar" else SPARE_CANDIDATES
+
+
+class Proposed:
+    """What the index proposed, at most `most`, and what the database said of it: number, description, search text, metadata."""
+
+    def __init__(self, proposal: _native.Proposal, most: int) -> None:
+        self.ids = proposal.ids
+        self.is_cut = len(self.ids) == most
+        self.rows: list[tuple[int, str, str, str | None]] = []
+        self._proposal = proposal
 
     def id(self, number: int) -> str:
+        """As `Source` says."""
         return self.ids[number]
 
     def key(self, number: int) -> Key:
-        return Key(*self.proposal.key(number))
+        """As `Source` says."""
+        return Key(*self._proposal.key(number))
+
+    def batch(self, query: Query, text: str, tier: int, wanted: int) -> Batch:
+        """The hits of the tier, at most `wanted`."""
+        found: list[Found] = []
+        ranks = self._proposal.rank(text, [row[:3] for row in self.rows])
+        for (number, _, _, metadata), rank in zip(self.rows, ranks, strict=True):
+            if rank is not None and rank[0] == tier and query.holds(metadata):
+                found.append(Found(rank[1], self, number))
+                if len(found) == wanted and number < len(self.ids) - 1:
+                    return Batch(found, self.key(number))
+        return Batch(found, self.key(len(self.ids) - 1) if self.is_cut else None)
 
 
 class Stored:

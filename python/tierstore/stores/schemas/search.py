@@ -14,7 +14,7 @@ from tierstore.plan.lifecycle import check_states
 from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
 from tierstore.plan.schemas import check_metadata, check_subject, check_tags, metadata_text
 from tierstore.plan.search import BLOCKS, FIRST, Key, graded, words_of
-from tierstore.stores.schemas.candidates import Candidates, Found, Indexed, Query, Stored, Walked
+from tierstore.stores.schemas.candidates import Candidates, Found, Indexed, Proposed, Query, Stored, Walked
 from tierstore.stores.schemas.model import SearchHit
 from tierstore.stores.schemas.reads import Fetch, infos
 from tierstore.stores.schemas.text_index import Proposer
@@ -69,10 +69,11 @@ async def search(
     start, behind = _position(query, after)
     hits: list[Hit] = []
     following: Start | None = start
+    ahead: dict[str, Proposed] = {}
     more = False
     while following is not None and not more:
         start = following
-        found, following = await _block(fetch, query, start, index, limit - len(hits))
+        found, following = await _block(fetch, query, start, index, ahead, limit - len(hits))
         ranked = _ranked(found, query.tiers()[start.tier], query) if found else []
         if behind is not None:
             ranked = [make for make in ranked if make().rank() > behind]
@@ -95,16 +96,26 @@ def _ranked(found: Sequence[Found], tier: str, query: Query) -> list[Callable[[]
 
 
 async def _block(
-    fetch: Fetch, query: Query, start: Start, index: Proposer | None, lacking: int
+    fetch: Fetch,
+    query: Query,
+    start: Start,
+    index: Proposer | None,
+    ahead: dict[str, Proposed],
+    lacking: int,
 ) -> tuple[list[Found], Start | None]:
-    """The hits of one block in the order of keys, and where the next one begins (None: nowhere)."""
+    """The hits of one block in the order of keys, and where the next one begins (None: nowhere). `lacking`: how many the page lacks."""
     number, after = start
     tiers = query.tiers()
     if number >= len(tiers):
         return [], None
-    tier = tiers[number]
+    tier, words = tiers[number], query.words
     size = BLOCKS[tier] or lacking
-    candidates = _candidates(fetch, query, tier, index)
+    candidates: Candidates = Stored(fetch, query, tier)
+    if index is not None and words is not None and (tier == "similar" or not query.is_filtered()):
+        # The database finds few rows by their tags or metadata; of those that are only similar it has to read most.
+        candidates = Indexed(fetch, query, words, tier, index, ahead, lacking)
+    elif tier == "similar" and words is not None:
+        candidates = Walked(fetch, query, words)
     found: list[Found] = []
     while len(found) < size:
         batch = await candidates.read(after, size - len(found))
@@ -113,15 +124,6 @@ async def _block(
             return found, Start(number + 1, FIRST) if number + 1 < len(tiers) else None
         after = batch.behind
     return found, Start(number, after)
-
-
-def _candidates(fetch: Fetch, query: Query, tier: str, index: Proposer | None) -> Candidates:
-    """The database finds few rows by their tags or metadata; of those that are only similar it has to read most."""
-    if index is not None and query.words is not None and (tier == "similar" or not query.is_filtered()):
-        return Indexed(fetch, query, query.words, tier, index)
-    if tier == "similar" and query.words is not None:
-        return Walked(fetch, query, query.words)
-    return Stored(fetch, query, tier)
 
 
 def _cursor(query: Query, start: Start, last: Hit | None) -> str:
