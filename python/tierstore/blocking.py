@@ -114,7 +114,7 @@ class _Context:
         self._inner = inner
 
     def __enter__(self) -> Any:
-        return _blocking(drive(_enter(self._inner)))
+        return drive(_enter(self._inner))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,7 +123,12 @@ class _Context:
 
 
 async def _enter(context: AbstractAsyncContextManager[Any]) -> Any:
-    return await context.__aenter__()
+    entered = await context.__aenter__()
+    try:
+        return _blocking(entered)
+    except BaseException as error:  # interrupted between here and the block, which will not be entered
+        await context.__aexit__(type(error), error, error.__traceback__)
+        raise
 
 
 async def _exit(context: AbstractAsyncContextManager[Any], *exc: Any) -> bool | None:

@@ -12,6 +12,8 @@ import contextlib
 import os
 import threading
 import time
+import traceback
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -122,6 +124,20 @@ class Runtime(Protocol):
     async def close(self) -> None: ...
 
 
+class Restarted(Protocol):
+    def restart(self) -> None:
+        """Forget who is at work: one of them was interrupted anywhere, and will not say that it has left."""
+        ...
+
+
+_restarted: weakref.WeakSet[Restarted] = weakref.WeakSet()
+
+
+def restart_when_interrupted(what: Restarted) -> None:
+    """In the blocking face Ctrl-C may end a caller between any two steps, also where it has taken something and not written it down."""
+    _restarted.add(what)
+
+
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     """Finish a coroutine that never suspends.
 
@@ -132,9 +148,23 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    except (KeyboardInterrupt, SystemExit) as error:
+        _clean_up(error)
+        raise
     coroutine.close()
     name = getattr(coroutine, "__qualname__", repr(coroutine))
     raise RuntimeError(f"{name} suspended on {awaited!r}: a blocking driver must not await")
+
+
+def _clean_up(interrupt: BaseException) -> None:
+    """After Ctrl-C, or what else a signal's handler raised: drop what the caller held, though somebody may keep the exception, and free
+    what it may have taken."""
+    error: BaseException | None = interrupt
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
+    for what in list(_restarted):
+        what.restart()
 
 
 _forks = 0
@@ -341,7 +371,7 @@ class ThreadsRuntime(_Clocked):
         time.sleep(seconds)  # noqa: ASYNC251  (the blocking face blocks)
 
     def waiter(self) -> Waiter[Any]:
-        return _EventWaiter()
+        return _LockWaiter()
 
     def reply(self, deadline: Deadline) -> Reply:
         return ThreadReply(time.monotonic, deadline.at)
@@ -375,26 +405,35 @@ class ThreadsRuntime(_Clocked):
         return None
 
 
-class _EventWaiter(Generic[T]):
+class _LockWaiter(Generic[T]):
+    """A lock that is held until there is a value. (An Event interrupted in its `set` would keep its waiters for ever.)"""
+
     def __init__(self) -> None:
-        self._done = threading.Event()
+        self._pending = threading.Lock()
+        self._pending.acquire()
         self._value: T | None = None
 
     def resolve(self, value: T) -> None:
         self._value = value
-        self._done.set()
+        with contextlib.suppress(RuntimeError):  # it has one already
+            self._pending.release()
 
     async def wait(self, deadline: Deadline) -> T:
-        if not self._done.wait(deadline.remaining()):
+        if not self._pending.acquire(timeout=deadline.remaining()):
             raise TimeoutError(LATE)
+        self._pending.release()  # for the others who wait
         return self._value  # type: ignore[return-value]  # T may itself be optional
 
 
 class _ThreadSupervisor:
-    """One daemon thread, started with the first job, runs the steps that are due in turn."""
+    """One daemon thread, started with the first job, runs the steps that are due in turn.
+
+    The lock is entered by itself: the condition's own `with` is not safe from an interrupt in the middle.
+    """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self._jobs: dict[str, Job] = {}
         self._due: dict[str, float] = {}
         self._backoffs: dict[str, _Backoff] = {}
@@ -402,7 +441,7 @@ class _ThreadSupervisor:
         self._closed = False
 
     def start(self, name: str, job: Job) -> None:
-        with self._condition:
+        with self._lock:
             self._jobs[name], self._due[name], self._backoffs[name] = job, 0.0, _Backoff()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="tierstore housekeeping", daemon=True)
@@ -410,7 +449,7 @@ class _ThreadSupervisor:
             self._condition.notify()
 
     def wake(self, name: str) -> None:
-        with self._condition:
+        with self._lock:
             if name in self._due:
                 self._due[name] = 0.0
                 self._condition.notify()
@@ -423,13 +462,13 @@ class _ThreadSupervisor:
             except Exception as error:
                 delay = self._backoffs[name].failed()
                 _log_failure(name, error, delay)
-            with self._condition:
+            with self._lock:
                 if self._due[name]:  # not woken meanwhile
                     self._due[name] = time.monotonic() + delay
 
     def _next_due(self) -> str | None:
         """Wait for the job that is due first; None once closed. Marks it as not woken."""
-        with self._condition:
+        with self._lock:
             while not self._closed:
                 name = min(self._due, key=self._due.__getitem__)
                 wait = self._due[name] - time.monotonic()
@@ -440,7 +479,7 @@ class _ThreadSupervisor:
             return None
 
     async def close(self, deadline: Deadline) -> None:
-        with self._condition:
+        with self._lock:
             self._closed = True
             self._condition.notify()
         if self._thread is not None and self._thread is not threading.current_thread():

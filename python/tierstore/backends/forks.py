@@ -10,23 +10,31 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
+
+from tierstore.errors import ConnectionError
 
 PAUSE_S = 0.5
 """How long a fork waits for a write under way. A transaction that the forking thread itself holds open never ends meanwhile."""
 
 
 class Pausable(Protocol):
-    def pause(self, seconds: float) -> bool:
-        """Keep everybody from starting; False if somebody was still at it after `seconds`."""
-        ...
+    path: Path
+    """The file that it writes."""
 
-    def resume(self) -> None: ...
+    def pause(self, seconds: float) -> Callable[[], object] | None:
+        """Keep everybody from starting: what lets them go on; None if somebody was still at it after `seconds`."""
+        ...
 
 
 _generation = 0
 _pausable: weakref.WeakSet[Pausable] = weakref.WeakSet()
-_paused: list[Pausable] = []
+_paused: list[Callable[[], object]] = []
+_torn: set[Path] = set()
+"""In a forked child: files that the parent was writing at the fork."""
+_being_torn: set[Path] = set()
 
 
 def generation() -> int:
@@ -47,19 +55,42 @@ def pause_while_forking(what: Pausable) -> None:
     _pausable.add(what)
 
 
+def fork_at_any_time(what: Pausable) -> None:
+    """It is at work no more."""
+    _pausable.discard(what)
+
+
+def check_whole(path: Path) -> None:
+    """ConnectionError in a child that was forked in the middle of a write to the file, whose end could not be waited for."""
+    if path in _torn:
+        raise ConnectionError(
+            f"this process was forked in the middle of a write to {path}, and SQLite has its lock in memory: start processes by "
+            "spawn, or fork while no transaction is open",
+            tier="database",
+        )
+
+
 def _before() -> None:
-    _paused.extend(what for what in list(_pausable) if what.pause(PAUSE_S))
+    _being_torn.clear()
+    for what in list(_pausable):
+        resume = what.pause(PAUSE_S)
+        if resume is None:
+            _being_torn.add(what.path)
+        else:
+            _paused.append(resume)
 
 
 def _in_parent() -> None:
     while _paused:
-        _paused.pop().resume()
+        _paused.pop()()
 
 
 def _in_child() -> None:
     global _generation
     _generation += 1
     _paused.clear()
+    _pausable.clear()
+    _torn.update(_being_torn)
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,8 +8,9 @@ Values: results and lists are binary; uuid and json come as text, xid8 as int.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import psycopg
@@ -59,6 +60,16 @@ class AsyncLimited(_Limited, psycopg.AsyncConnection[tuple[Any, ...]]):
 
 
 class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
+    """`lost_to`: told when a caller has it and it is garbage: an interrupt came where it was not written down yet, or not any more."""
+
+    lost_to: Callable[[BlockingLimited], None] | None = None
+
+    def __del__(self, *_: Any) -> None:
+        if self.lost_to is None or sys.is_finalizing():
+            super().__del__()
+        else:
+            self.lost_to(self)
+
     def wait(self, gen: PQGen[RV], interval: float = _INTERVAL_S, timeout: float | None = None) -> RV:
         if self.limit is None:
             return super().wait(gen, interval, timeout)

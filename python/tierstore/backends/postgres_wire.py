@@ -12,7 +12,8 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import psycopg
@@ -163,6 +164,53 @@ class AsyncWire:
             await pool.close(timeout=max(seconds, 0.1))
 
 
+class Lender:
+    """Does one thing after the other on a thread of its own, for a caller that may be interrupted while it waits."""
+
+    def __init__(self) -> None:
+        self._asked: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def lend(self, function: Callable[[], Any]) -> Any:
+        request = self.tell(function)
+        request.answered.acquire()
+        if request.error is not None:
+            raise request.error
+        return request.result
+
+    def tell(self, function: Callable[[], Any]) -> _Request:
+        """Without waiting for it."""
+        if self._thread is None or not self._thread.is_alive():  # not yet, or interrupted before it was started
+            self._thread = threading.Thread(target=self._run, name="tierstore postgres lender", daemon=True)
+            self._thread.start()
+        request = _Request(function)
+        self._asked.put(request)
+        return request
+
+    def _run(self) -> None:
+        while (request := self._asked.get()) is not None:
+            try:
+                request.result = request.function()
+            except BaseException as error:
+                request.error = error
+            request.answered.release()
+            del request  # a caller who has gone leaves what it asked for to `lost_to`
+
+    def close(self, seconds: float) -> None:
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join(seconds)
+
+
+class _Request:
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.answered = threading.Lock()
+        self.answered.acquire()
+
+
 class BlockingWire:
     connection_class = BlockingLimited
 
@@ -170,6 +218,7 @@ class BlockingWire:
         self._left: queue.SimpleQueue[tuple[Any, BlockingLimited, float] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._reaper: threading.Thread | None = None
+        self._lender = Lender()
 
     async def connect(self, arguments: dict[str, Any]) -> BlockingLimited:
         return BlockingLimited.connect(**connecting(arguments))
@@ -178,12 +227,33 @@ class BlockingWire:
         return psycopg_pool.ConnectionPool(open=False, **options)
 
     async def open(self, pool: psycopg_pool.ConnectionPool[Any]) -> None:
+        self._start_reaper()
         pool.open(wait=False)
 
     async def get(self, pool: psycopg_pool.ConnectionPool[Any], seconds: float) -> Any:
-        return pool.getconn(timeout=seconds)
+        """In the thread that signals interrupt, psycopg_pool's own steps are left to another: they must not be interrupted half way."""
+        if threading.current_thread() is not threading.main_thread():
+            return self._lent(pool, seconds)
+        return self._lender.lend(partial(self._lent, pool, seconds))
+
+    def _lent(self, pool: psycopg_pool.ConnectionPool[Any], seconds: float) -> Any:
+        connection = pool.getconn(timeout=seconds)
+        connection.lost_to = partial(self._lost, pool)
+        return connection
+
+    def _lost(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
+        """Its caller was interrupted, and nobody has it any more."""
+        if not pool.closed:
+            self._left.put((pool, connection, 0.0))
 
     def put(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
+        if threading.current_thread() is threading.main_thread() and not sys.is_finalizing():
+            self._lender.tell(partial(self._put, pool, connection))
+        else:
+            self._put(pool, connection)
+
+    def _put(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
+        connection.lost_to = None
         pool.putconn(connection)
 
     async def execute(self, connection: BlockingLimited, sql: str, params: Params | None) -> Result:
@@ -203,9 +273,11 @@ class BlockingWire:
             return
         if self._left.qsize() >= REAPED_MAX:
             connection.pgconn.finish()
-            self.put(pool, connection)
+            self._put(pool, connection)
             return
         self._left.put((pool, connection, time.monotonic() + REAP_S))
+
+    def _start_reaper(self) -> None:
         with self._lock:
             if self._reaper is None:
                 self._reaper = threading.Thread(target=self._reap, name="tierstore postgres reaper", daemon=True)
@@ -221,7 +293,8 @@ class BlockingWire:
             except Exception:
                 connection.pgconn.finish()
             connection.committing = False
-            self.put(pool, connection)
+            self._put(pool, connection)
+            del connection, left  # while this thread waits, nobody has it but the pool
 
     def _finish(self, connection: BlockingLimited) -> None:
         statement, connection.abandoned, connection.limit = connection.abandoned, None, None
@@ -240,5 +313,6 @@ class BlockingWire:
         if self._reaper is not None:
             self._left.put(None)
             self._reaper.join(seconds)
+        self._lender.close(seconds)
         for pool in pools:
             pool.close(timeout=max(seconds, 0.1))

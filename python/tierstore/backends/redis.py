@@ -107,7 +107,7 @@ class RedisKeyValue:
         return found
 
     async def lease_many(self, keys: Sequence[str], *, token: bytes, lease_ms: int, deadline: Deadline) -> list[Lease]:
-        calls = [LEASE((key, lease_key(key), floor_key(key)), token, lease_ms) for key in keys]
+        calls = [LEASE((key, lease_key(key), floor_key(key)), token, str(lease_ms)) for key in keys]
         answers = await self._ask(calls, deadline.within(self._soft_s))
         return [_lease(reply) for _, reply in _unless_all_failed(answers)]
 
@@ -129,7 +129,7 @@ class RedisKeyValue:
         for start in range(0, len(floors), together):
             some = floors[start : start + together]
             names = [name for slot in some for name in slots[slot]]
-            calls.append(INVALIDATE([*some, *names], raised, len(some)))
+            calls.append(INVALIDATE([*some, *names], raised, str(len(some))))
         for _, reply in await self._ask(calls, deadline.within(self._hard_s)):
             if isinstance(reply, StorageError):
                 raise reply
@@ -179,7 +179,7 @@ class _Filling:
         head = epoch + fill.version.to_bytes(8, "big") + fill.revision.to_bytes(2, "big")
         keys = (fill.key, lease_key(fill.key), floor_key(fill.key))
         numbers = _digits(fill.as_of), _digits(max(0, fill.ceiling - 1))
-        return FILL(keys, fill.token, int(fill.seeding), *numbers, head + fill.value, fill.ttl_ms)
+        return FILL(keys, fill.token, str(int(fill.seeding)), *numbers, head + fill.value, str(fill.ttl_ms))
 
     def packed(self, epoch: bytes) -> bytes:
         return self._call(epoch).packed(epoch)

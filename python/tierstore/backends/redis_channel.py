@@ -101,7 +101,7 @@ class RedisChannel:
 
     async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
         """The pings that wait, for the relay: taken before it reads the outbox, and handed to `echo` when it has delivered that."""
-        (taken,) = await self._ask([Plain(self._pings, ("LPOP", self._pings, PINGS_A_TURN))], deadline)
+        (taken,) = await self._ask([Plain(self._pings, ("LPOP", self._pings, str(PINGS_A_TURN)))], deadline)
         return list(taken or [])
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
@@ -141,10 +141,10 @@ class RedisChannel:
 
     async def _send_ping(self, now: float) -> None:
         """A ping that cannot be stored is not echoed, and that is all; a server that is gone or demoted ends the subscription."""
-        words: list[tuple[str | bytes | int, ...]] = [
+        words: list[tuple[str, ...]] = [
             ("RPUSH", self._pings, f"{self._process} {now!r}"),
-            ("LTRIM", self._pings, -PINGS_KEPT, -1),
-            ("EXPIRE", self._pings, PINGS_LAST_S),
+            ("LTRIM", self._pings, str(-PINGS_KEPT), "-1"),
+            ("EXPIRE", self._pings, str(PINGS_LAST_S)),
         ]
         try:
             await self._ask([Plain(self._pings, one) for one in words], self._runtime.deadline(self._hard_s))

@@ -25,7 +25,7 @@ class Plain(NamedTuple):
     """A command of Redis itself."""
 
     key: str
-    words: tuple[str | bytes | int, ...]
+    words: tuple[str | bytes, ...]
 
     def packed(self, epoch: bytes) -> bytes:
         return pack(self.words)
@@ -42,7 +42,7 @@ class Script(NamedTuple):
     def of(cls, text: str) -> Script:
         return cls(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), text)
 
-    def __call__(self, keys: Sequence[str], *arguments: str | bytes | int) -> Call:
+    def __call__(self, keys: Sequence[str], *arguments: str | bytes) -> Call:
         return Call(self, tuple(keys), arguments)
 
 
@@ -51,17 +51,17 @@ class Call(NamedTuple):
 
     script: Script
     keys: tuple[str, ...]
-    arguments: tuple[str | bytes | int, ...]
+    arguments: tuple[str | bytes, ...]
 
     @property
     def key(self) -> str:
         return self.keys[0]
 
     def packed(self, epoch: bytes) -> bytes:
-        return pack((b"EVALSHA", self.script.digest, len(self.keys), *self.keys, epoch, *self.arguments))
+        return pack((b"EVALSHA", self.script.digest, str(len(self.keys)), *self.keys, epoch, *self.arguments))
 
     def whole(self, epoch: bytes) -> bytes:
-        return pack((b"EVAL", self.script.text, len(self.keys), *self.keys, epoch, *self.arguments))
+        return pack((b"EVAL", self.script.text, str(len(self.keys)), *self.keys, epoch, *self.arguments))
 
 
 def _script(name: str) -> Script:

@@ -28,9 +28,9 @@ class Account(NamedTuple):
     password: str | None = None
     db: int = 0
 
-    def words(self) -> list[tuple[str | int, ...]]:
+    def words(self) -> list[tuple[str, ...]]:
         login = [word for word in (self.username, self.password) if word]
-        return [("AUTH", *login)] * bool(login) + [("SELECT", self.db)] * bool(self.db)
+        return [("AUTH", *login)] * bool(login) + [("SELECT", str(self.db))] * bool(self.db)
 
 
 class Link:

@@ -24,11 +24,26 @@ _leaked: list[Link] = []
 """Links of a parent process: closing them here would end the parent's TLS session."""
 
 
+class _Place:
+    """One of the places of a node: a caller that was interrupted and lost it has it given back."""
+
+    __slots__ = ("counted", "lost")
+
+    def __init__(self, lost: list[None]) -> None:
+        self.counted = False
+        self.lost = lost
+
+    def __del__(self) -> None:
+        if self.counted:
+            self.lost.append(None)  # no more here: any thread may be in the middle of anything
+
+
 class _Turn:
     """A caller that waits for a link."""
 
-    def __init__(self, waiter: Waiter[None]) -> None:
+    def __init__(self, waiter: Waiter[None], place: _Place) -> None:
         self.waiter = waiter
+        self.place = place
         self.granted = False
 
 
@@ -45,6 +60,7 @@ class Node:
         self._idle: list[Link] = []
         self._turns: deque[_Turn] = deque()
         self._used = 0
+        self._lost: list[None] = []
         self._generation = 0
         self._pid = os.getpid()
         self._closed = False
@@ -71,7 +87,8 @@ class Node:
             self._start_anew()
         self.breaker.enter(probe=probe)
         deadline.check(f"asking Redis at {self.name}")
-        link, generation = await self._acquire(deadline)
+        place = _Place(self._lost)
+        link, generation = await self._acquire(place, deadline)
         try:
             epoch = link.epoch
             words = [command.whole(epoch) if whole else command.packed(epoch) for command in commands]
@@ -81,22 +98,25 @@ class Node:
             self.breaker.failed(error)
             raise
         finally:
-            self._release(link, generation)
+            self._release(link, generation, place)
         if any(map(must_reconnect, replies)):
             self.forget()
         else:
             self.breaker.succeeded()
         return link, replies
 
-    async def _acquire(self, deadline: Deadline) -> tuple[Link, int]:
+    async def _acquire(self, place: _Place, deadline: Deadline) -> tuple[Link, int]:
         turn = None
         with self._lock:
             if self._closed:
                 raise ClosedError("the Redis client was closed")
+            if self._used >= self._limit:
+                self._recover()
             if self._used < self._limit:
                 self._used += 1
+                place.counted = True
             else:
-                turn = _Turn(self._runtime.waiter())
+                turn = _Turn(self._runtime.waiter(), place)
                 self._turns.append(turn)
         if turn is not None:
             await self._wait(turn, deadline)
@@ -108,8 +128,14 @@ class Node:
                 link.close()
             return await self._connect(deadline), generation
         except BaseException:
-            self._pass_on()
+            self._pass_on(place)
             raise
+
+    def _recover(self) -> None:
+        """Count the places that were lost as free."""
+        while self._lost:
+            self._lost.pop()
+            self._used -= 1
 
     def _take(self) -> Link | None:
         with self._lock:
@@ -140,30 +166,31 @@ class Node:
                 if not granted:
                     self._turns.remove(turn)
             if granted:
-                self._pass_on()
+                self._pass_on(turn.place)
             if isinstance(error, TimeoutError):
                 raise PoolTimeoutError(
                     f"no connection to Redis at {self.name} became free in time", tier="l2"
                 ) from None
             raise
 
-    def _release(self, link: Link, generation: int) -> None:
+    def _release(self, link: Link, generation: int, place: _Place) -> None:
         with self._lock:
             keep = not (link.closed or self._closed) and generation == self._generation
             if keep:
                 self._idle.append(link)
         if not keep:
             link.close()
-        self._pass_on()
+        self._pass_on(place)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, place: _Place) -> None:
         """A place is free: to the caller who waited longest, or back."""
         with self._lock:
             turn = self._turns.popleft() if self._turns else None
+            place.counted = False
             if turn is None:
                 self._used -= 1
                 return
-            turn.granted = True
+            turn.place.counted = turn.granted = True
         turn.waiter.resolve(None)
 
     def forget(self) -> None:
@@ -179,7 +206,7 @@ class Node:
         _leaked.extend(self._idle)
         self._lock = threading.Lock()
         self.breaker = self._new_breaker()
-        self._idle, self._turns, self._used = [], deque(), 0
+        self._idle, self._turns, self._used, self._lost = [], deque(), 0, []
         self._pid = os.getpid()
 
     def close(self) -> None:

@@ -23,7 +23,8 @@ from redis.exceptions import RedisError
 from tierstore.errors import ConfigError, ConnectionError, TimeoutError
 from tierstore.runtime import Deadline
 
-pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub says one word
+pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub says one word
+"""Of texts and bytes only: hiredis 3.5.0 crashes where Ctrl-C comes while it writes out a number."""
 READ_BYTES = 1 << 18
 _NOT_YET = object()
 _builtin_timeout = asyncio.TimeoutError

@@ -104,9 +104,15 @@ class SqliteRecords:
         readers = self._readers
         connection = readers.take()
         try:
-            return _read_on(connection, self._queries[query], params, deadline, busy_s)
-        finally:
+            rows = _read_on(connection, self._queries[query], params, deadline, busy_s)
+        except Exception:
             readers.give(connection)
+            raise
+        except BaseException:
+            readers.drop(connection)
+            raise
+        readers.give(connection)
+        return rows
 
     async def _read_aside(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
         """On a thread in the async face. A caller that leaves stops the statement."""
@@ -145,18 +151,24 @@ class SqliteRecords:
     ) -> AsyncIterator[SqliteUnit]:
         await self._ready(deadline)
         writer = self._writer if file == "main" else self._staging
-        await writer.take(deadline)
         unit = SqliteUnit(writer, self._queries, deadline)
+        turn = writer.turn()
         try:
+            await turn.take(deadline)
             self._check()
             await unit.begin(self._queries["protocol.next_version"] if file == "main" else None)
             yield unit
-        except BaseException:
             unit.ended = True
-            writer.abandon()
-            raise
-        unit.ended = True
-        await writer.commit(deadline, idempotency_key)
+            await writer.commit(turn, deadline, idempotency_key)
+        finally:
+            unit.ended = True
+            if turn.held:
+                try:
+                    turn.undo()
+                except sqlite_connection.REFUSALS:
+                    pass  # what ended the unit ended the transaction too
+                finally:
+                    turn.give()
 
     def housekeeping(self, *, deadline: Deadline) -> AbstractAsyncContextManager[SqliteUnit]:
         return self._transaction("main", deadline, None)
@@ -165,13 +177,20 @@ class SqliteRecords:
         self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None
     ) -> None:
         await self._ready(deadline)
-        await self._writer.take(deadline)
+        turn = self._writer.turn()
         try:
+            await turn.take(deadline)
             await self._writer.call(self._run_script, text, transaction, then, deadline, deadline=deadline)
         except sqlite_connection.REFUSALS as error:
             raise sqlite_connection.translate(error, "the migration") from error
         finally:
-            self._writer.abandon()
+            if turn.held:
+                try:
+                    turn.undo()
+                except sqlite_connection.REFUSALS:
+                    pass  # what ended the unit ended the transaction too
+                finally:
+                    turn.give()
 
     def _run_script(self, text: str, transaction: bool, then: tuple[str, Params] | None, deadline: Deadline) -> None:
         connection = self._writer.connection

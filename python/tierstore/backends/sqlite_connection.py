@@ -36,6 +36,16 @@ _CODES: dict[int, tuple[type[errors.StorageError], str]] = {
 _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 
+class _Limit:
+    """When the statement under way must stop. Apart from the connection, which would hold itself alive through its progress handler."""
+
+    def __init__(self) -> None:
+        self.at = NEVER
+
+    def is_past(self) -> int:
+        return time.monotonic() > self.at
+
+
 class Connection:
     """A `sqlite3.Connection` in autocommit mode. One thread at a time may be inside it; `data_version` waits for its turn.
 
@@ -44,13 +54,13 @@ class Connection:
     """
 
     def __init__(self, path: Path, *, busy_s: float) -> None:
-        self._ends_at = NEVER
+        self._limit = _Limit()
         self.busy_s = busy_s
         self._inside = threading.Lock()
         self.raw = sqlite3.connect(
             path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
         )
-        self.raw.set_progress_handler(self._is_late, PROGRESS_STEPS)
+        self.raw.set_progress_handler(self._limit.is_past, PROGRESS_STEPS)
 
     def prepare(self, *, writes: bool) -> None:
         """Settings of this connection; the journal mode is the file's and stays."""
@@ -64,17 +74,14 @@ class Connection:
         self.raw.execute("PRAGMA temp_store = MEMORY")
         self.raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
-    def _is_late(self) -> int:
-        return time.monotonic() > self._ends_at
-
     def _raise_ctrl_c(self, error: sqlite3.OperationalError) -> None:
         """Ctrl-C is raised inside the progress handler, where sqlite3 drops it and stops the statement before its time."""
-        if _code(error) == sqlite3.SQLITE_INTERRUPT and time.monotonic() < self._ends_at:
+        if _code(error) == sqlite3.SQLITE_INTERRUPT and time.monotonic() < self._limit.at:
             raise KeyboardInterrupt from None
 
     def interrupt(self) -> None:
         """Stop the statement that is under way, from any thread."""
-        self._ends_at = 0.0
+        self._limit.at = 0.0
 
     def wait_for_others(self, seconds: float) -> None:
         """How long the next statements may wait for another process's lock."""
@@ -87,7 +94,7 @@ class Connection:
     def run(self, sql: str, params: Params, ends_at: float) -> tuple[list[Row], int]:
         """The rows, and how many rows were changed."""
         with self._inside:
-            self._ends_at = ends_at
+            self._limit.at = ends_at
             try:
                 cursor = self.raw.execute(sql, _plain(params))
                 return cursor.fetchall(), cursor.rowcount
@@ -95,34 +102,34 @@ class Connection:
                 self._raise_ctrl_c(error)
                 raise
             finally:
-                self._ends_at = NEVER
+                self._limit.at = NEVER
 
     def run_many(self, sql: str, many: Sequence[Params], ends_at: float) -> None:
         with self._inside:
-            self._ends_at = ends_at
+            self._limit.at = ends_at
             try:
                 self.raw.executemany(sql, [_plain(params) for params in many])
             except sqlite3.OperationalError as error:
                 self._raise_ctrl_c(error)
                 raise
             finally:
-                self._ends_at = NEVER
+                self._limit.at = NEVER
 
     def run_script(self, text: str, ends_at: float) -> None:
         with self._inside:
-            self._ends_at = ends_at
+            self._limit.at = ends_at
             try:
                 self.raw.executescript(text)
             except sqlite3.OperationalError as error:
                 self._raise_ctrl_c(error)
                 raise
             finally:
-                self._ends_at = NEVER
+                self._limit.at = NEVER
 
     def command(self, sql: str) -> None:
         """A statement that must not be stopped half way: it begins or ends a transaction."""
         with self._inside:
-            self._ends_at = NEVER
+            self._limit.at = NEVER
             self.raw.execute(sql)
 
     def data_version(self) -> int:

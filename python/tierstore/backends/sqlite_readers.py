@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -17,39 +19,53 @@ IDLE_MAX = 8
 class Readers:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
-        self._idle: list[Connection] = []
+        self._made: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._idle: deque[Connection] = deque()
         self._closed = False
-        self.in_use = 0
 
     @property
     def idle(self) -> int:
         return len(self._idle)
 
+    @property
+    def in_use(self) -> int:
+        """One that an interrupted caller lost is not counted any more."""
+        return max(0, len(self._made) - len(self._idle))
+
     def take(self) -> Connection:
-        with self._lock:
-            self.in_use += 1
-            if self._idle:
-                return self._idle.pop()
+        try:
+            return self._idle.pop()
+        except IndexError:  # none, or another thread was quicker
+            pass
         connection = Connection(self._path, busy_s=0.0)
         connection.prepare(writes=False)
+        self._made.add(connection)
         return connection
 
     def give(self, connection: Connection) -> None:
-        with self._lock:
-            self.in_use -= 1
-            if not self._closed and len(self._idle) < IDLE_MAX:
-                self._idle.append(connection)
-                return
+        if len(self._idle) < IDLE_MAX:
+            self._idle.append(connection)
+            if self._closed:  # since just now
+                self._close_idle()
+        else:
+            self.drop(connection)
+
+    def drop(self, connection: Connection) -> None:
+        """Close one that may be in the middle of a statement: it would go on to show the database as of then."""
+        self._made.discard(connection)
         connection.close()
 
     def close(self) -> None:
         """Close the idle ones; the others close when they come back."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            try:
+                self.drop(self._idle.pop())
+            except IndexError:
+                return
 
 
 class Loan:

@@ -8,16 +8,18 @@ running, and only then does the next caller get its turn. In the blocking face e
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tierstore import errors
-from tierstore.backends import sqlite_connection
+from tierstore.backends import forks, sqlite_connection
 from tierstore.backends.sqlite_connection import Connection
-from tierstore.backends.turns import Turns, turns
+from tierstore.backends.turns import LoopTurn, LoopTurns, ThreadTurn, ThreadTurns, Turns, turns
 from tierstore.runtime import Deadline, Runtime
 
 T = TypeVar("T")
@@ -25,29 +27,35 @@ OPEN_BUSY_S = 5.0
 
 
 class Writer:
-    """`take` a turn, `call` functions on the connection, then `commit` or `abandon`; both give the turn back."""
+    """Take a `turn`, `call` functions on the connection, `commit`; at the end `undo` what was not committed, and give the turn back.
+
+    Whoever does so writes that end out in a `finally` of its own (see `SqliteRecords.script`): a function round it could be interrupted
+    when it is entered.
+    """
 
     def __init__(self, runtime: Runtime, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._thread = ThreadPoolExecutor(1, f"tierstore {path.name}") if runtime.face == "async" else None
         self.turns: Turns = turns(runtime)
         self.connection: Connection
-        self.busy = False
 
     def connect(self, script: str = "") -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = Connection(self._path, busy_s=OPEN_BUSY_S)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = Connection(self.path, busy_s=OPEN_BUSY_S)
         self.connection.prepare(writes=True)
         if script:
             self.connection.raw.executescript(script)
+        forks.pause_while_forking(self)
 
-    async def take(self, deadline: Deadline) -> None:
-        await self.turns.take(deadline)
-        self.busy = True
+    @property
+    def busy(self) -> bool:
+        return self.turns.busy
 
-    def give(self) -> None:
-        self.busy = False
-        self.turns.give()
+    def turn(self) -> WriterTurn:
+        if isinstance(self.turns, LoopTurns):
+            assert self._thread is not None  # noqa: S101  (the async face has one)
+            return _QueuedTurn(self.turns, self._thread, self.connection)
+        return _DirectTurn(self.turns, self.connection)
 
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
         """Run a function on the writer's thread. Leaving early stops the statement; what comes next waits behind it."""
@@ -65,28 +73,22 @@ class Writer:
         await self.call(self._begin, bump, deadline, deadline=deadline)
 
     def _begin(self, bump: str | None, deadline: Deadline) -> None:
+        forks.check_whole(self.path)
         self.connection.wait_for_others(deadline.remaining())
         self.connection.command("BEGIN IMMEDIATE")
         if bump is not None:
             self.connection.command(bump)
 
-    async def commit(self, deadline: Deadline, idempotency_key: str | None) -> None:
-        """Make the transaction durable and give the turn back.
+    async def commit(self, turn: WriterTurn, deadline: Deadline, idempotency_key: str | None) -> None:
+        """Make the transaction durable.
 
         OutcomeUnknownError if the deadline passed while the disk was writing, or the disk refused.
         """
-        if self._thread is None:
-            try:
-                self._commit()
-            except sqlite_connection.REFUSALS as error:
-                raise _refused_commit(error, idempotency_key) from error
-            finally:
-                self.give()
-            return
-        future = self._thread.submit(self._commit)
-        future.add_done_callback(lambda _: self.give())
         try:
-            await _outcome(future, deadline)
+            if isinstance(turn, _QueuedTurn):
+                await _outcome(turn.work(self._commit), deadline)
+            else:
+                self._commit()
         except _LateError:
             raise errors.OutcomeUnknownError(
                 "the deadline passed during the commit", idempotency_key=idempotency_key, tier="database"
@@ -101,20 +103,11 @@ class Writer:
             self.connection.roll_back()
             raise
 
-    def abandon(self) -> None:
-        """Roll back behind whatever still runs, then give the turn back. Never waits in the async face."""
-        if self._thread is None:
-            try:
-                self.connection.roll_back()
-            finally:
-                self.give()
-            return
-        self._thread.submit(self.connection.roll_back).add_done_callback(lambda _: self.give())
-
     async def close(self, deadline: Deadline) -> None:
         """Close once the turn is free, or at the deadline whatever holds it."""
         with contextlib.suppress(errors.TimeoutError):
-            await self.turns.take(deadline)
+            await self.turns.turn().take(deadline)
+        forks.fork_at_any_time(self)
         if self._thread is None:
             self.connection.close()
             return
@@ -122,6 +115,79 @@ class Writer:
         self._thread.shutdown(wait=False)
         with contextlib.suppress(_LateError):
             await _outcome(future, deadline)
+
+    # Forks
+
+    def pause(self, seconds: float) -> Callable[[], object] | None:
+        """Let no transaction be open: what goes on afterwards, or None where one did not end within `seconds`."""
+        if isinstance(self.turns, ThreadTurns):
+            turn = self.turns.turn()
+            return turn.give if turn.acquire(seconds) else None
+        return self._pause_loop(self.turns, seconds)
+
+    def _pause_loop(self, turns: LoopTurns, seconds: float) -> Callable[[], object] | None:
+        """From another thread the loop's next turn can be waited for; on the loop's own, only what the writer's thread is just doing."""
+        loop = turns.loop
+        if loop.is_running() and asyncio._get_running_loop() is not loop:
+            turn = turns.turn()
+            taking = asyncio.run_coroutine_threadsafe(
+                turn.take(Deadline(time.monotonic, time.monotonic() + seconds)), loop
+            )
+            try:
+                taking.result(2 * seconds)
+            except (errors.TimeoutError, concurrent.futures.TimeoutError):
+                taking.add_done_callback(lambda _: turn.give())  # if it comes after all
+                return None
+            return turn.give
+        assert self._thread is not None  # noqa: S101  (the async face has one)
+        with contextlib.suppress(RuntimeError, concurrent.futures.TimeoutError):  # closed; still at work
+            self._thread.submit(_nothing).result(seconds)
+            return None if self.connection.raw.in_transaction else _nothing
+        return None
+
+
+class WriterTurn(Protocol):
+    """`turns.Turn`, with the transaction that is written in it."""
+
+    @property
+    def held(self) -> object: ...
+    async def take(self, deadline: Deadline) -> None: ...
+    def undo(self) -> object:
+        """Roll back what is not committed, before the turn is given."""
+        ...
+
+    def give(self) -> object: ...
+
+
+class _DirectTurn(ThreadTurn):
+    """In the caller's thread. `undo` is one step, as `give` is: the caller may be interrupted before or after, but not within."""
+
+    def __init__(self, turns: ThreadTurns, connection: Connection) -> None:
+        super().__init__(turns)
+        self.undo: Callable[[], object] = connection.raw.rollback
+
+
+class _QueuedTurn(LoopTurn):
+    """On the writer's thread, behind what still runs there. Never waits."""
+
+    def __init__(self, turns: LoopTurns, thread: ThreadPoolExecutor, connection: Connection) -> None:
+        super().__init__(turns)
+        self._thread = thread
+        self._connection = connection
+
+    def work(self, function: Callable[[], T]) -> Future[T]:
+        """The turn's last work: the turn is given back after it."""
+        future = self._thread.submit(function)
+        self.give_after(future)
+        return future
+
+    def undo(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the writer was closed meanwhile, and with it the transaction
+            self.work(self._connection.roll_back)
+
+
+def _nothing() -> None:
+    return None
 
 
 class _LateError(errors.TimeoutError):

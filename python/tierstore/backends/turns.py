@@ -1,4 +1,15 @@
-"""A lock that is waited for until a deadline, in both faces, and that another thread than the holder's may give back."""
+"""A lock that is waited for until a deadline, in both faces, and that another thread than the holder's may give back.
+
+    turn = turns.turn()
+    try:
+        await turn.take(deadline)
+        ...
+    finally:
+        turn.give()
+
+In the blocking face Ctrl-C comes between any two steps. So a turn is made before it is taken; it is taken and noted as taken in one step,
+and given back in one step, which does nothing where it was not taken: the end of the `try` is right whatever was interrupted.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +17,34 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from itertools import compress
+from operator import methodcaller
+from typing import Any, Protocol
 
-from tierstore.backends import forks
 from tierstore.errors import TimeoutError
 from tierstore.runtime import Deadline, Runtime
 
+_release = methodcaller("release")
 
-class Turns(Protocol):
-    """Held by one caller at a time."""
+
+class Turn(Protocol):
+    """One caller's turn. Used once."""
 
     @property
-    def waiting(self) -> int: ...
+    def held(self) -> object:
+        """True in a condition once it was taken."""
+        ...
 
     async def take(self, deadline: Deadline) -> None:
         """Wait for the turn. TimeoutError at the deadline; a caller that is cancelled leaves the queue."""
         ...
 
-    def give(self) -> None:
-        """Hand the turn to the next, from any thread."""
+    def give(self) -> object:
+        """Hand it to the next, from any thread, if it is held."""
         ...
-
-
-def turns(runtime: Runtime) -> Turns:
-    if runtime.face == "async":
-        return LoopTurns()
-    made = ThreadTurns()
-    forks.pause_while_forking(made)
-    return made
 
 
 def _late() -> TimeoutError:
@@ -44,19 +55,22 @@ class LoopTurns:
     """First come, first served."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._held = False
+        self.busy = False
 
     @property
     def waiting(self) -> int:
         return len(self._queue)
 
+    def turn(self) -> LoopTurn:
+        return LoopTurn(self)
+
     async def take(self, deadline: Deadline) -> None:
-        if not self._held:
-            self._held = True
+        if not self.busy:
+            self.busy = True
             return
-        turn = self._loop.create_future()
+        turn = self.loop.create_future()
         self._queue.append(turn)
         try:
             await asyncio.wait({turn}, timeout=deadline.remaining())
@@ -75,35 +89,77 @@ class LoopTurns:
 
     def give(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            self._loop.call_soon_threadsafe(self._pass_on)
+            self.loop.call_soon_threadsafe(self._pass_on)
 
     def _pass_on(self) -> None:
         if self._queue:
             self._queue.popleft().set_result(None)
         else:
-            self._held = False
+            self.busy = False
+
+
+class LoopTurn:
+    def __init__(self, turns: LoopTurns) -> None:
+        self._turns = turns
+        self.held = False
+
+    async def take(self, deadline: Deadline) -> None:
+        await self._turns.take(deadline)
+        self.held = True
+
+    def give(self) -> None:
+        if self.held:
+            self.held = False
+            self._turns.give()
+
+    def give_after(self, work: Future[Any]) -> None:
+        """It is the work's from here on."""
+        self.held = False
+        work.add_done_callback(lambda _: self._turns.give())
 
 
 class ThreadTurns:
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.waiting = 0
+        self.lock = threading.Lock()
+        self.waiters: set[ThreadTurn] = set()
+
+    @property
+    def waiting(self) -> int:
+        return len(self.waiters)
+
+    @property
+    def busy(self) -> bool:
+        return self.lock.locked()
+
+    def turn(self) -> ThreadTurn:
+        return ThreadTurn(self)
+
+
+class ThreadTurn:
+    def __init__(self, turns: ThreadTurns) -> None:
+        self._turns = turns
+        self.held: list[threading.Lock] = []
+        self.give: Callable[[], object] = partial(next, map(_release, iter(self.held)), None)
 
     async def take(self, deadline: Deadline) -> None:
-        if self._lock.acquire(blocking=False):
-            return
-        self.waiting += 1
-        try:
-            if not self._lock.acquire(timeout=deadline.remaining()):
-                raise _late()
-        finally:
-            self.waiting -= 1
+        if not self.acquire(0.0):
+            waiters = self._turns.waiters
+            try:
+                waiters.add(self)
+                if not self.acquire(deadline.remaining()):
+                    raise _late()
+            finally:
+                waiters.discard(self)
 
-    def give(self) -> None:
-        self._lock.release()
+    def acquire(self, seconds: float) -> bool:
+        """The lock comes into `held` if it could be taken: all within one call, so that nothing comes between."""
+        lock = self._turns.lock
+        self.held.extend(compress((lock,), map(lock.acquire, (True,), (seconds,))))
+        return bool(self.held)
 
-    def pause(self, seconds: float) -> bool:
-        return self._lock.acquire(timeout=seconds)
 
-    def resume(self) -> None:
-        self._lock.release()
+Turns = LoopTurns | ThreadTurns
+
+
+def turns(runtime: Runtime) -> Turns:
+    return LoopTurns() if runtime.face == "async" else ThreadTurns()

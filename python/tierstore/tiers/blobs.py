@@ -15,9 +15,9 @@ from tierstore import _native
 from tierstore.backends import Blobs, Records, Unit
 from tierstore.cache import Cache
 from tierstore.errors import CorruptError, NotFoundError, StorageError, UnsupportedError
-from tierstore.runtime import Deadline, Runtime
+from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight
+from tierstore.tiers.flight import Flight, abandon_all
 
 CHUNK_BYTES = 256 * 1024
 CACHED_BYTES = 64 * 1024 * 1024
@@ -72,10 +72,15 @@ class BlobTier:
             max(1, cached_bytes // 1024), max_weight=cached_bytes, weigher=lambda _digest, content: len(content)
         )
         self._flights: dict[str, Flight] = {}
+        if runtime.face == "blocking":
+            restart_when_interrupted(self)
         self._reading = Coalescer(runtime, self._read, lanes=READS_AT_ONCE, most=1)
         self._settled: deque[tuple[str, str]] = deque()
         self.rows_instead_of_objects = 0
         self.corrupt = 0
+
+    def restart(self) -> None:
+        abandon_all(self._flights)
 
     # Writing
 

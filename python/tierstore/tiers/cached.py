@@ -17,7 +17,7 @@ from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
-from tierstore.tiers.flight import Flight, Lease
+from tierstore.tiers.flight import Flight, Lease, abandon_all
 from tierstore.tiers.kind import ABSENT, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.shared import Shared
@@ -63,6 +63,11 @@ class CachedKind(Generic[K, R]):
         self._stages = (self._database,) if self._shared is None else (self._l2, self._database)
         self._first = self._stages[0]
         self.hit: Callable[[K], R | Absence | None] = l1.hit
+
+    def restart(self) -> None:
+        """A caller was interrupted anywhere: before it told of its write, or while others waited for its load."""
+        abandon_all(self._flights)
+        self.flush()
 
     # Reading
 

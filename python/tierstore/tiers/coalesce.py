@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tierstore.errors import TimeoutError
 from tierstore.replies import Reply
-from tierstore.runtime import Deadline, Runtime
+from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.flight import Flight
 
 LANES = 2
@@ -42,11 +42,18 @@ class Coalescer:
         """Keys of a batch at most."""
         self._queue: deque[Flight] = deque()
         self._count = lanes
-        self._lanes: deque[None] = deque([None] * lanes)
+        self._lanes: deque[None] = deque([None] * lanes, maxlen=lanes)
         self._aboard: dict[int, int] = {}
         self._crowd = 0
         self.batches = 0
         self.keys = 0
+        if runtime.face == "blocking":
+            restart_when_interrupted(self)
+
+    def restart(self) -> None:
+        """All lanes are free. Who is in one goes on; when it leaves there is no room for its lane any more."""
+        self._aboard = {}
+        self._lanes.extend([None] * self._count)
 
     async def take(self, flights: list[Flight], deadline: Deadline) -> None:
         """Run the flights now if a lane is free, with what is queued; else queue them."""

@@ -20,7 +20,7 @@ from tierstore.errors import ConflictError, StorageError
 from tierstore.plan import keys
 from tierstore.plan.invalidate import Changes, News, parse
 from tierstore.plan.route import route
-from tierstore.runtime import Deadline, Job, Runtime, Supervisor
+from tierstore.runtime import Deadline, Job, Runtime, Supervisor, restart_when_interrupted
 from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
@@ -118,6 +118,8 @@ class Engine:
         self._replicas = Replicas(runtime, records, on=tiers.replicas)
         self._ripe: dict[str, set[Any]] = {}
         self._supervisor: Supervisor | None = None
+        if runtime.face == "blocking":
+            restart_when_interrupted(self)
         self.carriers = (
             None if channel is None else Carriers(runtime, self, self.freshness, self.counters, channel, tiers.standby)
         )
@@ -335,6 +337,12 @@ class Engine:
         self._replicas.reset()
         for cached in self.kinds.values():
             cached.flush()
+
+    def restart(self) -> None:
+        """A writer may have been interrupted between its commit and what it had to tell."""
+        self.epoch += 1
+        for cached in list(self.kinds.values()):
+            cached.restart()
 
     # Jobs
 

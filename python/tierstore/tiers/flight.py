@@ -86,15 +86,27 @@ class Flight:
             if self.todo:
                 self.wake_one()
             return False
+        self.abandon()
+        return True
+
+    def abandon(self) -> None:
+        """Nobody loads it any more: whoever still waits begins another."""
         self.abandoned = True
         self.land(None)
-        return True
 
     def result(self) -> Any:
         """What it brought; None if it was abandoned."""
         if self.error is not None:
             raise _own(self.error)
         return self.value
+
+
+def abandon_all(flights: dict[Any, Flight]) -> None:
+    """After an interrupt nobody knows which of them is still loaded by anybody."""
+    for key, flight in list(flights.items()):
+        flights.pop(key, None)
+        if not flight.done:
+            flight.abandon()
 
 
 def _own(error: BaseException) -> BaseException:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ class Session:
 
 
 _sessions: ContextVar[dict[int, Session] | None] = ContextVar("tierstore_sessions", default=None)
-_transactions: ContextVar[tuple[Transaction, ...]] = ContextVar("tierstore_transactions", default=())
+_transactions: ContextVar[tuple[weakref.ref[Transaction], ...]] = ContextVar("tierstore_transactions", default=())
+"""Weakly: one whose caller was interrupted and is gone is undone when nobody else has it."""
 
 
 def session_of(engine: int) -> Session:
@@ -58,13 +60,14 @@ def enter_session(engine: int, session: Session | None) -> Session | None:
     return before
 
 
-def open_transactions() -> tuple[Transaction, ...]:
-    return _transactions.get()
+def open_transactions() -> list[Transaction]:
+    return [one for known in _transactions.get() if (one := known()) is not None]
 
 
 def hold(transaction: Transaction) -> None:
-    _transactions.set((*_transactions.get(), transaction))
+    _transactions.set((*_transactions.get(), weakref.ref(transaction)))
 
 
 def let_go(transaction: Transaction) -> None:
-    _transactions.set(tuple(one for one in _transactions.get() if one is not transaction))
+    open_still = [one for one in open_transactions() if one is not transaction and one.is_open]
+    _transactions.set(tuple(weakref.ref(one) for one in open_still))

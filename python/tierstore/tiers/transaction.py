@@ -60,9 +60,13 @@ class Transaction:
     async def __aenter__(self) -> Self:
         self._engine.check_writable()
         unit = await self._block.__aenter__()
-        self._unit = unit
-        self._owner = self._engine.runtime.caller()
-        session.hold(self)
+        try:
+            self._unit = unit
+            self._owner = self._engine.runtime.caller()
+            session.hold(self)
+        except BaseException as error:  # interrupted before the block, whose end will not come
+            await self._end(error)
+            raise
         return self
 
     async def __aexit__(
