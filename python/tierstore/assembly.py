@@ -11,7 +11,7 @@ from typing import Any
 
 from tierstore._native import SizeRouter
 from tierstore.backends import Blobs, Channel, KeyValue, Records
-from tierstore.config import MIB, Config, RedisConfig
+from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, RedisConfig
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.keys import namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
@@ -23,7 +23,6 @@ from tierstore.tiers.migrate import Migrator
 from tierstore.tiers.observed import CountedBlobs, TimedRecords
 
 log = logging.getLogger("tierstore")
-INLINE_MAX = 65_536
 DATABASE_FILE, OBJECTS_FOLDER = "tierstore.db", "objects"
 Ping = Callable[[Deadline], Awaitable[str]]
 
@@ -139,7 +138,11 @@ class Parts:
 async def assemble(config: Config, runtime: Runtime, telemetry: Telemetry) -> Parts:
     """Open every configured tier and start the jobs. What was opened is closed again when a later step fails."""
     deadline = runtime.deadline(config.deadlines.open)
-    records, warnings = await open_records(config, runtime)
+    try:
+        records, warnings = await open_records(config, runtime)
+    except BaseException:
+        await runtime.close()
+        raise
     if telemetry.on:
         timed: Any = TimedRecords(records, telemetry, runtime.monotonic)
         records = timed
@@ -169,9 +172,9 @@ async def open_records(config: Config, runtime: Runtime) -> tuple[Records, tuple
     records = _records(config, runtime)
     try:
         await records.open(runtime.deadline(config.deadlines.open))
-    except ConnectionError as error:
+    except BaseException as error:
         await records.close(runtime.deadline(config.deadlines.close))
-        if config.on_unavailable != "memory":
+        if config.on_unavailable != "memory" or not isinstance(error, ConnectionError):
             raise
         log.warning("the database cannot be reached, nothing will be kept: %s", error)
         records = _sqlite(runtime, Path(tempfile.mkdtemp(prefix="tierstore-memory-")))
@@ -193,7 +196,7 @@ def _records(config: Config, runtime: Runtime) -> Records:
         replicas=() if config.gates.replicas is False else policy.replicas,
         schema=policy.schema,
         max_connections=policy.max_connections,
-        min_connections=policy.min_connections,
+        min_connections=MIN_CONNECTIONS if policy.min_connections is None else policy.min_connections,
         acquire_timeout=policy.acquire_timeout,
         idle_timeout=policy.idle_timeout,
         max_lifetime=policy.max_lifetime,

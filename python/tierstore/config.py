@@ -17,6 +17,9 @@ from typing import Any, Literal, TypeVar
 from tierstore.errors import ConfigError
 
 MIB = 1024 * 1024
+INLINE_MAX = 65_536
+"""Content up to so many bytes lies in its row."""
+MIN_CONNECTIONS = 10
 POSTGRES_SCHEMES = ("postgres://", "postgresql://")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "valkey://", "valkeys://")
 SECRETS = frozenset({"access_key", "secret_key", "password"})
@@ -41,10 +44,19 @@ def _number(name: str, value: object, *, least: float, whole: bool = False) -> N
 
 
 def _address(name: str, value: str, schemes: tuple[str, ...]) -> None:
-    if not value.startswith(schemes):
+    if not value.startswith(schemes) or not _encodable(value):
         raise ConfigError(
             f"{name} = {redacted(value)!r}: expected an address that starts with one of {', '.join(schemes)}"
         )
+
+
+def _encodable(text: str) -> bool:
+    """Whether the operating system takes it: it ends no C string early, and it has UTF-8."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +66,14 @@ class PostgresConfig:
     `url` may name several hosts and `target_session_attrs`; each of `replicas` is an address of its own. `max_connections` are for
     callers, of the primary and of each replica; background jobs and uploads have 5 more of the primary. `statement_timeout`: the
     server's limit for a statement of a call that names no `timeout=` of its own; bulk calls have that of their deadline.
+    `min_connections`: None is 10, or `max_connections` where that is less.
     """
 
     url: str = field(repr=False)
     replicas: tuple[str, ...] = field(default=(), repr=False)
     schema: str = "public"
     max_connections: int = 50
-    min_connections: int = 10
+    min_connections: int | None = None
     acquire_timeout: float = 3
     idle_timeout: float = 600
     max_lifetime: float = 1800
@@ -76,13 +89,12 @@ class PostgresConfig:
             "a lower-case SQL name",
         )
         _number("postgres.max_connections", self.max_connections, least=4, whole=True)
-        _number("postgres.min_connections", self.min_connections, least=0, whole=True)
-        _require(
-            "postgres.min_connections",
-            self.min_connections,
-            self.min_connections <= self.max_connections,
-            f"at most max_connections ({self.max_connections})",
-        )
+        least, most = self.min_connections, self.max_connections
+        if least is None:
+            object.__setattr__(self, "min_connections", min(MIN_CONNECTIONS, most))
+        else:
+            _number("postgres.min_connections", least, least=0, whole=True)
+            _require("postgres.min_connections", least, least <= most, f"at most max_connections ({most})")
         for name in ("acquire_timeout", "idle_timeout", "max_lifetime", "statement_timeout"):
             _number(f"postgres.{name}", getattr(self, name), least=0.001)
 
@@ -156,7 +168,7 @@ class ObjectConfig:
         _require(
             "objects.access_key", "…", (self.access_key is None) == (self.secret_key is None), "both keys or neither"
         )
-        _number("objects.threshold", self.threshold, least=65_537, whole=True)
+        _number("objects.threshold", self.threshold, least=INLINE_MAX + 1, whole=True)
         _number("objects.threads", self.threads, least=1, whole=True)
 
 
@@ -228,6 +240,10 @@ class Config:
             raise ConfigError(
                 "give either path (a folder: SQLite and files) or postgres (an address), not both and not neither"
             )
+        if self.path is not None:
+            path: Any = self.path
+            text = os.fspath(path) if isinstance(path, os.PathLike) else path
+            _require("path", path, isinstance(text, str) and text != "" and _encodable(text), "the path of a folder")
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Config:
@@ -364,8 +380,8 @@ def _parse_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"the configuration file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the configuration file {path} is not TOML: {error}") from error
+    except ValueError as error:  # it is no TOML, no UTF-8, or its name is no name
+        raise ConfigError(f"the configuration file {str(path)!r} is not TOML: {error}") from error
 
 
 def _leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

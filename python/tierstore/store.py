@@ -13,6 +13,7 @@ from typing import Any, Self
 from tierstore.assembly import Parts, assemble, open_records
 from tierstore.config import Config
 from tierstore.errors import ConfigError, StorageError
+from tierstore.plan.arguments import shown
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
 from tierstore.stores.schemas import SchemaStatistics, SchemaStore, SchemaTransaction
 from tierstore.stores.schemas.operation import seconds_of
@@ -222,18 +223,20 @@ def as_config(config: Config | str | os.PathLike[str] | None) -> Config:
         return Config.from_env()
     if isinstance(config, Config):
         return config
-    if os.fspath(config):
-        return Config(os.fspath(config))
-    raise ConfigError(f"open({config!r}): expected a folder's path or a Config")
+    if isinstance(config, (str, os.PathLike)):
+        return Config(config)
+    raise ConfigError(f"open({shown(config)}): expected a folder's path or a Config")
 
 
 @asynccontextmanager
 async def migrator(config: Config) -> AsyncIterator[Migrator]:
     """The migrations of a database, without opening a store over it."""
     runtime = AsyncioRuntime()
-    records, _ = await open_records(config, runtime)
     try:
-        yield Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
+        records, _ = await open_records(config, runtime)
+        try:
+            yield Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
+        finally:
+            await records.close(runtime.deadline(config.deadlines.close))
     finally:
-        await records.close(runtime.deadline(config.deadlines.close))
         await runtime.close()

@@ -161,6 +161,8 @@ def test_a_gibibyte_is_refused_before_it_is_read(schemas):
         {"metadata": {"x": "y" * 70_000}},
         {"tags": "x"},
         {"tags": [5]},
+        {"tags": ["x", ""]},
+        {"metadata": {"tags": [""]}},
         {"description": 5},
         {"state": "gone"},
         {"id": "not-a-uuid"},

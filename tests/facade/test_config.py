@@ -1,9 +1,15 @@
 """Configuration: by the environment, by a file, in code; wrong values are refused by name and secrets stay hidden."""
 
+import asyncio
+import threading
+import time
+
 import pytest
 
+import tierstore
 from tierstore import Config, ConfigError, ObjectConfig, PostgresConfig, RedisConfig
 from tierstore.config import redacted
+from tierstore.store import migrator
 
 URL = "postgresql://user:secret@db:5432/schema_registry"
 
@@ -162,6 +168,55 @@ def test_a_wrong_file_is_refused(tmp_path, text, expected):
     file.write_text(text)
     with pytest.raises(ConfigError, match=expected):
         Config.from_toml(file)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "", b"a", 5, "half \ud800", []])
+def test_a_path_that_names_no_folder_is_refused(path):
+    with pytest.raises(ConfigError, match="path"):
+        Config(path)
+    with pytest.raises(ConfigError, match="path"):
+        tierstore.blocking.open(path)
+
+
+def test_a_file_whose_name_is_no_name_is_refused():
+    with pytest.raises(ConfigError, match="configuration file"):
+        Config.from_toml("a\0b")
+
+
+@pytest.mark.parametrize("url", [URL + "\0", URL + "\ud800"])
+def test_an_address_that_no_library_takes_is_refused(url):
+    with pytest.raises(ConfigError) as caught:
+        PostgresConfig(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_small_pool_needs_no_second_setting():
+    assert PostgresConfig(URL, max_connections=5).min_connections == 5
+    assert Config.from_env({"DATABASE_URL": URL, "DATABASE_MAX_CONNECTIONS": "4"}).postgres.min_connections == 4
+    assert PostgresConfig(URL, max_connections=20).min_connections == 10
+
+
+def test_nothing_runs_on_after_an_open_that_failed(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    before = threading.active_count()
+
+    async def opening():
+        with pytest.raises(tierstore.ConnectionError):
+            await tierstore.open(blocked)
+        with pytest.raises(tierstore.ConnectionError):
+            async with migrator(Config(blocked)):
+                pass
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(opening()) == 1
+    with pytest.raises(tierstore.ConnectionError):
+        tierstore.blocking.open(blocked)
+    for _ in range(500):
+        if threading.active_count() <= before:
+            break
+        time.sleep(0.01)
+    assert threading.active_count() <= before
 
 
 def test_a_missing_file_is_refused(tmp_path):

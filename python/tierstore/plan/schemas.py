@@ -74,6 +74,10 @@ def check_tags(tags: object, place: str = "tags") -> list[str]:
     if isinstance(tags, (str, bytes, Mapping)) or not isinstance(tags, Iterable):
         raise ValidationError("tags is a list of texts", place=place)
     checked = [check_text(tag, place, MAX_TAG_CHARACTERS) for tag in tags]
+    if "" in checked:
+        raise ValidationError(
+            f"tag {checked.index('') + 1} is empty; a tag has 1 to {MAX_TAG_CHARACTERS} characters", place=place
+        )
     unique = list(dict.fromkeys(checked))
     if len(unique) > MAX_TAGS:
         raise ValidationError(f"there are {len(unique)} tags; at most {MAX_TAGS} are taken", place=place)
