@@ -17,7 +17,7 @@ from tierstore.cache import Cache
 from tierstore.errors import CorruptError, NotFoundError, StorageError, UnsupportedError
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight, abandon_all
+from tierstore.tiers.flight import Flight
 
 CHUNK_BYTES = 256 * 1024
 CACHED_BYTES = 64 * 1024 * 1024
@@ -80,7 +80,7 @@ class BlobTier:
         self.corrupt = 0
 
     def restart(self) -> None:
-        abandon_all(self._flights)
+        Flight.abandon_all(self._flights)
 
     # Writing
 

@@ -17,7 +17,7 @@ from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
-from tierstore.tiers.flight import Flight, Lease, abandon_all
+from tierstore.tiers.flight import Flight, Lease
 from tierstore.tiers.kind import ABSENT, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.shared import Shared
@@ -66,7 +66,7 @@ class CachedKind(Generic[K, R]):
 
     def restart(self) -> None:
         """A caller was interrupted anywhere: before it told of its write, or while others waited for its load."""
-        abandon_all(self._flights)
+        Flight.abandon_all(self._flights)
         self.flush()
 
     # Reading

@@ -94,19 +94,19 @@ class Flight:
         self.abandoned = True
         self.land(None)
 
+    @staticmethod
+    def abandon_all(flights: dict[Any, Flight]) -> None:
+        """After an interrupt nobody knows which of them is still loaded by anybody."""
+        for key, flight in list(flights.items()):
+            flights.pop(key, None)
+            if not flight.done:
+                flight.abandon()
+
     def result(self) -> Any:
         """What it brought; None if it was abandoned."""
         if self.error is not None:
             raise _own(self.error)
         return self.value
-
-
-def abandon_all(flights: dict[Any, Flight]) -> None:
-    """After an interrupt nobody knows which of them is still loaded by anybody."""
-    for key, flight in list(flights.items()):
-        flights.pop(key, None)
-        if not flight.done:
-            flight.abandon()
 
 
 def _own(error: BaseException) -> BaseException:
