@@ -6,6 +6,8 @@ import array
 import contextlib
 import gc
 import struct
+import subprocess
+import sys
 import types
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -160,3 +162,25 @@ def test_values_of_another_class_of_records_end_in_errors_only():
     for read in (lambda: record.a, lambda: record.b, lambda: hash(record)):
         with contextlib.suppress(CorruptError, AttributeError, ValidationError):
             read()
+
+
+OTHER_INTERPRETER = """
+import importlib.util, sys
+name = next(name for name in ("_interpreters", "_xxsubinterpreters") if importlib.util.find_spec(name))
+interpreters = __import__(name)
+import tierstore.records
+other = interpreters.create()
+program = "import sys; sys.path[:] = {!r}; import tierstore.records".format(sys.path)
+try:
+    outcome = interpreters.run_string(other, program)
+except Exception as error:
+    outcome = error
+print("ImportError" in repr(outcome) or "ImportError" in str(outcome))
+"""
+
+
+def test_another_interpreter_of_the_process_is_told_at_import():
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER_INTERPRETER], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr

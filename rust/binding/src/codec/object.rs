@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -409,7 +409,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let base = base_type(py)?;
     module.add("RecordBase", &base)?;
-    let _ = BASE.set(py, base.unbind());
+    if BASE.set(py, base.unbind()).is_err() {
+        return Err(PyImportError::new_err("tierstore serves one interpreter of a process: another has loaded it"));
+    }
     module.add_function(wrap_pyfunction!(adopt, module)?)?;
     module.add_function(wrap_pyfunction!(attach_meta, module)?)?;
     module.add_function(wrap_pyfunction!(meta_of, module)?)
