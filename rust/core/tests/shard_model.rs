@@ -1,4 +1,4 @@
-//! The shard against a model, on operations drawn from a seed. Under miri: `make miri` runs fewer of them.
+//! The shard against a model, on operations drawn from a seed. Under miri (CONTRIBUTING.md) fewer of them.
 
 #[path = "shard_model/ops.rs"]
 mod ops;
