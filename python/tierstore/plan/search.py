@@ -1,6 +1,6 @@
-"""What a search asks of the two engines, so that both answer the same page.
+"""What a search asks of the index in memory and of the two engines, so that all answer the same page.
 
-Both engines give candidates, a superset of the hits; the core's score alone says which of them are hits, and how good. Candidates come
+Each gives candidates, a superset of the hits; the core's score alone says which of them are hits, and how good. Candidates come
 in tiers, each read in one order, newest version first within a subject (`Key`):
 
     subject     every word of three letters or more stands in the subject
