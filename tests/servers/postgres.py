@@ -31,6 +31,7 @@ SETTINGS = {
     "wal_keep_size": "256MB",
     "hot_standby_feedback": "on",
     "wal_retrieve_retry_interval": "200ms",
+    "recovery_init_sync_method": "syncfs",  # after a crash: once, not once a file of each test's database
 }
 REPLICA_SETTINGS = {"fsync": "off", "checkpoint_timeout": "30s", "max_wal_size": "64MB"}
 """A killed replica replays all since its last restart point; these keep that short. It is a copy: a crash of the machine may cost it."""
@@ -46,6 +47,7 @@ class _Node(Server):
     """One data folder with its port."""
 
     stop_signal = signal.SIGINT  # the "fast" shutdown: sessions are ended, data is written
+    close_signal = signal.SIGQUIT  # the "immediate" one: nothing is written, which after a long run takes a minute
     settings = SETTINGS
 
     def __init__(self) -> None:

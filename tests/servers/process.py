@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.servers import reaper
 
-START_S, STOP_S, POLL_S = 30.0, 15.0, 0.01
+START_S, STOP_S, POLL_S = 120.0, 15.0, 0.01
 
 
 def free_port() -> int:
@@ -53,6 +53,8 @@ class Server:
 
     name = "server"
     stop_signal = signal.SIGTERM
+    close_signal = signal.SIGTERM
+    """For the last time: its data goes too."""
     user: pwd.struct_passwd | None = None
     """Whom to run as; None is whoever runs the tests."""
 
@@ -117,9 +119,12 @@ class Server:
 
     def stop(self) -> None:
         """End it in its own orderly way. Data in its folder stays."""
+        self._end(self.stop_signal)
+
+    def _end(self, by: signal.Signals) -> None:
         if self.running:
             self.resume()
-            os.kill(self.pid, self.stop_signal)
+            os.kill(self.pid, by)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_S)  # type: ignore[union-attr]
         self.kill()
@@ -137,8 +142,13 @@ class Server:
     def pause(self) -> None:
         """It keeps its connections and answers nothing, until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)
-        reaper.signal_all(reaper.family(self.pid), signal.SIGSTOP)
+        family = reaper.family(self.pid)
+        reaper.signal_all(family, signal.SIGSTOP)
         self._paused = True
+        until = time.monotonic() + STOP_S
+        while not all(map(_stands_still, family)):  # a signal takes its time where the machine is busy
+            assert time.monotonic() < until, f"{self.name} runs on"
+            time.sleep(POLL_S)
 
     def resume(self) -> None:
         if self._paused:
@@ -153,7 +163,7 @@ class Server:
             self.start()
 
     def close(self) -> None:
-        self.stop()
+        self._end(self.close_signal)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -165,6 +175,14 @@ def ordinary_user(*names: str) -> pwd.struct_passwd | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise RuntimeError(f"no ordinary user to run a server as; add one: useradd --system {names[0]}")
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether every thread of it is stopped, or it is gone."""
+    with contextlib.suppress(OSError):
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return all(text.rpartition(")")[2].split()[0] in "TtZX" for text in stats)
+    return True
 
 
 def listening(port: int) -> bool:

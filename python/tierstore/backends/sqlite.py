@@ -7,6 +7,7 @@ counter when it begins, so that its statements take their version from there.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
@@ -58,9 +59,15 @@ class SqliteRecords:
         self._opened = True
 
     def _connect(self) -> None:
-        self._writer.connect()
-        self._staging.connect(resources.files("tierstore.sql").joinpath("sqlite", "staging.sql").read_text("utf-8"))
-        self._readers.give(self._readers.take())
+        """All of them, or none that stays open."""
+        script = resources.files("tierstore.sql").joinpath("sqlite", "staging.sql").read_text("utf-8")
+        with contextlib.ExitStack() as opened:
+            self._writer.connect()
+            opened.callback(self._writer.connection.close)
+            self._staging.connect(script)
+            opened.callback(self._staging.connection.close)
+            self._readers.give(self._readers.take())
+            opened.pop_all()
 
     def _check(self) -> None:
         if self._generation != forks.generation():

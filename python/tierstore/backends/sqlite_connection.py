@@ -62,8 +62,17 @@ class Connection:
         )
         self.raw.set_progress_handler(self._limit.is_past, PROGRESS_STEPS)
 
-    def prepare(self, *, writes: bool) -> None:
-        """Settings of this connection; the journal mode is the file's and stays."""
+    def prepare(self, *, writes: bool, script: str = "") -> None:
+        """Settings of this connection, and `script`. The journal mode is the file's and stays. What cannot be prepared is closed."""
+        try:
+            self._prepare(writes=writes)
+            if script:
+                self.raw.executescript(script)
+        except BaseException:
+            self.raw.close()
+            raise
+
+    def _prepare(self, *, writes: bool) -> None:
         if writes:
             self.raw.execute("PRAGMA journal_mode = WAL")
             self.raw.execute("PRAGMA synchronous = FULL")

@@ -42,9 +42,7 @@ class Writer:
     def connect(self, script: str = "") -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = Connection(self.path, busy_s=OPEN_BUSY_S)
-        self.connection.prepare(writes=True)
-        if script:
-            self.connection.raw.executescript(script)
+        self.connection.prepare(writes=True, script=script)
         forks.pause_while_forking(self)
 
     @property
