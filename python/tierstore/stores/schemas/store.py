@@ -86,10 +86,12 @@ class SchemaStore(SchemaCalls):
 
     def hit_get(self, id: Id) -> Schema | None:
         """The schema if L1 has it, fresh and with its content; no coroutine is made for it."""
-        schema = self._hit(id) if type(id) is str else None
+        if type(id) is not str:
+            return None
+        schema = self._hit(id)
         if schema is None or schema is ABSENT or schema.content_tier != INLINE:
             return None
-        self._seen(schema.id)
+        self._seen(id)
         return schema
 
     async def get_version(
