@@ -36,7 +36,9 @@ class Loop:
 
 
 def keeping(cache):
-    return _native.Hits(cache, _native.FreshUntil(), time.monotonic, ABSENT, lasting=False, home=None).keep
+    return _native.Hits(
+        cache, _native.FreshUntil(), time.monotonic, ABSENT, lasting=False, home=None, ttl_s=100.0, absent_ttl_s=30.0
+    ).keep
 
 
 def hits_over(cache, *, clock, until=float("inf"), lasting=False, home=None):
@@ -174,12 +176,15 @@ def test_a_later_version_stays_and_a_fill_overtaken_is_refused():
     cache = Cache(10)
     keep = keeping(cache)
     overtaken = cache.begin("k")
-    assert keep(cache.begin("k"), "new", 2, 100.0, 50.0, 1) is True
+    assert keep(cache.begin("k"), "new", 2, 1000.0, 1) is True
     entry = cache["k"]
-    assert (entry.value, entry.version, entry.loaded_at, entry.until, entry.ends) == ("new", 2, 100.0, 140.0, 150.0)
-    assert keep(cache.begin("k"), "old", 1, 101.0, 50.0, 1) is entry
+    life = entry.ends - 1000.0
+    assert (entry.value, entry.version, entry.loaded_at) == ("new", 2, 1000.0)
+    assert 90.0 <= life <= 100.0
+    assert entry.until == pytest.approx(1000.0 + 0.8 * life)
+    assert keep(cache.begin("k"), "old", 1, 1001.0, 1) is entry
     cache.invalidate("k")
-    assert keep(overtaken, "newer", 3, 101.0, 50.0, 1) is False
+    assert keep(overtaken, "newer", 3, 1001.0, 1) is False
     assert "k" not in cache
 
 
@@ -188,11 +193,11 @@ def test_what_is_asked_for_all_the_time_lives_longer_but_an_absence():
     keep = keeping(cache)
     now, lives = 0.0, []
     for _ in range(4):
-        keep(cache.begin("k"), "value", 1, now, 100.0, 1)
+        keep(cache.begin("k"), "value", 1, now, 1)
         lives.append(cache["k"].ends - now)
         now = cache["k"].ends + 1
-    assert lives == [100.0, 200.0, 400.0, 400.0]
-    keep(cache.begin("k"), ABSENT, 1, now, 30.0, 1)
-    assert cache["k"].ends - now == 30.0
-    keep(cache.begin("k"), "value", 1, now + 1000, 100.0, 1)
+    assert lives == pytest.approx([lives[0], 2 * lives[0], 4 * lives[0], 4 * lives[0]])
+    keep(cache.begin("k"), ABSENT, 1, now, 1)
+    assert 27.0 <= cache["k"].ends - now <= 30.0
+    keep(cache.begin("k"), "value", 1, now + 1000, 1)
     assert cache["k"].stretch == 1, "it was not asked for when its life was over"

@@ -10,7 +10,7 @@ from tests.model.story import Story, search
 from tests.model.wrong import WRONG
 
 SEEDS = int(os.environ.get("TIERSTORE_TEST_SEEDS", "40"))
-MOST_SEEDS = 400
+MOST_SEEDS = 4000
 
 
 SETTINGS = {

@@ -9,6 +9,8 @@ from tests.model.story import Process
 from tierstore.backends import Fill
 from tierstore.tiers.l1 import Entry
 
+LIFE_S = 3600.0
+
 
 def no_generation(process: Process) -> None:
     """L1 fills are taken whatever was invalidated since the load began (rule 4)."""
@@ -19,8 +21,8 @@ def no_generation(process: Process) -> None:
         get, get_many, clear, stats = cache.get, cache.get_many, cache.clear, cache.stats
         invalidate = cache.invalidate
 
-    def keep(key: Any, value: Any, version: int, now: float, ttl_s: float, weight: int) -> bool:
-        cache.put(key, Entry(value, now + ttl_s, version, now, now + ttl_s))
+    def keep(key: Any, value: Any, version: int, now: float, weight: int) -> bool:
+        cache.put(key, Entry(value, now + LIFE_S, version, now, now + LIFE_S))
         return True
 
     l1.cache, l1.begin = Unfenced(), lambda key: key

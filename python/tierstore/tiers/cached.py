@@ -14,12 +14,12 @@ from tierstore.backends import Change, Fill, Unit
 from tierstore.errors import ConnectionError, StorageError, TimeoutError
 from tierstore.plan.keys import l2_key, l2_keys
 from tierstore.plan.route import SESSION, Route, route
-from tierstore.records import Record, attach
+from tierstore.records import attach
 from tierstore.runtime import Deadline
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
 from tierstore.tiers.flight import Flight, Lease
-from tierstore.tiers.kind import ABSENT, Absence, Found, K, Kind, Loaded, Meta, R
-from tierstore.tiers.l1 import L1
+from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, Absence, Found, K, Kind, Loaded, Meta, R
+from tierstore.tiers.l1 import L1, Entry
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
 
@@ -42,6 +42,11 @@ class Readings(NamedTuple):
     kept: Meta
     given: Meta
     now: float
+
+
+Landing = tuple[Flight, Any, Any, int, int]
+"""A flight, what L1 keeps of it and what its callers get (a record and its twin, each of which says by which tier it came; or ABSENT
+twice), its version, and its weight in L1."""
 
 
 class CachedKind(Generic[K, R]):
@@ -264,29 +269,29 @@ class CachedKind(Generic[K, R]):
         """Which flights have landed with what L2 has of them."""
         how, keys = self._readings("l2"), [flight.l2_key for flight in flights]
         decoded = decode_twins(buffers, keys, self.kind.record, how.kept, how.given)
-        landed = [
-            self._land_known(flight, twins, how)
-            if twins is not None
-            else buffer is not None and self._land_absence(shared, flight, buffer, how)
-            for flight, buffer, twins in zip(flights, buffers, decoded, strict=True)
-        ]
-        self._counters.l2_hits += sum(landed)
+        version_of, floors, weighs = self.kind.version, self._floors, self.kind.weigh is not None
+        landings: list[Landing] = []
+        landed = []
+        for flight, buffer, twins in zip(flights, buffers, decoded, strict=True):
+            kept: Any = ABSENT
+            given: Any = ABSENT
+            if twins is not None:
+                kept, given = twins
+                version = version_of(given)
+            elif buffer is not None and (absence := shared.absence(flight.l2_key, buffer)) is not None:
+                version = absence
+            else:
+                landed.append(False)
+                continue
+            known = not floors or version >= floors.get(
+                flight.key, 0
+            )  # else L2 was not told yet of what this process knows
+            landed.append(known)
+            if known:
+                landings.append((flight, kept, given, version, ENTRY_BYTES + len(buffer or b"") if weighs else 1))
+        self._counters.l2_hits += len(landings)
+        self._land(landings, how.now)
         return landed
-
-    def _land_known(self, flight: Flight, twins: tuple[Any, Any], how: Readings) -> bool:
-        kept, given = twins
-        version = self.kind.version(given)
-        if self._floors and version < self._floors.get(flight.key, 0):
-            return False  # L2 was not told yet of what this process knows
-        self._land(flight, kept, given, version, how)
-        return True
-
-    def _land_absence(self, shared: Shared, flight: Flight, buffer: bytes, how: Readings) -> bool:
-        version = shared.absence(flight.l2_key, buffer)
-        if version is None or (self._floors and version < self._floors.get(flight.key, 0)):
-            return False
-        self._land(flight, None, None, version, how)
-        return True
 
     async def _lease(self, shared: Shared, misses: list[Flight], deadline: Deadline) -> list[Flight]:
         answer = await shared.lease_many([flight.l2_key for flight in misses], deadline)
@@ -335,13 +340,16 @@ class CachedKind(Generic[K, R]):
                 self._forget(flight)
             return partial(self._shared.release, leases) if leases and self._shared else None
         how = self._readings("database")
+        weigh: Callable[[Any], int] = self.kind.weigh or _one
+        landings: list[Landing] = []
         for flight in flights:
             record, version = loaded.values.get(flight.key, NOWHERE)
             if record is None:
-                self._land(flight, None, None, version, how)
+                landings.append((flight, ABSENT, ABSENT, version, ABSENT_BYTES))
             else:
                 attach(record, how.kept)
-                self._land(flight, record, twin(record, how.given), version, how)
+                landings.append((flight, record, twin(record, how.given), version, weigh(record)))
+        self._land(landings, how.now)
         return partial(self._fill_l2, flights, loaded) if leases else None
 
     async def _load_batch(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> Loaded:
@@ -381,14 +389,21 @@ class CachedKind(Generic[K, R]):
         now, clock = self._clock(), self._clock
         return Readings(Meta("l1", now, clock), Meta(tier, now, clock), now)
 
-    def _land(self, flight: Flight, kept: Record | None, given: Record | None, version: int, how: Readings) -> None:
-        """Keep one record in L1, and give the callers its twin: each says by which tier it came. None: there is no such key."""
-        key = flight.key
-        if self._flights.pop(key, None) is not flight:
-            self._overtaken(key, version)
-        accept = flight.epoch == self._engine.epoch and (not self._floors or version >= self._floors.get(key, 0))
-        later = self.l1.fill(flight, kept, version, how.now, accept=accept)
-        flight.land((ABSENT if given is None else given) if later is None else later.value)
+    def _land(self, landings: list[Landing], now: float) -> None:
+        """Keep one record of each in L1, and give the callers its twin. One loop for a batch: a call for each would cost as much again."""
+        flights, floors, epoch, l1 = self._flights, self._floors, self._engine.epoch, self.l1
+        keep = l1.keep
+        for flight, kept, given, version, weight in landings:
+            key = flight.key
+            if flights.pop(key, None) is not flight:
+                self._overtaken(key, version)
+            if flight.epoch == epoch and (not floors or version >= floors.get(key, 0)):
+                there = keep(flight.ticket, kept, version, now, weight)
+            else:
+                there = l1.later(key, version)
+            if there is not True:
+                l1.refused += 1
+            flight.land(there.value if isinstance(there, Entry) else given)
 
     def _overtaken(self, key: Hashable, version: int) -> None:
         """A change came while this flight was under way, and its fill may be refused: its callers know the version, L1 will not.
@@ -442,3 +457,8 @@ class CachedKind(Generic[K, R]):
     def hits(self) -> int:
         """Those that L1 answered."""
         return max(0, self.l1.cache.stats().hits - self.l1.looks)
+
+
+def _one(_record: object) -> int:
+    """What each record weighs where none is weighed."""
+    return 1

@@ -170,7 +170,7 @@ async def settle(runtime: Runtime, flight: Flight, stages: Sequence[Coalescer], 
             continue
         reply = runtime.reply(deadline)
         flight.replies.append(reply)
-        if flight.done or flight.todo:  # since just now: nobody would tell this caller
+        if flight.settled_meanwhile():
             lane = _withdraw(reply)
         elif (lane := _free_lane(stages, reply)) is None:
             try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -102,7 +101,6 @@ class Engine:
         self.counters = Counters()
         self.kinds: dict[str, CachedKind[Any, Any]] = {}
         self.epoch = 0
-        self._random = random.Random(runtime.random_bytes(8)).random
         clock, carried = runtime.monotonic, channel is not None
         self.freshness = Freshness(clock, carried=carried, horizon_s=self.limits.horizon_s)
         self._l2_freshness = Freshness(clock, carried=carried, horizon_s=self.limits.horizon_s)
@@ -169,11 +167,9 @@ class Engine:
         l1 = L1(
             self.freshness,
             self.runtime.monotonic,
-            self._random,
             ttl_s=self.limits.ttl_by_kind.get(kind.name, kind.ttl_s or self.limits.ttl_s),
             max_entries=kind.max_entries or self.limits.max_entries,
-            max_bytes=self.limits.max_bytes,
-            weigh=kind.weigh,
+            max_bytes=None if kind.weigh is None else self.limits.max_bytes,
             immutable=kind.immutable,
             home=self.runtime.home,
         )

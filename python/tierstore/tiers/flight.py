@@ -69,6 +69,10 @@ class Flight:
                 return True
         return False
 
+    def settled_meanwhile(self) -> bool:
+        """For a caller that has just left its reply: whether it need not wait for it."""
+        return self.done or bool(self.todo)
+
     def next_step(self, step: Step) -> None:
         """Leave the next step to one of the callers."""
         self.todo.append(step)

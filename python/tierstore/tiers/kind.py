@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from tierstore.backends import Fenced, Params
@@ -16,6 +17,9 @@ R = TypeVar("R", bound=Record)
 
 ABSENT_TTL_S = 30.0
 MAX_STALE_S = 3600.0
+ENTRY_BYTES = 600
+"""What a record weighs in L1 beside its bytes, or beside its content and metadata."""
+ABSENT_BYTES = 64
 
 
 class _Absence(Enum):
@@ -64,7 +68,8 @@ class Kind(Generic[K, R]):
 
     `load` is called once for a batch of keys. `record.row_version` orders the values of a key, unless `version` reads it elsewhere.
     `l2_key` and `parse` turn a key into text and back: the name in L2 and in the outbox. `immutable` values never change once they
-    are there (rule 9), and need no freshness. `shared` False keeps the kind out of L2. `weigh` gives the bytes of a record in L1.
+    are there (rule 9), and need no freshness. `shared` False keeps the kind out of L2. `weigh` gives the bytes in L1 of a record
+    that was loaded; one from L2 weighs what L2 had. Without it nothing is weighed.
     """
 
     name: str
@@ -72,7 +77,7 @@ class Kind(Generic[K, R]):
     load: Load[K]
     l2_key: Callable[[K], str] = str
     parse: Callable[[str], Any] = str
-    version: Callable[[R], int] = lambda record: record.row_version  # type: ignore[attr-defined]
+    version: Callable[[R], int] = attrgetter("row_version")
     ttl_s: float | None = None
     l2_ttl_s: float | None = None
     max_stale_s: float = MAX_STALE_S

@@ -7,43 +7,33 @@ from typing import Any
 
 from tierstore._native import Hits, Home, TimedEntry
 from tierstore.cache import Cache
-from tierstore.records import Record
-from tierstore.tiers.flight import Flight
 from tierstore.tiers.freshness import Freshness
 from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S
 
-JITTER = 0.1
-"""A lifetime is cut by up to this share, so that what was filled together does not expire together."""
 Entry = TimedEntry
 """`until`: hits are answered without a thought; `ends`: the end of its lifetime. It stays for the fail-safe until it is evicted."""
-ABSENT_BYTES = 64
 
 
 class L1:
-    """Values of one kind by key. `clock` is the runtime's, `random` answers 0 to 1."""
+    """Values of one kind by key. `clock` is the runtime's."""
 
     def __init__(
         self,
         freshness: Freshness,
         clock: Callable[[], float],
-        random: Callable[[], float],
         *,
         ttl_s: float,
         max_entries: int,
         max_bytes: int | None,
-        weigh: Callable[[Any], int] | None,
         immutable: bool,
         home: Home | None,
     ) -> None:
-        self.cache: Cache[Any, Any] = Cache(max_entries, max_weight=None if weigh is None else max_bytes)
-        self._weigh = weigh
+        self.cache: Cache[Any, Any] = Cache(max_entries, max_weight=max_bytes)
         self._freshness = freshness
         self._clock = clock
-        self._random = random
-        self._ttl_s = ttl_s
         self._immutable = immutable
         self.begin = self.cache.begin
-        hits = Hits(self.cache, freshness, clock, ABSENT, immutable, home)
+        hits = Hits(self.cache, freshness, clock, ABSENT, immutable, home, ttl_s, ABSENT_TTL_S)
         self.hit: Callable[[Hashable], Any] = hits.hit
         self.keep = hits.keep
         self.refused = 0
@@ -84,23 +74,10 @@ class L1:
 
     # Changes
 
-    def fill(self, flight: Flight, record: Record | None, version: int, now: float, *, accept: bool) -> Entry | None:
-        """Keep what was loaded, unless the key was invalidated meanwhile. An entry of a later version that is there is the answer.
-
-        Rule 4: never a lower version than what is there. `accept` False keeps nothing.
-        """
-        value, ttl_s = (ABSENT, ABSENT_TTL_S) if record is None else (record, self._ttl_s)
-        if accept:
-            ttl_s *= 1 - JITTER * self._random()
-            weight = 1 if self._weigh is None else ABSENT_BYTES if record is None else self._weigh(record)
-            kept = self.keep(flight.ticket, value, version, now, ttl_s, weight)
-        else:
-            there = self.look(flight.key)
-            kept = there if there is not None and there.version > version else False
-        if kept is True:
-            return None
-        self.refused += 1
-        return kept or None
+    def later(self, key: Hashable, version: int) -> Entry | bool:
+        """The entry, if its version is a later one; else False. (As `keep` answers, which keeps what was loaded.)"""
+        there = self.look(key)
+        return there if there is not None and there.version > version else False
 
     def drop(self, key: Hashable) -> None:
         """The key has changed: its entry goes, and fills under way are refused."""

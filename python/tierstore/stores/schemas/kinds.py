@@ -16,11 +16,8 @@ from tierstore.records import attach
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.model import Derived, Schema
 from tierstore.tiers.engine import Engine
-from tierstore.tiers.kind import Found, K, Kind, Load, Loaded, Source
+from tierstore.tiers.kind import ENTRY_BYTES, Found, K, Kind, Load, Loaded, Source
 from tierstore.tiers.transaction import Transaction
-
-ENTRY_BYTES = 600
-"""What a record weighs in L1 beside its content and metadata."""
 
 
 class Kinds:
@@ -70,12 +67,11 @@ def _owner(derived: Derived) -> int:
 
 
 def _weigh_schema(schema: Schema) -> int:
-    return ENTRY_BYTES + (_native.held_bytes(schema) or len(schema.content) + len(schema.metadata_json))
+    return ENTRY_BYTES + len(schema.content) + len(schema.metadata_json)
 
 
 def _weigh_derived(derived: Derived) -> int:
-    held = _native.held_bytes(derived)
-    return ENTRY_BYTES + held if held else _weigh_schema(derived.schema)
+    return _weigh_schema(derived.schema)
 
 
 class _Fenced:

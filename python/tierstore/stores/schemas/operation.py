@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 from uuid import UUID
 
 from tierstore.config import Deadlines
@@ -40,7 +40,7 @@ class Operation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, StorageError):
+        if error is not None and isinstance(error, StorageError):
             _name(error, self._name, self._key)
         if self._span is not None:
             self._span.__exit__(kind, error, trace)
@@ -50,14 +50,19 @@ class Operations:
     """Begins the operations of one store."""
 
     def __init__(self, runtime: Runtime, telemetry: Telemetry, deadlines: Deadlines) -> None:
-        self._runtime = runtime
+        self._check_home, self._clock = runtime.check_home, runtime.monotonic
+        self._is_here = None if runtime.home is None else runtime.home.is_here
         self._telemetry = telemetry
-        self._deadlines = deadlines
+        self._seconds: dict[Budget, float] = {budget: getattr(deadlines, budget) for budget in get_args(Budget)}
 
     def begin(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
         """One call's operation. ValidationError for a `timeout` (seconds) that is none; ClosedError on another loop, or after a fork."""
+        if timeout is None and self._is_here is not None and self._is_here():  # as nearly always
+            clock = self._clock
+            own = budget == "bulk"
+            return Operation(name, key, Deadline(clock, clock() + self._seconds[budget], own=own), self._telemetry)
         try:
-            self._runtime.check_home()
+            self._check_home()
             deadline = self.deadline(budget, timeout)
         except StorageError as error:
             _name(error, name, key)
@@ -66,10 +71,8 @@ class Operations:
 
     def deadline(self, budget: Budget, timeout: float | None = None) -> Deadline:
         """That of a call, or of work that nobody called for."""
-        default = getattr(self._deadlines, budget)
-        made = self._runtime.deadline(default if timeout is None else seconds_of(timeout, default))
-        made.own = timeout is not None or budget == "bulk"
-        return made
+        seconds = seconds_of(timeout, self._seconds[budget])
+        return Deadline(self._clock, self._clock() + seconds, own=timeout is not None or budget == "bulk")
 
 
 def _name(error: StorageError, operation: str, key: object) -> None:

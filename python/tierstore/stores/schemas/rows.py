@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import orjson
 
+from tierstore._native import time_of
 from tierstore.backends import Row
 from tierstore.plan.schemas import metadata_text
 from tierstore.stores.schemas.model import Schema, SchemaInfo
 
 INFO_COLUMNS = 17
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def info_of(row: Row) -> SchemaInfo:
@@ -30,11 +30,6 @@ def is_deleted(row: Row) -> bool:
     return row[16] is not None
 
 
-def time_of(microseconds: int) -> datetime:
-    """Microseconds since the epoch as an aware time."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
 def version_text(major: int, minor: int, patch: int, prerelease: str, build: str = "") -> str:
     """The parts as semver writes them."""
     return f"{major}.{minor}.{patch}{'-' + prerelease if prerelease else ''}{'+' + build if build else ''}"
@@ -47,7 +42,9 @@ def _common(row: Row) -> tuple[str, str, str, str, str, str, str, int, str, int,
         version_text(row[2], row[3], row[4], row[5] or "", row[6]),
         row[7],
         row[8],
-        metadata_text(orjson.loads(row[9])),  # PostgreSQL answers JSONB in a spelling of its own
+        "{}"
+        if row[9] == "{}"
+        else metadata_text(orjson.loads(row[9])),  # PostgreSQL answers JSONB in a spelling of its own
         row[10],
         row[11],
         row[12],

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tierstore._native import time_of
 from tierstore.backends import Row
 from tierstore.errors import ConflictError, StorageError
 from tierstore.stores.schemas import edits
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.registration import Registration, at_index, columns
-from tierstore.stores.schemas.rows import is_deleted, schema_of, time_of, version_text
+from tierstore.stores.schemas.rows import is_deleted, schema_of, version_text
 from tierstore.tiers.transaction import Transaction
 
 LARGEST_STATEMENT = 500

@@ -17,7 +17,7 @@ use super::layout::{Layout, NO_KIND};
 use super::object::{Record, Source};
 use super::raw::answer;
 use super::read::lift;
-use super::scalar::wrong_type;
+use super::scalar::{datetime, wrong_type};
 use super::write::{body, copied, fields, oldest_reader, start};
 use crate::errors::to_py;
 
@@ -323,6 +323,13 @@ fn record_revision(record: &Bound<'_, PyAny>) -> PyResult<u16> {
     Ok(Record::of_any(record)?.revision)
 }
 
+/// An aware datetime in UTC from microseconds since 1970.
+#[pyfunction]
+#[pyo3(signature = (microseconds, /))]
+fn time_of(py: Python<'_>, microseconds: i64) -> PyResult<Bound<'_, PyAny>> {
+    datetime(py, microseconds)
+}
+
 struct Definition(ffi::PyMethodDef);
 // SAFETY: a definition is constant: names and functions that live as long as the program.
 unsafe impl Sync for Definition {}
@@ -357,6 +364,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_function(wrap_pyfunction!(bind_kind, module)?)?;
     module.add_function(wrap_pyfunction!(record_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(time_of, module)?)?;
     module.add_function(wrap_pyfunction!(portable_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(record_hash, module)?)?;
     module.add_function(wrap_pyfunction!(record_equal, module)?)?;

@@ -86,13 +86,6 @@ fn pair<'py>(
     PyTuple::new(py, [one, other]).map(Some)
 }
 
-/// How many bytes of buffer the record keeps; 0 for one that was built from values.
-#[pyfunction]
-#[pyo3(signature = (record, /))]
-fn held_bytes(record: &Bound<'_, PyAny>) -> PyResult<usize> {
-    Ok(Record::of_any(record)?.bytes().map_or(0, <[u8]>::len))
-}
-
 fn layout_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, Layout>> {
     let layout = class.getattr(pyo3::intern!(class.py(), "__layout__")).ok();
     let layout = layout.and_then(|layout| layout.cast_into::<Layout>().ok());
@@ -101,6 +94,5 @@ fn layout_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, Layout>> {
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(twin, module)?)?;
-    module.add_function(wrap_pyfunction!(decode_twins, module)?)?;
-    module.add_function(wrap_pyfunction!(held_bytes, module)?)
+    module.add_function(wrap_pyfunction!(decode_twins, module)?)
 }
