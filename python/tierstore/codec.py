@@ -21,7 +21,25 @@ from tierstore._native import (
     msgpack_decode,
     msgpack_encode,
 )
-from tierstore.layout import JSON, Some, char, f32, f64, i8, i16, i32, i64, i128, shape_of, u8, u16, u32, u64, u128
+from tierstore.layout import (
+    JSON,
+    Shape,
+    Some,
+    char,
+    f32,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    shape_of,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+)
 
 T = TypeVar("T")
 Buffer = bytes | bytearray | memoryview
@@ -54,16 +72,50 @@ __all__ += [
 __all__ += ["u8", "u16", "u32", "u64", "u128"]
 
 
+class _Itself:
+    """An annotation by its identity: `A | B` equals `B | A`, and is another type of bincode."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.annotation is other.annotation
+
+    def __hash__(self) -> int:
+        return id(self.annotation)
+
+
 @lru_cache(maxsize=1024)
-def _compiled(annotation: Any) -> BincodeType:
-    return BincodeType(shape_of(annotation))
+def _compiled(annotation: Any) -> BincodeType | None:
+    """None if the order in which it is written counts."""
+    shape = _shape(annotation)
+    return None if _has_union(shape) else BincodeType(shape)
+
+
+@lru_cache(maxsize=1024)
+def _ordered(itself: _Itself) -> BincodeType:
+    return BincodeType(_shape(itself.annotation))
+
+
+def _shape(annotation: Any) -> Shape:
+    try:
+        return shape_of(annotation)
+    except RecursionError:
+        raise TypeError(f"{annotation!r} holds itself: its values have no end that bincode could tell") from None
+
+
+def _has_union(shape: Any) -> bool:
+    """Whether a union stands in the annotation itself; one within a dataclass belongs to that class."""
+    if not isinstance(shape, tuple) or shape[:1] == ("struct",):
+        return False
+    return shape[:1] == ("union",) or any(_has_union(part) for part in shape)
 
 
 def _bincode_type(annotation: Any) -> BincodeType:
     try:
-        return _compiled(annotation)
+        return _compiled(annotation) or _ordered(_Itself(annotation))
     except TypeError:
-        return BincodeType(shape_of(annotation))
+        return BincodeType(_shape(annotation))  # one that cannot be hashed, or no type at all
 
 
 def bincode_encode(obj: object, type: Any) -> bytes:

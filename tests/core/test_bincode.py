@@ -171,6 +171,25 @@ def test_values_out_of_their_width_are_refused_when_read():
     )
 
 
+def test_the_order_of_a_union_counts_though_python_calls_both_equal():
+    assert (Ok | Err) == (Err | Ok)
+    for _ in range(2):
+        assert codec.bincode_encode(Err("no"), Ok | Err) == b"\1\2no"
+        assert codec.bincode_encode(Err("no"), Err | Ok) == b"\0\2no"
+        assert codec.bincode_decode(b"\1\1\2no", list[Ok | Err]) == [Err("no")]
+        assert codec.bincode_decode(b"\1\0\2no", list[Err | Ok]) == [Err("no")]
+
+
+@dataclass
+class Node:
+    next: Node | None
+
+
+def test_a_dataclass_that_holds_itself_is_refused():
+    with pytest.raises(TypeError):
+        codec.bincode_encode(Node(None), Node)
+
+
 def test_annotations_that_are_no_type_are_refused():
     for annotation in (complex, list[None], int | str, object):
         with pytest.raises(TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import gc
 import json
 import math
 import struct
@@ -160,6 +161,24 @@ def test_limits_are_parameters():
 def test_any_buffer_is_read(kind: Any):
     value = {"key": ["value", 1, None]}
     assert codec.msgpack_decode(kind(codec.msgpack_encode(value))) == value
+
+
+def test_a_buffer_that_is_written_to_meanwhile_is_decoded_as_it_was():
+    """The finaliser runs in the middle: the collector starts when enough lists were made."""
+    packed = bytearray(codec.msgpack_encode([["key", number] for number in range(5_000)]))
+
+    class Writer:
+        def __del__(self) -> None:
+            packed[:] = b"\xc1" * len(packed)
+
+    for kind in (lambda: memoryview(packed).toreadonly(), lambda: packed):
+        before = bytes(packed)
+        cycle = [Writer()]
+        cycle.append(cycle)
+        del cycle
+        assert codec.msgpack_decode(kind()) == [["key", number] for number in range(5_000)]
+        gc.collect()
+        packed[:] = before
 
 
 def test_tuples_subclasses_and_shared_keys():

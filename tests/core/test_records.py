@@ -8,6 +8,8 @@ import gc
 import math
 import pickle
 import struct
+import subprocess
+import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -212,6 +214,15 @@ def test_copies_and_pickles(received: bool):
     assert copy.deepcopy(record).names is not record.names
     assert pickle.loads(pickle.dumps(record)) == record
     assert pickle.loads(pickle.dumps(Point(1))) == Point(1)
+
+
+def test_another_process_reads_a_pickle():
+    program = "import pickle, sys; print(hash(pickle.load(sys.stdin.buffer)))"
+    for record in (everything(), Everything.from_bytes(bytes(everything()))):
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=pickle.dumps(record), capture_output=True, timeout=60, check=True
+        )
+        assert int(done.stdout) == hash(record)
 
 
 def test_weak_references():

@@ -1,8 +1,9 @@
 //! MessagePack for plain Python values: its functions, the types that Python lacks, and streams.
 
 use pyo3::buffer::PyBuffer;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyMemoryView};
 use tierstore_core::codec::msgpack::{MAX_DEPTH, Splitter};
 use tierstore_core::error::Error;
 
@@ -65,13 +66,19 @@ pub fn with_bytes<'py, T>(buffer: &Bound<'py, PyAny>, body: impl FnOnce(&[u8]) -
     if let Ok(bytes) = buffer.cast::<PyBytes>() {
         return body(bytes.as_bytes());
     }
-    let Ok(view) = PyBuffer::<u8>::get(buffer) else { return body(&copied(buffer)?) };
+    let (true, Ok(view)) = (shows_bytes(buffer), PyBuffer::<u8>::get(buffer)) else { return body(&copied(buffer)?) };
     if view.readonly() && view.is_c_contiguous() {
         // SAFETY: the view holds so many bytes in one piece, alive and unchanged until it is dropped below.
         let bytes = unsafe { std::slice::from_raw_parts(view.buf_ptr().cast::<u8>(), view.len_bytes()) };
         return body(if bytes.is_empty() { &[] } else { bytes });
     }
     body(&view.to_vec(buffer.py())?)
+}
+
+/// Whether `buffer` is a view of a bytes object. A view that is read-only may show what others write to.
+fn shows_bytes(buffer: &Bound<'_, PyAny>) -> bool {
+    let Ok(view) = buffer.cast::<PyMemoryView>() else { return false };
+    view.getattr(intern!(view.py(), "obj")).is_ok_and(|owner| owner.is_instance_of::<PyBytes>())
 }
 
 fn check_size(length: usize, max_size: Option<usize>) -> PyResult<()> {
