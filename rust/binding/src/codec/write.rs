@@ -77,6 +77,7 @@ pub fn write(out: &mut Vec<u8>, shape: &Compiled, value: &Bound<'_, PyAny>, nest
 pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     let text = value.cast::<PyString>().map_err(|_| expected("a str", value))?;
     // SAFETY: value is a str; a compact ASCII one holds so many bytes, which do not change while it is borrowed.
+    #[cfg(not(Py_GIL_DISABLED))]
     unsafe {
         if ffi::PyUnicode_IS_COMPACT_ASCII(value.as_ptr()) != 0 {
             let length = ffi::PyUnicode_GET_LENGTH(value.as_ptr()) as usize;
