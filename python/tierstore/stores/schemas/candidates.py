@@ -140,7 +140,8 @@ class Indexed:
 
     async def _ask(self, after: Key) -> Proposed:
         """The tier's rows behind a key, and where they are too few for the page, those of the next tiers by the way."""
-        text, rest = self._words.text, iter(TIERS[TIERS.index(self._tier) + 1 :])
+        text, tiers = self._words.text, self._query.tiers()
+        rest = iter(tiers[tiers.index(self._tier) + 1 :])
         first = Proposed(await self._index.propose(text, self._tier, after, self._most), self._most)
         asked, count, last = [first], len(first.ids), self._tier
         while count < self._lacking and not asked[-1].is_cut and (tier := next(rest, None)) is not None:

@@ -75,51 +75,70 @@ impl Index {
         self.words.bytes() + self.rows.bytes()
     }
 
-    /// Whether tokens can tell what is sought: there is a word of three letters, and none without a letter, a digit or anything
-    /// above ASCII.
+    /// Whether it can be told what is sought: there is a word, and none of three letters without a letter, a digit or anything above
+    /// ASCII.
     pub fn tells(text: &str) -> bool {
-        let mut long = text.split_whitespace().filter(|word| word.chars().count() >= SHORTEST_SOUGHT).peekable();
-        long.peek().is_some() && long.all(|word| Pieces::new(word).is_some())
+        let mut words = text.split_whitespace().peekable();
+        words.peek().is_some()
+            && words.all(|word| word.chars().count() < SHORTEST_SOUGHT || Pieces::new(word).is_some())
     }
 
     /// At most `limit` rows behind `after`, in the order of their places, with every hit of the tier among them that comes before
-    /// the last. None for a text that tokens do not tell: no word of three letters, or one without a letter.
+    /// the last. None for a text that is not told (`tells`).
     pub fn propose(&self, text: &str, tier: Tier, after: &Place, limit: usize) -> Option<Vec<Proposed>> {
-        let sought = self.sought(text, tier)?;
+        let Asked { long, short } = self.asked(text, tier)?;
         let start = self.rows.behind(after);
-        let proposed = |rank: usize| {
-            let row = self.rows.at(rank);
-            Proposed { id: self.rows.id(row), place: self.rows.place(row).clone() }
+        let mut lowered = String::new();
+        let begins = |rank: &usize| {
+            lower_into(self.rows.place(self.rows.at(*rank)).subject(), &mut lowered);
+            short.iter().all(|word| lowered.starts_with(word))
         };
-        if tier != Tier::Similar {
-            let all = sought.iter().fold(None, |all: Option<Bits>, each| Some(both(all, &each.bits)));
-            let holds = |&rank: &usize| {
-                sought.iter().all(|each| each.pieces.follow(&self.words, self.rows.tokens(self.rows.at(rank))))
-            };
-            return Some(all.unwrap_or_default().from(start).filter(holds).take(limit).map(proposed).collect());
+        if long.is_empty() {
+            let first = short.first().and_then(|word| word.chars().next())?;
+            let ranks = self.rows.beginning_with(first).into_iter().flatten().filter(|&rank| rank >= start);
+            return Some(self.proposed(ranks.filter(begins).take(limit)));
         }
-        let likenesses: Vec<Likeness> = sought.iter().map(|each| Likeness::new(&each.word, &self.words)).collect();
+        if tier != Tier::Similar {
+            let all = long.iter().fold(None, |all: Option<Bits>, each| Some(both(all, &each.bits)));
+            let holds = |&rank: &usize| {
+                long.iter().all(|each| each.pieces.follow(&self.words, self.rows.tokens(self.rows.at(rank))))
+            };
+            return Some(self.proposed(all.unwrap_or_default().from(start).filter(begins).filter(holds).take(limit)));
+        }
+        let likenesses: Vec<Likeness> = long.iter().map(|each| Likeness::new(&each.word, &self.words)).collect();
         let mut words: Vec<Similar<'_>> =
-            sought.into_iter().zip(&likenesses).map(|(each, likeness)| Similar::new(self, each, likeness)).collect();
+            long.into_iter().zip(&likenesses).map(|(each, likeness)| Similar::new(self, each, likeness)).collect();
         let possible = words.iter().fold(None, |all: Option<Bits>, word| Some(both(all, &word.possible)));
         let found = |rank: &usize| words.iter_mut().all(|word| word.may_hold(self, *rank));
-        Some(possible.unwrap_or_default().from(start).filter(found).take(limit).map(proposed).collect())
+        Some(self.proposed(possible.unwrap_or_default().from(start).filter(begins).filter(found).take(limit)))
     }
 
-    /// The words that tokens can tell, each with the rows that hold it.
-    fn sought(&self, text: &str, tier: Tier) -> Option<Vec<Sought>> {
-        let mut lowered = String::new();
-        let mut all = Vec::new();
+    fn proposed(&self, ranks: impl Iterator<Item = usize>) -> Vec<Proposed> {
+        let rows = ranks.map(|rank| self.rows.at(rank));
+        rows.map(|row| Proposed { id: self.rows.id(row), place: self.rows.place(row).clone() }).collect()
+    }
+
+    fn asked(&self, text: &str, tier: Tier) -> Option<Asked> {
+        let mut asked = Asked { long: Vec::new(), short: Vec::new() };
         for word in text.split_whitespace() {
+            let mut lowered = String::new();
             lower_into(word, &mut lowered);
-            if lowered.chars().count() >= SHORTEST_SOUGHT {
+            if lowered.chars().count() < SHORTEST_SOUGHT {
+                asked.short.push(lowered);
+            } else {
                 let pieces = Pieces::new(&lowered)?;
                 let bits = pieces.mark(&self.words, &self.rows, tier == Tier::Subject);
-                all.push(Sought { word: lowered.clone(), pieces, bits });
+                asked.long.push(Sought { word: lowered, pieces, bits });
             }
         }
-        (!all.is_empty()).then_some(all)
+        (asked.long.len() + asked.short.len() > 0).then_some(asked)
     }
+}
+
+/// The words of a search text: those that tokens can tell, and the short ones, which the subject begins with.
+struct Asked {
+    long: Vec<Sought>,
+    short: Vec<String>,
 }
 
 fn both(all: Option<Bits>, bits: &Bits) -> Bits {

@@ -1,6 +1,7 @@
 //! The rows: what each is called, where it stands in the order of all, and its tokens in the order of its fields.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Where a schema stands: by subject, its newest version first (`Key` of plan/search.py).
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -81,6 +82,18 @@ impl Rows {
     /// The first rank behind a place.
     pub fn behind(&self, place: &Place) -> usize {
         self.order.partition_point(|&row| self.place(row) <= place)
+    }
+
+    /// The ranks of the subjects that may begin with a character of lower case in either case, ascending: above ASCII lie capitals of
+    /// ASCII letters too.
+    pub fn beginning_with(&self, first: char) -> [Range<usize>; 3] {
+        if !first.is_ascii() {
+            return [0..self.len(), 0..0, 0..0];
+        }
+        let from = |byte: u8| self.order.partition_point(|&row| self.place(row).0[0] < byte);
+        let with = |c: char| from(c as u8)..from(c as u8 + 1);
+        let upper = first.to_ascii_uppercase();
+        [if upper == first { 0..0 } else { with(upper) }, with(first), from(0x80)..self.len()]
     }
 
     /// About how much memory the rows take.
