@@ -10,6 +10,8 @@
 //!   that does not pass goes on probation with one use to its credit.
 //! - A ghost that comes back soon after it left probation says that a longer probation queue would have kept it; one that
 //!   left the main queue says the opposite. Each moves the share by a step, so it settles where both gain the same.
+//! - While the main queue is idle, what leaves it having hardly been used there, every ghost counts that one queue of the whole
+//!   cache would have kept: keys that are asked for twice, some time apart, and never again would otherwise fill it for ever.
 //!
 //! A hit writes one word of the entry, its time and its uses (`Mark::used`), and moves nothing. Uses at nearly the same time are
 //! one use and write nothing: what is asked for twice in a row is not asked for often.
@@ -29,6 +31,10 @@ const STEP: u64 = WHOLE * 3 / 1000;
 const SOON: u64 = WHOLE / 20;
 /// The least depth that counts as soon: 5 % of a small cache is too short a window to learn from.
 const LEAST_SOON: u64 = 32;
+/// The main queue is idle while less than one in so many of its entries at the end was used.
+const IDLE: u64 = 8;
+/// The mean of that is over about 2 to this power entries.
+const IDLE_SPAN: u32 = 6;
 /// Uses on probation that lead to the main queue.
 const ENOUGH_USES: u32 = 2;
 /// Entries of the main queue that one call may send round again: a bound on its time. Then the next one leaves as it is.
@@ -39,6 +45,8 @@ pub struct Adaptive {
     main: List,
     ghosts: Ghosts,
     share: u64,
+    /// How many of the entries at the end of the main queue were used: a moving mean, of WHOLE.
+    used: u64,
     /// Evictions from each queue so far.
     probation_round: u64,
     main_round: u64,
@@ -54,6 +62,7 @@ impl Adaptive {
             main: List::new(),
             ghosts: Ghosts::default(),
             share: LEAST_SHARE,
+            used: WHOLE,
             probation_round: 0,
             main_round: 0,
             most,
@@ -94,7 +103,9 @@ impl Adaptive {
     fn learn(&mut self, ghost: Ghost) {
         let entries = (self.probation.len + self.main.len) as u64;
         let round = if ghost.main { self.main_round } else { self.probation_round };
-        if ghost.depth(round) >= (entries * SOON / WHOLE).max(LEAST_SOON.min(entries)) {
+        let idle = !ghost.main && self.used < WHOLE / IDLE;
+        let soon = entries * if idle { WHOLE - self.share } else { SOON } / WHOLE;
+        if ghost.depth(round) >= soon.max(LEAST_SOON.min(entries)) {
             return;
         }
         let moved = if ghost.main { self.share.saturating_sub(STEP) } else { self.share + STEP };
@@ -121,6 +132,7 @@ impl Adaptive {
                 return;
             }
             mark.set_uses(mark.uses() - 1);
+            self.used += (WHOLE - self.used) >> IDLE_SPAN;
             self.main.unlink(slab, slot);
             self.main.push_head(slab, slot);
         }
@@ -149,6 +161,7 @@ impl Adaptive {
         self.turn(slab);
         let slot = self.main.pop_tail(slab)?;
         self.main_round += 1;
+        self.used -= self.used >> IDLE_SPAN;
         self.leave(slab, slot, true, self.main_round);
         Some(slot)
     }
