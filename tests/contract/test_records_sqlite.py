@@ -201,6 +201,40 @@ def test_a_file_that_is_no_database_is_refused(lite: SqliteEngine) -> None:
         lite.records()
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+import tierstore
+
+folder, content = Path(sys.argv[1]), b'"' + b"x" * 60_000 + b'"'
+with tierstore.blocking.open(folder) as store:
+    schemas = store.schemas
+    schemas.register("before", "1.0.0", b"{}")
+    limit = max(path.stat().st_size for path in folder.glob("*.db*"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))  # from here on no file grows
+    for _ in range(2):
+        try:
+            schemas.register("large", "1.0.0", content, idempotency_key="key")
+        except tierstore.OutcomeUnknownError as error:
+            assert error.idempotency_key == "key"
+        else:
+            sys.exit("it was stored on a disk that takes nothing")
+    assert schemas.get_latest("before", read="latest").version == "1.0.0"
+    assert schemas.get_latest("large", read="latest") is None
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    again = schemas.register("large", "1.0.0", content, idempotency_key="key")
+    assert schemas.get(again.id, read="latest").content == content
+"""
+
+
+def test_a_disk_that_takes_nothing_is_said_at_the_commit_and_tears_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(tmp_path / "tierstore.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
 def test_a_statement_that_failed_does_not_look_ended_to_a_process_that_polls(tmp_path: Path) -> None:
     """sqlite3 of Python 3.12 and later asks for an error after the poll of another thread may have cleared it."""
     connection = Connection(tmp_path / "x.db", busy_s=1)

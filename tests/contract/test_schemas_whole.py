@@ -35,6 +35,7 @@ def test_statistics(fresh):
         assert (empty.total_schemas, empty.subjects, empty.content_bytes) == (0, 0, 0)
         made = await store.register("a", "1.0.0", CONTENT)
         await store.register("a", "2.0.0", b'"int"', schema_type="avro", state="draft")
+        await store.register("a", "3.0.0", b'"long"', schema_type="avro", state="draft")
         gone = await store.register("b", "1.0.0", CONTENT)
         await store.register("c", "1.0.0", LARGE)
         await store.delete(gone.id)
@@ -42,10 +43,10 @@ def test_statistics(fresh):
         return await store.statistics()
 
     statistics = fresh.run(scenario)
-    assert (statistics.total_schemas, statistics.active_schemas, statistics.subjects) == (3, 2, 2)
-    assert statistics.by_state == {"active": 2, "draft": 1}
-    assert statistics.by_type == {"json": 2, "avro": 1}
-    assert statistics.content_bytes == len(CONTENT) + 5 + len(LARGE)
+    assert (statistics.total_schemas, statistics.active_schemas, statistics.subjects) == (4, 2, 2)
+    assert statistics.by_state == {"active": 2, "draft": 2}
+    assert statistics.by_type == {"json": 2, "avro": 2}
+    assert statistics.content_bytes == len(CONTENT) + 5 + 6 + len(LARGE)
     assert 0 < statistics.hit_rates["l1"] <= statistics.hit_rates["total"] <= 1
 
 
