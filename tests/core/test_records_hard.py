@@ -5,11 +5,12 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
+import random
 import struct
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Generic, NewType, TypeVar
@@ -162,6 +163,62 @@ def test_values_of_another_class_of_records_end_in_errors_only():
     for read in (lambda: record.a, lambda: record.b, lambda: hash(record)):
         with contextlib.suppress(CorruptError, AttributeError, ValidationError):
             read()
+
+
+class Leaf(Record):
+    tags: Sequence[str]
+    rows: Mapping[int, bytes]
+
+
+class Large(Record, kind=60030):
+    names: Sequence[str]
+    leaf: Leaf
+    rows: Mapping[str, bytes]
+    leaves: Sequence[Leaf]
+    maybe: Mapping[str, Leaf] | None
+
+
+def large(source: random.Random) -> Large:
+    def size() -> int:
+        return source.choice((0, 1, 250, 251, 3_000, 9_000))
+
+    def leaf() -> Leaf:
+        rows = {number: source.randbytes(size()) for number in range(source.randrange(5))}
+        return Leaf(tuple("x" * size() for _ in range(source.randrange(4))), rows)
+
+    rows = {f"row_{number}": source.randbytes(size()) for number in range(8)}
+    leaves = tuple(leaf() for _ in range(3))
+    return Large(("a", "é" * size(), "c" * 20_000), leaf(), rows, leaves, source.choice((None, {"one": leaf()})))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_lazy_fields_of_large_records_in_any_order(seed: int):
+    source = random.Random(seed)
+    record = large(source)
+    received = Large.from_bytes(bytes(record))
+    reads: list[Callable[[Large], object]] = [
+        lambda one: tuple(one.names),
+        lambda one: one.names[-1],
+        lambda one: one.names[1],
+        lambda one: dict(one.rows),
+        lambda one: one.rows["row_7"],
+        lambda one: one.rows.get("row_8"),
+        lambda one: one.rows["row_0"],
+        lambda one: [tuple(leaf.tags) for leaf in one.leaves],
+        lambda one: dict(one.leaves[2].rows),
+        lambda one: dict(one.leaf.rows),
+        lambda one: one.maybe and dict(one.maybe["one"].rows),
+    ]
+    for read in source.choices(reads, k=30):
+        assert read(received) == read(record)
+    assert received == record
+    flipped = bytearray(bytes(record))
+    flipped[source.randrange(32, len(flipped))] ^= 1 << source.randrange(8)
+    with contextlib.suppress(CorruptError):
+        damaged = Large.from_bytes(bytes(flipped))
+        for read in source.choices(reads, k=30):
+            with contextlib.suppress(CorruptError):
+                assert read(damaged) == read(record)
 
 
 OTHER_INTERPRETER = """
