@@ -145,6 +145,7 @@ class FakeUnit:
         self._marks: set[int] = set()
         self._done: set[int] = set()
         self._ended = False
+        self.position: str | None = None
 
     async def fetch(self, query: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         self._check()
@@ -214,6 +215,7 @@ class FakeUnit:
 
     def commit(self) -> None:
         world = self._world
+        self.position = str(world.next_xid)
         world.rows |= self._rows
         world.done |= self._done
         for key, (_, version) in self._rows.items():

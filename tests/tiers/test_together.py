@@ -197,16 +197,18 @@ def test_when_all_callers_leave_the_store_goes_on(tmp_path, leaving):
 
 
 class Between:
-    """In the place of what several callers do together: waits, or fails, before it does it."""
+    """In the place of what callers do together: holds up a transaction of more than `most`, or fails for several."""
 
-    def __init__(self, together, seconds=0.0, refuses=False):
+    def __init__(self, together, refuses=False):
         self._apply, together._apply = together._apply, self
-        self._seconds, self._refuses = seconds, refuses
+        self._refuses = refuses
+        self.holds, self.most = None, 1
         self.counts = []
 
     async def __call__(self, write, items):
         self.counts.append(len(items))
-        await asyncio.sleep(self._seconds)
+        if self.holds is not None and len(items) > self.most:
+            await asyncio.wait_for(self.holds.wait(), write.deadline.remaining() + 0.01)
         if self._refuses and len(items) > 1:
             raise QueryError("one of them is too much for the database")
         return await self._apply(write, items)
@@ -215,15 +217,30 @@ class Between:
 def test_a_caller_out_of_time_is_told_that_it_does_not_know_and_the_others_are_done(tmp_path):
     async def story(store):
         ids = await registered(store, 12)
-        Between(store.schemas._edits, seconds=0.5)
-        answers = await all_of(
-            store.schemas.delete(ids[0], timeout=0.1),
-            store.schemas.delete(ids[1], timeout=0.1),
-            *(store.schemas.delete(id) for id in ids[2:]),
-        )
+        between = Between(store.schemas._edits)
+        between.holds = asyncio.Event()
+        tasks = [
+            asyncio.create_task(store.schemas.delete(id, timeout=1.5 if number == 5 else None))
+            for number, id in enumerate(ids)
+        ]
+        answers = await all_of(tasks[5])
+        between.holds.set()
         assert isinstance(answers[0], OutcomeUnknownError)
-        assert answers[2:] == [True] * 10
-        assert await store.schemas.get_many(ids[2:]) == [None] * 10
+        del tasks[5], ids[5]
+        assert await asyncio.gather(*tasks) == [True] * 11
+        assert await store.schemas.get_many(ids) == [None] * 11
+
+    told(story, tmp_path)
+
+
+def test_a_caller_alone_that_is_out_of_time_has_changed_nothing(tmp_path):
+    async def story(store):
+        (id,) = await registered(store, 1)
+        between = Between(store.schemas._edits)
+        between.holds, between.most = asyncio.Event(), 0
+        with pytest.raises(TimeoutError):
+            await store.schemas.delete(id, timeout=0.1)
+        assert (await store.schemas.get(id, read="latest")).id == id
 
     told(story, tmp_path)
 

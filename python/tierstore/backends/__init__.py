@@ -53,7 +53,13 @@ class PoolStats(NamedTuple):
 
 
 class Unit(Protocol):
-    """One open write transaction. Queries are named as for `Records`."""
+    """One open write transaction. Queries are named as for `Records`.
+
+    `position`: once it is committed, where the log stood then: a read `after` it sees what was written. None on SQLite, where the fence
+    is the position.
+    """
+
+    position: str | None
 
     async def fetch(self, query: str, params: Params = ...) -> list[Row]: ...
     async def execute(self, query: str, params: Params = ...) -> int:

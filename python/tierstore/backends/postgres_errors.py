@@ -14,6 +14,7 @@ READ_ONLY = "25006"
 _LATE = ("57014", "55P03")  # query_canceled (statement_timeout, too), lock_not_available
 _GONE = ("08", "57P", "25P03", "53300", "28")  # connection, shutdown, idle in transaction, too many clients, login
 _TAKEN = ("23505", "23P01")
+_REFUSALS = ("23", "25", "40")  # integrity constraint, transaction state, transaction rollback
 
 
 def translate(error: BaseException, query: str) -> BaseException:
@@ -57,9 +58,10 @@ def is_gone(error: BaseException) -> bool:
     return error.sqlstate.startswith(_GONE) or error.sqlstate == READ_ONLY
 
 
-def is_answer(error: psycopg.Error) -> bool:
-    """Whether the server itself answered, and went on living: then a COMMIT that failed did not happen."""
-    return error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P"))
+def is_refusal(error: psycopg.Error) -> bool:
+    """Whether a COMMIT did not happen: a constraint, or another transaction, was in its way. Any other error leaves it in doubt, for
+    it may be about what was asked after it."""
+    return error.sqlstate is not None and error.sqlstate.startswith(_REFUSALS)
 
 
 def _text(error: psycopg.Error) -> str:

@@ -219,6 +219,9 @@ class Pool:
     async def run(self, connection: Any, sql: str, params: Params | None) -> Result:
         return await self._wire.execute(connection, sql, params)
 
+    async def commit(self, connection: Any, sql: str) -> Result:
+        return await self._wire.commit(connection, sql)
+
     async def run_many(self, connection: Any, sql: str, many: Sequence[Params]) -> None:
         await self._wire.execute_many(connection, sql, many)
 

@@ -10,7 +10,7 @@ import psycopg
 
 from tierstore import errors
 from tierstore.backends import Params
-from tierstore.backends.postgres_errors import is_answer, translate
+from tierstore.backends.postgres_errors import is_refusal, translate
 from tierstore.backends.postgres_pool import Pool
 from tierstore.backends.sql_unit import Answered, SqlUnit
 from tierstore.runtime import Deadline
@@ -39,7 +39,7 @@ async def transaction(
         pool.leave(connection)
         raise
     unit.ended = True
-    await _commit(pool, connection, idempotency_key)
+    unit.position = await _commit(pool, connection, queries, idempotency_key)
 
 
 async def _roll_back(pool: Pool, connection: Any, deadline: Deadline) -> None:
@@ -53,13 +53,14 @@ async def _roll_back(pool: Pool, connection: Any, deadline: Deadline) -> None:
         pool.leave(connection)
 
 
-async def _commit(pool: Pool, connection: Any, idempotency_key: str | None) -> None:
+async def _commit(pool: Pool, connection: Any, queries: Mapping[str, str], idempotency_key: str | None) -> str:
+    """Commit, and ask in the same message where the log stands then."""
     connection.committing = True
     try:
-        result = await pool.run(connection, "COMMIT", None)
+        result = await pool.commit(connection, f"COMMIT; {queries['protocol.position']}")
     except psycopg.Error as error:
         pool.leave(connection, error)
-        if is_answer(error):
+        if is_refusal(error):
             raise translate(error, "COMMIT") from error
         raise errors.OutcomeUnknownError(
             "the connection was lost, or the deadline passed, before PostgreSQL answered the COMMIT: call again with the same "
@@ -76,6 +77,7 @@ async def _commit(pool: Pool, connection: Any, idempotency_key: str | None) -> N
         raise errors.QueryError(
             "COMMIT: a statement of the transaction had failed, so it was rolled back", tier="database"
         )
+    return str(result.rows[0][0])
 
 
 class PostgresUnit(SqlUnit):

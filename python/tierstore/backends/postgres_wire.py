@@ -61,6 +61,10 @@ class Wire(Protocol):
         """With `params` (even none of them): prepared, binary results. With None: as plain text, perhaps several statements."""
         ...
 
+    async def commit(self, connection: Any, sql: str) -> Result:
+        """A COMMIT and a question behind it, in one message: the tag of the first, and the rows that answer the second."""
+        ...
+
     async def execute_many(self, connection: Any, sql: str, many: Sequence[Params]) -> None: ...
     def reap(self, pool: Any, connection: Any) -> None:
         """Finish what a caller left, elsewhere, and give the connection back."""
@@ -121,6 +125,13 @@ class AsyncWire:
         result = cursor.pgresult
         rows = await cursor.fetchall() if result is not None and result.nfields else []
         return Result(rows, cursor.rowcount, cursor.statusmessage or "")
+
+    async def commit(self, connection: AsyncLimited, sql: str) -> Result:
+        cursor = psycopg.AsyncCursor(connection)
+        await cursor.execute(sql, prepare=False)
+        tag = cursor.statusmessage or ""
+        cursor.nextset()
+        return Result(await cursor.fetchall(), 0, tag)
 
     async def execute_many(self, connection: AsyncLimited, sql: str, many: Sequence[Params]) -> None:
         await psycopg.AsyncCursor(connection).executemany(sql, many)
@@ -263,6 +274,13 @@ class BlockingWire:
         result = cursor.pgresult
         rows = cursor.fetchall() if result is not None and result.nfields else []
         return Result(rows, cursor.rowcount, cursor.statusmessage or "")
+
+    async def commit(self, connection: BlockingLimited, sql: str) -> Result:
+        cursor = psycopg.Cursor(connection)
+        cursor.execute(sql, prepare=False)
+        tag = cursor.statusmessage or ""
+        cursor.nextset()
+        return Result(cursor.fetchall(), 0, tag)
 
     async def execute_many(self, connection: BlockingLimited, sql: str, many: Sequence[Params]) -> None:
         psycopg.Cursor(connection).executemany(sql, many)

@@ -24,6 +24,7 @@ class SqlUnit(ABC):
         self._generation = forks.generation()
         self._savepoints = 0
         self.ended = False
+        self.position: str | None = None
 
     @abstractmethod
     async def _run(self, name: str, sql: str, params: Params | None) -> Answered:

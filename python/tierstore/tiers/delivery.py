@@ -22,15 +22,16 @@ FOREVER = float("inf")
 
 
 class Notice:
-    """What one transaction changed: as L1 knows it, and as L2 and the outbox name it."""
+    """What one transaction changed: as L1 knows it, and as L2 and the outbox name it. `position`: once it is committed."""
 
-    __slots__ = ("changes", "fence", "local", "outbox_id")
+    __slots__ = ("changes", "fence", "local", "outbox_id", "position")
 
     def __init__(self, local: list[tuple[str, Hashable, int]], changes: list[Change]) -> None:
         self.local = local
         self.changes = changes
         self.outbox_id = 0
         self.fence = 0
+        self.position = ""
 
 
 class Unconfirmed:

@@ -6,7 +6,6 @@ docs/design/flow.md shows how a read and a write go through it.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, Unit
-from tierstore.errors import ConflictError, StorageError
+from tierstore.errors import ConflictError
 from tierstore.plan import keys
 from tierstore.plan.invalidate import Changes, News, parse
 from tierstore.plan.route import route
@@ -27,7 +26,6 @@ from tierstore.tiers.delivery import Delivery, Notice
 from tierstore.tiers.freshness import HORIZON_S, Freshness
 from tierstore.tiers.kind import K, Kind, R
 from tierstore.tiers.l1 import L1
-from tierstore.tiers.positions import Positions
 from tierstore.tiers.relay import Relay, answering_of
 from tierstore.tiers.replicas import Replicas
 from tierstore.tiers.shared import Shared
@@ -112,7 +110,6 @@ class Engine:
         self._probe: Job | None = None if key_value is None else key_value.probe
         self.unconfirmed = self._delivery.unconfirmed
         self._news = News()
-        self._positions = Positions(runtime, records)
         self._replicas = Replicas(runtime, records, on=tiers.replicas)
         self._ripe: dict[str, set[Any]] = {}
         self._supervisor: Supervisor | None = None
@@ -197,10 +194,9 @@ class Engine:
         way = route(read, not_before)
         known = session.known_session(self.number) if way.plain else None
         after = way.after if known is None else known.position
-        primary = way.primary or (known is not None and known.unplaced)
 
         async def fetch(query: str, params: Params) -> list[Row]:
-            return await self.records.fetch(query, params, deadline=deadline, primary=primary, after=after)
+            return await self.records.fetch(query, params, deadline=deadline, primary=way.primary, after=after)
 
         return fetch
 
@@ -257,10 +253,8 @@ class Engine:
         self.counters.writes += 1
         self.counters.keys_changed += len(notice.local)
         written = session.session_of(self.number) if by is None else by
-        written.wrote(None)
+        written.position = notice.position
         await self._delivery.deliver(notice, deadline)
-        with contextlib.suppress(StorageError):  # the session reads from the primary until a position is known
-            written.wrote(await self._positions.after(notice.fence, deadline))
 
     def _apply(self, local: list[tuple[str, Hashable, int]]) -> None:
         for kind, key, version in local:

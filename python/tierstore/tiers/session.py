@@ -14,17 +14,12 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """`position`: where the database stood after the session's last write; None before the first. `unplaced`: it is not known yet."""
+    """`position`: where the database stood after the session's last write; None before the first."""
 
-    __slots__ = ("position", "unplaced")
+    __slots__ = ("position",)
 
     def __init__(self) -> None:
         self.position: str | None = None
-        self.unplaced = False
-
-    def wrote(self, position: str | None) -> None:
-        """A write was committed, at or before that position; None where it is not known (yet)."""
-        self.position, self.unplaced = position or self.position, position is None
 
 
 _sessions: ContextVar[dict[int, Session] | None] = ContextVar("tierstore_sessions", default=None)

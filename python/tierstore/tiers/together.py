@@ -33,6 +33,8 @@ A = TypeVar("A")
 MOST_WRITES = 64
 PATIENCE_S = 0.1
 """How long a transaction of several waits for a lock of another one."""
+GRACE_S = 1.0
+"""For a transaction that ends with its caller's own deadline: it knows better than the clock whether it was rolled back."""
 Apply = Callable[[Transaction, Sequence[I]], Awaitable[list[A | StorageError]]]
 UNKNOWN = (
     "the caller left while its write was under way with others: it may or may not be committed; ask, or call again"
@@ -40,16 +42,15 @@ UNKNOWN = (
 
 
 class _Seat(Flight):
-    """One caller's write. `ride`: the transaction that it is in; `wrote`: its session's next read must see this write."""
+    """One caller's write. `ride`: the transaction that it is in; `position`: where the log stood after it, if it changed anything."""
 
-    __slots__ = ("deadline", "item", "position", "ride", "wrote")
+    __slots__ = ("deadline", "item", "position", "ride")
 
     def __init__(self, item: object, deadline: Deadline) -> None:
         super().__init__(None, None, 0)
         self.item = item
         self.deadline = deadline
         self.ride: _Ride | None = None
-        self.wrote = False
         self.position: str | None = None
 
     def depart(self) -> bool:
@@ -85,6 +86,7 @@ class Together(Generic[I, A]):
     async def write(self, item: I, deadline: Deadline) -> A:
         """What `apply` answered for the item, committed. OutcomeUnknownError where that cannot be known."""
         self._engine.check_writable()
+        deadline.check("beginning a write")
         seat = _Seat(item, deadline)
         try:
             await self._rides.take([seat], deadline)
@@ -96,8 +98,8 @@ class Together(Generic[I, A]):
                     raise OutcomeUnknownError(UNKNOWN, tier="database") from error
                 raise
         answer: A = seat.result()
-        if seat.wrote:
-            session.session_of(self._engine.number).wrote(seat.position)
+        if seat.position is not None:
+            session.session_of(self._engine.number).position = seat.position
         return answer
 
     async def _run(self, flights: list[Flight], own: Deadline) -> None:
@@ -111,7 +113,7 @@ class Together(Generic[I, A]):
         for seat in seats:
             seat.ride = ride
         try:
-            await ride.errand.wait(own.at)
+            await ride.errand.wait(own.at + (GRACE_S if deadline is own else 0.0))
         except BaseException:
             flights.clear()  # they stay aboard: nobody else may take them
             raise
@@ -153,7 +155,7 @@ class Together(Generic[I, A]):
             if isinstance(answer, StorageError):
                 seat.fail(answer)
             else:
-                seat.wrote, seat.position = write.told, None if own.unplaced else own.position
+                seat.position = own.position
                 seat.land(answer)
 
 

@@ -138,6 +138,7 @@ class Transaction:
         except BaseException:
             engine.in_doubt(notice)
             raise
+        notice.position = unit.position or str(notice.fence)
         await engine.committed(notice, self._reader, self.deadline)
 
     async def rollback(self) -> None:
