@@ -148,7 +148,8 @@ def test_adding_and_proposing_at_once():
 
     def add(part):
         for row in part:
-            index.add([row])
+            if not index.try_add([row]):
+                index.add([row])
 
     def propose():
         for _ in range(200):

@@ -1,4 +1,5 @@
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
@@ -15,6 +16,11 @@ type Row = (PyBackedStr, PyBackedStr, PyBackedStr);
 type IndexedRow = (PyBackedStr, PyBackedStr, u32, u32, u32, PyBackedBytes, PyBackedStr, PyBackedStr);
 /// Subject, the version's three parts, prerelease_key.
 type Key = (PyBackedStr, u32, u32, u32, PyBackedBytes);
+
+/// Rows that are added before readers are let in again: some two milliseconds.
+const ADDED_AT_ONCE: usize = 256;
+/// How often a writer comes back before it waits in line.
+const PATIENCE: usize = 2_000;
 
 /// How well a row matches a search text, from 0 to 1; None if a word of it is not found (docs/design/score.md).
 #[pyfunction(name = "score")]
@@ -80,11 +86,21 @@ impl SearchIndex {
     /// Add rows; those that are known are passed over. InvalidKeyError for an id that is no UUID.
     #[pyo3(signature = (rows, /))]
     fn add(&self, py: Python<'_>, rows: Vec<IndexedRow>) -> PyResult<()> {
-        let entries: Option<Vec<Entry<'_>>> = rows.iter().map(entry).collect();
-        let entries =
-            entries.ok_or_else(|| to_py(&Error::invalid("an id is no UUID").at(ErrorPlace::Name("id".into()))))?;
-        py.detach(|| self.index.write().unwrap_or_else(PoisonError::into_inner).add(entries));
+        let entries = entries(&rows)?;
+        py.detach(|| {
+            let mut rest = entries.into_iter().peekable();
+            while rest.peek().is_some() {
+                self.write().add(rest.by_ref().take(ADDED_AT_ONCE));
+            }
+        });
         Ok(())
+    }
+
+    /// `add` of a few rows, unless somebody reads at the moment: then False.
+    #[pyo3(signature = (rows, /))]
+    fn try_add(&self, py: Python<'_>, rows: Vec<IndexedRow>) -> PyResult<bool> {
+        let entries = entries(&rows)?;
+        Ok(py.detach(|| self.try_write().map(|mut index| index.add(entries)).is_some()))
     }
 
     /// At most `limit` rows of a tier behind the key `after`, in the order of keys, every hit of the tier before the
@@ -126,6 +142,31 @@ impl SearchIndex {
     fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn try_write(&self) -> Option<RwLockWriteGuard<'_, Index>> {
+        match self.index.try_write() {
+            Ok(index) => Some(index),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// A writer that waits in line keeps readers out for as long as one of them still reads, tens of milliseconds; so it comes back
+    /// for a while instead.
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        for _ in 0..PATIENCE {
+            if let Some(index) = self.try_write() {
+                return index;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn entries(rows: &[IndexedRow]) -> PyResult<Vec<Entry<'_>>> {
+    let entries: Option<Vec<Entry<'_>>> = rows.iter().map(entry).collect();
+    entries.ok_or_else(|| to_py(&Error::invalid("an id is no UUID").at(ErrorPlace::Name("id".into()))))
 }
 
 fn entry(row: &IndexedRow) -> Option<Entry<'_>> {

@@ -23,7 +23,7 @@ PAGE_ROWS = 4_096
 PAGES_AT_ONCE = 4
 """How much one search reads in: the first ones of a process share the work, and are answered by the database meanwhile."""
 FEW_ROWS = 64
-"""So many are added where the caller runs; more on a thread of the runtime."""
+"""So many are added where the caller runs, if no other thread reads the index; more on a thread of the runtime."""
 
 log = logging.getLogger("tierstore")
 
@@ -125,10 +125,8 @@ class TextIndex:
 
     async def _add(self, index: _native.SearchIndex, rows: Sequence[Row], deadline: Deadline) -> None:
         given = [(row[2], row[3], row[4], row[5], row[6], bytes(row[7]), row[8], row[9]) for row in rows]
-        if len(given) > FEW_ROWS:
+        if given and not (len(given) <= FEW_ROWS and index.try_add(given)):
             await self._runtime.call(index.add, given, deadline=deadline)
-        elif given:
-            index.add(given)
 
 
 class Proposer:
