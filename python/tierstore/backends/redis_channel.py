@@ -128,7 +128,8 @@ class RedisChannel:
             self._next_ping = now + self._ping_every_s
             await self._send_ping(now)
         events = await self._subscription.receive(until.within(self._next_ping - now), self._process)
-        await self._subscription.prove_life(self._silent_s)
+        if not events:
+            await self._subscription.prove_life(self._silent_s)
         return events
 
     async def _subscribe_again(self, until: Deadline) -> list[Event]:
