@@ -33,7 +33,7 @@ _forks = 0
 class _Flight:
     """One load under way: who leads it, who waits, and how it ended."""
 
-    __slots__ = ("_done", "_ended", "_guard", "_loops", "_trace", "error", "forks", "outer", "thread", "value")
+    __slots__ = ("_done", "_ended", "_guard", "_loops", "_trace", "error", "forks", "outer", "thread", "value", "waits")
 
     def __init__(self, outer: _Flight | None, thread: int | None) -> None:
         self.outer = outer
@@ -41,6 +41,8 @@ class _Flight:
         self.thread = thread
         """The thread whose event loop the loader runs on; None for a loader that blocks its thread."""
         self.forks = _forks
+        self.waits: list[_Flight] = []
+        """The loads that its loader waits for just now."""
         self.value: tuple[Any] | None = None
         self.error: Exception | None = None
         self._trace: TracebackType | None = None
@@ -82,13 +84,38 @@ class _Flight:
             raise self.error.with_traceback(self._trace)
         return self.value
 
-    def is_within(self, flight: _Flight | None) -> bool:
-        """Whether `flight` is this one or was begun, at whatever depth, by its loader."""
-        while flight is not None:
-            if flight is self:
+    def awaits(self, loads: list[_Flight]) -> bool:
+        """Whether it is one of these, or its loader waits for one, be it by way of others."""
+        seen, ahead = set[int](), [self]
+        while ahead:
+            flight = ahead.pop()
+            if flight in loads:
                 return True
-            flight = flight.outer
+            if id(flight) not in seen:
+                seen.add(id(flight))
+                ahead += flight.waits
         return False
+
+
+class _Wait:
+    """A caller waits for a load, and so do the loads from within which it asks. RuntimeError if it would be for ever."""
+
+    __slots__ = ("_flight", "_within")
+
+    def __init__(self, key: Hashable, flight: _Flight) -> None:
+        self._flight, self._within = flight, _loads_about()
+        for load in self._within:
+            load.waits.append(flight)
+        if flight.awaits(self._within):  # of two who close a circle at once, the later to look sees it
+            self.__exit__()
+            raise RuntimeError(f"the loader of {key!r} asked for {key!r} itself, or for a load that waits for it")
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        for load in self._within:
+            load.waits.remove(self._flight)
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -107,9 +134,16 @@ def _join(cache: Cache[Any, Any], key: Hashable, thread: int | None) -> tuple[Fi
         if flight.forks == _forks:
             break
         cache._leave(ticket, flight)  # its leader stayed in the process from which this one was forked
-    if flight is not mine and flight.is_within(mine.outer):
-        raise RuntimeError(f"the loader of {key!r} asked for {key!r} itself")
     return ticket, flight, flight is mine
+
+
+def _loads_about() -> list[_Flight]:
+    """The loads from within which the caller asks, the innermost first."""
+    found, flight = [], _current.get()
+    while flight is not None:
+        found.append(flight)
+        flight = flight.outer
+    return found
 
 
 class _Lead:
@@ -155,9 +189,12 @@ def load(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **li
                 if (known := lead.known()) is not None:
                     return known[0]
                 return lead.land(_load_now(loader, ticket.key), life)
-        if flight.thread == threading.get_ident():
-            return _load_now(loader, key)  # that load runs on this thread's own loop: waiting would block it for ever
-        flight.wait()
+        with _Wait(key, flight):
+            if flight.thread == threading.get_ident():
+                return _load_now(
+                    loader, key
+                )  # that load runs on this thread's own loop: waiting would block it for ever
+            flight.wait()
         if (value := flight.outcome()) is not None:
             return value[0]
 
@@ -174,7 +211,8 @@ async def aload(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any
                     return known[0]
                 result = _call(loader, ticket.key)
                 return lead.land(await result if isinstance(result, Awaitable) else result, life)
-        await flight.await_end()
+        with _Wait(key, flight):
+            await flight.await_end()
         if (value := flight.outcome()) is not None:
             return value[0]
 
