@@ -230,3 +230,22 @@ def test_rows_from_before_the_migration_are_found(postgres):
             assert await indexed(schemas, "custome") == 6
 
         store.run(scenario)
+
+
+def test_a_replica_answers_what_it_has(postgres):
+    """The rows that a reading is missing are asked of whatever server answers it; none passes over what the other one read."""
+    url = postgres.create_database()
+    servers = PostgresConfig(url, replicas=(postgres.replica_of(url),), min_connections=1, max_connections=4)
+    with opened("postgres", "async", Config(postgres=servers, cache=CacheConfig(warm_on_start=False))) as store:
+
+        async def scenario(schemas):
+            for number in range(8):
+                await schemas.register(f"own.both{number}", "1.0.0", CONTENT)
+                assert len(await found(schemas, "bothh")) == number + 1
+                any_server = await schemas.search("bothh", read="any")
+                assert len(any_server.items) <= number + 1
+            while len((await schemas.search("bothh", read="any")).items) < 8:
+                await asyncio.sleep(0.01)
+            assert await indexed(schemas, "bothh") == 8
+
+        store.run(scenario)

@@ -232,6 +232,8 @@ def test_both_engines_answer_the_same_pages(request, tmp_path, monkeypatch, way)
                 assert lite == server, (text, options)
                 if not options:
                     assert set(lite) == expected, text
+        in_memory = way.startswith("by the index")
+        assert all((each.store.schemas._texts.bytes > 0) is in_memory for each in stores)
 
 
 def _scored_fields(schemas):
