@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.clock import BUSY_S
 from tests.contract.engines import PostgresEngine
 from tests.contract.test_records import add, subjects
 from tests.contract.test_records_postgres import address, soon
@@ -35,7 +36,7 @@ def test_a_paused_server_does_not_move_the_deadline(pg: PostgresEngine, postgres
                 await unit.execute("suite.add_subject", {"subject": "during", "version": 1})
             with pytest.raises(errors.TimeoutError):
                 await unit.execute("suite.add_subject", {"subject": "during", "version": 1})
-            assert time.monotonic() - started < 0.6
+            assert time.monotonic() - started < 0.6 + BUSY_S
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -46,7 +47,7 @@ def test_a_paused_server_does_not_move_the_deadline(pg: PostgresEngine, postgres
             started = time.monotonic()
             with pytest.raises(errors.TimeoutError):
                 await records.fetch("suite.subjects", deadline=soon(pg, 0.3))
-            assert time.monotonic() - started < 0.4
+            assert time.monotonic() - started < 0.4 + BUSY_S
 
     pg.face.run(read)
     postgres.resume()
@@ -68,7 +69,7 @@ def test_a_commit_that_is_not_answered_in_time_is_in_doubt(pg: PostgresEngine, p
                 await unit.execute("suite.add_subject", {"subject": "perhaps", "version": 1})
                 postgres.pause()
         assert doubt.value.idempotency_key == "mine"
-        assert time.monotonic() - started < 0.7
+        assert time.monotonic() - started < 0.7 + BUSY_S
         postgres.resume()
         assert await subjects(records, soon(pg, 8)) in ([], ["perhaps"])
 
@@ -97,7 +98,7 @@ def test_the_servers_own_statement_timeout(pg: PostgresEngine) -> None:
         started = time.monotonic()
         with pytest.raises(errors.TimeoutError):
             await records.fetch("suite.slow", deadline=soon(pg, 10))
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 1 + BUSY_S
 
     pg.face.run(run)
 
@@ -161,7 +162,7 @@ def test_a_server_that_is_down_is_named_at_once(pg: PostgresEngine, postgres) ->
         for _ in range(5):
             with pytest.raises(errors.ConnectionError, match="connect"):
                 await subjects(records, soon(pg, 2))
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 4 + BUSY_S
         postgres.start()
         started = time.monotonic()
         while True:
@@ -169,7 +170,7 @@ def test_a_server_that_is_down_is_named_at_once(pg: PostgresEngine, postgres) ->
                 assert await subjects(records, soon(pg, 2)) == []
                 break
             except errors.ConnectionError:
-                assert time.monotonic() - started < 3
+                assert time.monotonic() - started < 3 + BUSY_S
 
     pg.face.run(run)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import BUSY_S
 from tests.contract.engines import ONLY, SqliteEngine
 from tests.contract.test_records import add, subjects
 from tierstore import errors
@@ -87,7 +88,7 @@ def test_a_lock_of_another_process_is_waited_for_until_the_deadline(lite: Sqlite
         started = time.monotonic()
         with pytest.raises(errors.TimeoutError):
             await add(records, "a", soon(lite, 0.3))
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 0.5 + BUSY_S
         assert await subjects(records, soon(lite)) == []
 
     lite.face.run(run)
@@ -117,13 +118,13 @@ def test_the_loop_goes_on_while_a_write_or_a_large_read_waits(lite: SqliteEngine
 
     async def run() -> None:
         ticking = asyncio.create_task(tick())
-        slow = records.fetch("suite.slow", deadline=soon(lite, 0.5))
-        await asyncio.gather(late(add(records, "a", soon(lite, 0.5))), late(slow))
+        slow = records.fetch("suite.slow", deadline=soon(lite, 2))
+        await asyncio.gather(late(add(records, "a", soon(lite, 2))), late(slow))
         ticking.cancel()
 
     lite.face.run(run)
     other.close()
-    assert longest < 0.2
+    assert longest < 1
 
 
 def test_polling_leaves_the_deadline_of_a_write_alone(lite: SqliteEngine) -> None:
@@ -151,7 +152,7 @@ def test_polling_leaves_the_deadline_of_a_write_alone(lite: SqliteEngine) -> Non
         lite.face.run(write)
         timer.join()
     assert len(polls) == 1
-    assert 0.5 < time.monotonic() - started < 1.2
+    assert 0.5 < time.monotonic() - started < 1.2 + BUSY_S
 
 
 def test_the_file_is_written_for_keeps(lite: SqliteEngine) -> None:
