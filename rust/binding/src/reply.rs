@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 type Object = Py<PyAny>;
 /// Deadlines are kept to this part of a second.
 const TICKS_PER_S: f64 = 100.0;
+const EARLY_TICKS: f64 = 0.01;
 
 /// No Python code runs while one of these is held, so that a poisoned one is whole.
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,8 +111,8 @@ impl LoopReplies {
     fn _ring(this: &Bound<'_, Self>) -> PyResult<()> {
         let py = this.py();
         let now: f64 = this.get().event_loop.bind(py).call_method0(intern!(py, "time"))?.extract()?;
-        // A timer may ring a little early: what is due within its tick is due.
-        let tick = (now * TICKS_PER_S).round() as i64;
+        // The loop rings up to the resolution of its clock early, and a tick is no round number of seconds.
+        let tick = (now * TICKS_PER_S + EARLY_TICKS) as i64;
         let (due, next) = {
             let mut waiting = hold(&this.get().waiting);
             let rest = waiting.by_time.split_off(&(tick + 1, 0));
