@@ -21,7 +21,7 @@ from tierstore.sql import load_queries
 from tierstore.stores.schemas.edits import change_of_state
 
 SCHEMAS, ROWS_A_STATEMENT = 6_000, 50
-DROPPED = ("search", "content", "metadata", "tags", "latest", "active", "state")
+DROPPED = ("content", "metadata", "tags", "latest", "active", "state")
 """Indexes, one after the other; what is measured is without all that came before, too."""
 
 

@@ -38,7 +38,7 @@ def filled(pg: PostgresEngine) -> PostgresEngine:
     records = pg.migrated()
     pg.face.run(fill, records, pg)
     with psycopg.connect(pg.url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE schemas")
+        connection.execute("VACUUM ANALYZE schemas, schema_texts")
     return pg
 
 
@@ -54,7 +54,7 @@ def test_postgres_answers_the_queries_of_the_document_by_index(filled: PostgresE
         "SELECT * FROM schemas WHERE metadata->'tags' ? 't7' AND deleted_at IS NULL": "idx_schemas_tags",
         'SELECT * FROM schemas WHERE metadata @> \'{"owner": "o7"}\'': "idx_schemas_metadata",
         "SELECT * FROM schemas WHERE content @> '{\"n\": 7}'": "idx_schemas_content",
-        "SELECT id FROM schemas WHERE deleted_at IS NULL AND (subject ILIKE '%c4ca42%' OR description ILIKE '%c4ca42%'"
+        "SELECT schema_id FROM schema_texts WHERE (subject ILIKE '%c4ca42%' OR description ILIKE '%c4ca42%'"
         " OR search_text ILIKE '%c4ca42%')": "idx_schemas_search",
         "SELECT * FROM schemas WHERE subject = 's7' AND version_major = 1 AND version_minor = 3": "unique_subject_version",
         "SELECT state, count(*), sum(content_size) FROM schemas WHERE deleted_at IS NULL AND state = 'draft' GROUP BY 1": (
@@ -93,3 +93,33 @@ def test_popular_schemas_counts_accesses(filled: PostgresEngine) -> None:
         assert rows == [(30,)] * 3
         versions = connection.execute("SELECT count(*) FROM subject_versions WHERE subject = 's7'").fetchone()
         assert versions == (20,)
+
+
+TEXTS_OF = "SELECT xmin, description, search_text FROM schema_texts WHERE schema_id = %s"
+
+
+@pytest.mark.parametrize("face", ["blocking"], indirect=True)
+def test_the_searched_texts_follow_what_is_written_and_ignore_what_is_not_text(pg: PostgresEngine) -> None:
+    records = pg.migrated()
+    pg.face.run(fill, records, pg)
+    with psycopg.connect(pg.url, autocommit=True) as connection:
+
+        def texts() -> tuple | None:
+            return connection.execute(TEXTS_OF, [one]).fetchone()
+
+        def change(assignment: str) -> None:
+            row = f"row_version = (SELECT max(row_version) FROM schemas) + 1, {assignment}"
+            connection.execute(f"UPDATE schemas SET {row} WHERE id = %s".encode(), [one])
+
+        one = connection.execute("SELECT id FROM schemas WHERE subject = 's7' LIMIT 1").fetchone()[0]
+        before = texts()
+        change("state = 'deprecated', deleted_at = now()")
+        assert texts() == before  # the row itself, not an equal one
+        change('metadata = \'{"description": "words"}\'')
+        assert texts()[1:] == ("words", before[2])
+        change("search_text = '', metadata = '{}', body = NULL, prerelease = NULL, purged_at = now()")
+        assert texts() is None
+        one = connection.execute("SELECT id FROM schemas WHERE subject = 's8' LIMIT 1").fetchone()[0]
+        assert texts()
+        connection.execute("DELETE FROM schemas WHERE id = %s", [one])
+        assert texts() is None

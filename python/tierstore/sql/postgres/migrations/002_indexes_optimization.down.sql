@@ -1,6 +1,10 @@
 DROP MATERIALIZED VIEW popular_schemas;
 DROP TABLE schema_access_log;
-DROP INDEX idx_schemas_search;
+DROP TRIGGER schemas_texts_changed ON schemas;
+DROP TRIGGER schemas_texts_added ON schemas;
+DROP FUNCTION renew_texts;
+DROP FUNCTION copy_texts;
+DROP TABLE schema_texts;
 DROP INDEX idx_schemas_content;
 DROP INDEX idx_schemas_metadata;
 DROP INDEX idx_schemas_tags;

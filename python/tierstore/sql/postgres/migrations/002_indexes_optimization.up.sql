@@ -5,6 +5,8 @@
 -- idx_schemas_state     counts by state and type without touching the table.
 -- idx_schemas_tags      expression index: metadata -> 'tags' ? 'production' (one on the whole of metadata is not used for that).
 -- idx_schemas_metadata  metadata @> '{…}';  idx_schemas_content  content @> '{…}'
+-- schema_texts          the texts once more, kept by triggers: a change of state enters its row anew in every index of schemas, and of all
+--                       of them idx_schemas_search is the dearest. Deleted schemas stay in it until they are purged.
 -- idx_schemas_search    pg_trgm: subject, description or search_text ILIKE '%word%', or %> 'word'. subject has collation "C", so ILIKE
 --                       folds only ASCII there.
 -- schema_access_log     access counts by schema and hour, added to in batches: … ON CONFLICT (schema_id, hour) DO UPDATE SET access_count
@@ -24,9 +26,40 @@ CREATE INDEX idx_schemas_purged ON schemas (purged_at) WHERE purged_at IS NOT NU
 CREATE INDEX idx_schemas_tags ON schemas USING gin ((metadata -> 'tags'));
 CREATE INDEX idx_schemas_metadata ON schemas USING gin (metadata jsonb_path_ops);
 CREATE INDEX idx_schemas_content ON schemas USING gin (content jsonb_path_ops);
-CREATE INDEX idx_schemas_search ON schemas
-USING gin (subject gin_trgm_ops, description gin_trgm_ops, search_text gin_trgm_ops)
-WHERE deleted_at IS NULL;
+
+CREATE TABLE schema_texts (
+    schema_id UUID PRIMARY KEY,
+    subject VARCHAR(255) COLLATE "C" NOT NULL,
+    description TEXT NOT NULL,
+    search_text TEXT NOT NULL
+);
+INSERT INTO schema_texts (schema_id, subject, description, search_text)
+SELECT s.id, s.subject, s.description, s.search_text FROM schemas AS s WHERE s.purged_at IS NULL;
+CREATE INDEX idx_schemas_search ON schema_texts
+USING gin (subject gin_trgm_ops, description gin_trgm_ops, search_text gin_trgm_ops);
+
+CREATE FUNCTION copy_texts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO schema_texts (schema_id, subject, description, search_text)
+    SELECT a.id, a.subject, a.description, a.search_text FROM added AS a;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER schemas_texts_added AFTER INSERT ON schemas
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION copy_texts();
+
+CREATE FUNCTION renew_texts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM schema_texts WHERE schema_id = OLD.id;
+    IF TG_OP = 'UPDATE' AND NEW.purged_at IS NULL THEN
+        INSERT INTO schema_texts (schema_id, subject, description, search_text)
+        VALUES (NEW.id, NEW.subject, NEW.description, NEW.search_text);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER schemas_texts_changed AFTER DELETE OR UPDATE OF metadata, search_text ON schemas
+FOR EACH ROW EXECUTE FUNCTION renew_texts();
 
 CREATE TABLE schema_access_log (
     schema_id UUID NOT NULL REFERENCES schemas (id) ON DELETE CASCADE,

@@ -1,7 +1,7 @@
 -- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
 -- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
 -- `narrow`: the words in the subject alone decide on the score, so the other texts are not read.
--- Patterns are in lower case, as search_text is: LIKE is several times faster than ILIKE there.
+-- Patterns are in lower case, as search_text is: LIKE is several times faster than ILIKE there. t is the copy of the texts that has the trigram index.
 
 -- name: all
 -- Without a text.
@@ -29,11 +29,12 @@ LIMIT %(limit)s
 -- `pattern` is the longest word's, and finds the candidates by idx_schemas_search.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    CASE WHEN %(narrow)s::boolean THEN '' ELSE s.description END, CASE WHEN %(narrow)s::boolean THEN '' ELSE s.search_text END, NULL::text
-FROM schemas AS s
+    CASE WHEN %(narrow)s::boolean THEN '' ELSE t.description END, CASE WHEN %(narrow)s::boolean THEN '' ELSE t.search_text END, NULL::text
+FROM schema_texts AS t
+INNER JOIN schemas AS s ON t.schema_id = s.id
 WHERE
     s.deleted_at IS NULL
-    AND s.subject ILIKE %(pattern)s AND s.subject ILIKE ALL(%(patterns)s::text[]) AND s.subject ILIKE ALL(%(prefixes)s::text[])
+    AND t.subject ILIKE %(pattern)s AND t.subject ILIKE ALL(%(patterns)s::text[]) AND t.subject ILIKE ALL(%(prefixes)s::text[])
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
     AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
     AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
@@ -79,20 +80,21 @@ LIMIT %(limit)s
 -- `second` is another word, or the same one again: with both the planner knows how few rows have the two.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, NULL::text
-FROM schemas AS s
+    t.description, t.search_text, NULL::text
+FROM schema_texts AS t
+INNER JOIN schemas AS s ON t.schema_id = s.id
 WHERE
     s.deleted_at IS NULL
-    AND (s.search_text LIKE %(pattern)s OR s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s)
+    AND (t.search_text LIKE %(pattern)s OR t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s)
     AND (
-        %(second)s = %(lead)s OR s.search_text LIKE %(second_pattern)s
-        OR s.subject ILIKE %(second_pattern)s OR s.description ILIKE %(second_pattern)s
+        %(second)s = %(lead)s OR t.search_text LIKE %(second_pattern)s
+        OR t.subject ILIKE %(second_pattern)s OR t.description ILIKE %(second_pattern)s
     )
     AND NOT EXISTS (
         SELECT 1 FROM unnest(%(patterns)s::text[]) AS p (pattern)
-        WHERE NOT (s.search_text LIKE p.pattern OR s.subject ILIKE p.pattern OR s.description ILIKE p.pattern)
+        WHERE NOT (t.search_text LIKE p.pattern OR t.subject ILIKE p.pattern OR t.description ILIKE p.pattern)
     )
-    AND s.subject ILIKE ALL(%(prefixes)s::text[])
+    AND t.subject ILIKE ALL(%(prefixes)s::text[])
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
     AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
     AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
@@ -135,15 +137,16 @@ LIMIT %(limit)s
 -- Only the rarest word is the index's: the planner takes all similar words for equally rare.
 WITH found AS MATERIALIZED (
     SELECT
-        s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, s.description, s.search_text
-    FROM schemas AS s
+        s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, t.description, t.search_text
+    FROM schema_texts AS t
+    INNER JOIN schemas AS s ON t.schema_id = s.id
     WHERE
         s.deleted_at IS NULL
         AND (
-            s.subject ILIKE %(pattern)s OR s.description ILIKE %(pattern)s OR s.search_text LIKE %(pattern)s
-            OR s.subject %%> %(lead)s OR s.description %%> %(lead)s OR s.search_text %%> %(lead)s
+            t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s OR t.search_text LIKE %(pattern)s
+            OR t.subject %%> %(lead)s OR t.description %%> %(lead)s OR t.search_text %%> %(lead)s
         )
-        AND s.subject ILIKE ALL(%(prefixes)s::text[])
+        AND t.subject ILIKE ALL(%(prefixes)s::text[])
         AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
         AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
         AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
