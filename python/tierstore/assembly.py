@@ -291,6 +291,7 @@ async def _tiers(
             max_bytes=cache.max_bytes,
             ttl_s=cache.ttl,
             ttl_by_kind=cache.ttl_by_kind,
+            search_bytes=cache.search_bytes,
             l2_ttl_s=config.redis.ttl if config.redis else cache.ttl,
         ),
     )

@@ -174,7 +174,10 @@ class ObjectConfig:
 
 @dataclass(frozen=True, slots=True)
 class CacheConfig:
-    """L1, the in-process cache of every store. `ttl_by_kind` in seconds, "schema" for one; others have `ttl`."""
+    """L1, the in-process cache of every store. `ttl_by_kind` in seconds, "schema" for one; others have `ttl`.
+
+    `search_bytes`: what the words of all schemas may take in memory, for searches; with more text, or 0, the database searches.
+    """
 
     max_entries: int = 10_000
     max_bytes: int = 256 * MIB
@@ -182,11 +185,13 @@ class CacheConfig:
     ttl_by_kind: Mapping[str, float] = field(default_factory=dict)
     warm_on_start: bool = True
     warm_size: int = 100
+    search_bytes: int = 256 * MIB
 
     def __post_init__(self) -> None:
         _number("cache.max_entries", self.max_entries, least=1, whole=True)
         _number("cache.max_bytes", self.max_bytes, least=1, whole=True)
         _number("cache.warm_size", self.warm_size, least=0, whole=True)
+        _number("cache.search_bytes", self.search_bytes, least=0, whole=True)
         for name, seconds in (("ttl", self.ttl), *self.ttl_by_kind.items()):
             _number(f"cache.{name}", seconds, least=0.001)
 

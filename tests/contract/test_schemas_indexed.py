@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import psycopg
 import pytest
@@ -193,9 +194,9 @@ def test_another_database_is_read_anew(served, monkeypatch):
     served.run(scenario)
 
 
-def test_too_much_text_is_left_to_the_database(served, monkeypatch, caplog):
+def test_too_much_text_is_left_to_the_database(served, caplog):
     async def scenario(store):
-        monkeypatch.setattr(text_index, "MOST_BYTES", 1)
+        store._engine.limits = dataclasses.replace(store._engine.limits, search_bytes=1)
         for number in range(3):
             await store.register(f"own.first{number}", "1.0.0", CONTENT)
             assert len(await found(store, "firstt")) == number + 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import random
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
 from tests.contract.schema_stores import FACES, backend_config, opened
 from tests.contract.test_schemas_reads import all_pages
-from tierstore import _native, errors
+from tierstore import CacheConfig, _native, errors
 from tierstore.plan import search as plan
 from tierstore.plan.search import BLOCK_HITS, TIERS, graded
 from tierstore.stores.schemas import candidates, text_index
@@ -184,13 +185,13 @@ WAYS = {
     "by the index in memory": {},
     "by the index, read in page by page": {"PAGE_ROWS": 7, "PAGES_AT_ONCE": 2},
     "by the database's index": {
-        "MOST_BYTES": 0,
+        "search_bytes": 0,
         "FIRST_WALK": 8,
         "INDEX_COST": {"postgres": 0.0, "sqlite": 0.0},
         "LEAST_WALKED": {"postgres": 0, "sqlite": 0},
     },
     "by reading": {
-        "MOST_BYTES": 0,
+        "search_bytes": 0,
         "FIRST_WALK": 8,
         "INDEX_COST": {"postgres": math.inf, "sqlite": math.inf},
         "MANY_PROPOSED": 1,
@@ -202,14 +203,17 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_both_engines_answer_the_same_pages(request, tmp_path, monkeypatch, way):
     """And both answer what the score alone says of every document: the candidates leave no hit out, however they are looked for."""
-    for name, value in WAYS[way].items():
+    names = dict(WAYS[way])
+    cache = CacheConfig(warm_on_start=False, search_bytes=names.pop("search_bytes", 1 << 28))
+    for name, value in names.items():
         for module in (plan, candidates, text_index):
             monkeypatch.setattr(module, name, value, raising=False)
     documents = list(corpus(400))
     with ExitStack() as stack:
         stores = [
-            stack.enter_context(opened(backend, face, backend_config(request, backend, tmp_path / backend)))
+            stack.enter_context(opened(backend, face, replace(config, cache=cache)))
             for backend, face in (("sqlite", FACES[0]), ("postgres", FACES[1]))
+            for config in [backend_config(request, backend, tmp_path / backend)]
         ]
 
         async def fill(store):

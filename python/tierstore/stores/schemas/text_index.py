@@ -17,8 +17,6 @@ from tierstore.runtime import Deadline, Runtime
 from tierstore.stores.schemas.reads import Fetch
 from tierstore.tiers.engine import Engine
 
-MOST_BYTES = 256 << 20
-"""What the index may take; a store with more text (some 300,000 schemas) is searched by the database alone."""
 PAGE_ROWS = 4_096
 PAGES_AT_ONCE = 4
 """How much one search reads in: the first ones of a process share the work, and are answered by the database meanwhile."""
@@ -68,7 +66,10 @@ class _Copy:
 
 
 class TextIndex:
-    """One for a store. Safe for threads and tasks: every position is that of rows which are in the index."""
+    """One for a store, of at most `limits.search_bytes` (256 MiB are some 300,000 schemas): with more text the database searches alone.
+
+    Safe for threads and tasks: every position is that of rows which are in the index.
+    """
 
     def __init__(self, engine: Engine, runtime: Runtime) -> None:
         self._engine = engine
@@ -86,7 +87,7 @@ class TextIndex:
         copy = self._copy
         if copy.namespace != self._engine.namespace:  # another database, or this one after a promotion
             self._copy = copy = _Copy(self._engine.namespace)
-        if copy.index is None or not copy.index.tells(text):
+        if not self._engine.limits.search_bytes or copy.index is None or not copy.index.tells(text):
             return None
         if not await self._caught_up(copy, fetch, deadline) or copy.index is None:
             return None
@@ -117,8 +118,8 @@ class TextIndex:
         if copy.index is None:
             return False
         await self._add(copy.index, rows, deadline)
-        if copy.index.bytes > MOST_BYTES:
-            log.warning("the texts take more than %d MB: searches leave them to the database", MOST_BYTES >> 20)
+        if copy.index.bytes > (most := self._engine.limits.search_bytes):
+            log.warning("the texts take more than search_bytes=%d: searches leave them to the database", most)
             copy.index = None
         copy.position = start.behind(page[0][0] if page else "", rows)
         return len(rows) < PAGE_ROWS and not start.until
