@@ -113,7 +113,7 @@ def test_the_searched_texts_follow_what_is_written_and_ignore_what_is_not_text(p
 
         one = connection.execute("SELECT id FROM schemas WHERE subject = 's7' LIMIT 1").fetchone()[0]
         before = texts()
-        change("state = 'deprecated', deleted_at = now()")
+        change("state = 'deprecated', deleted_at = now(), metadata = metadata || '{\"state_reason\": \"old\"}'")
         assert texts() == before  # the row itself, not an equal one
         change('metadata = \'{"description": "words"}\'')
         assert texts()[1:] == ("words", before[2])

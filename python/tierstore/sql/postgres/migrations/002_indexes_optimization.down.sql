@@ -1,5 +1,6 @@
 DROP MATERIALIZED VIEW popular_schemas;
 DROP TABLE schema_access_log;
+DROP TRIGGER schemas_texts_removed ON schemas;
 DROP TRIGGER schemas_texts_changed ON schemas;
 DROP TRIGGER schemas_texts_added ON schemas;
 DROP FUNCTION renew_texts;

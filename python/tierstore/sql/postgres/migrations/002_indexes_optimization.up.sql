@@ -58,7 +58,11 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER schemas_texts_changed AFTER DELETE OR UPDATE OF metadata, search_text ON schemas
+CREATE TRIGGER schemas_texts_changed AFTER UPDATE ON schemas
+FOR EACH ROW WHEN (
+    OLD.description <> NEW.description OR OLD.search_text <> NEW.search_text OR (OLD.purged_at IS NULL AND NEW.purged_at IS NOT NULL)
+) EXECUTE FUNCTION renew_texts();
+CREATE TRIGGER schemas_texts_removed AFTER DELETE ON schemas
 FOR EACH ROW EXECUTE FUNCTION renew_texts();
 
 CREATE TABLE schema_access_log (
