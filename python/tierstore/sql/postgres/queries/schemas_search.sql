@@ -78,29 +78,35 @@ LIMIT %(limit)s
 
 -- name: anywhere
 -- `second` is another word, or the same one again: with both the planner knows how few rows have the two.
+-- Found first, by the texts alone: without statistics yet the planner would begin with all schemas instead.
+WITH found AS MATERIALIZED (
+    SELECT t.schema_id, t.description, t.search_text
+    FROM schema_texts AS t
+    WHERE
+        (t.search_text LIKE %(pattern)s OR t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s)
+        AND (
+            %(second)s = %(lead)s OR t.search_text LIKE %(second_pattern)s
+            OR t.subject ILIKE %(second_pattern)s OR t.description ILIKE %(second_pattern)s
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM unnest(%(patterns)s::text[]) AS p (pattern)
+            WHERE NOT (t.search_text LIKE p.pattern OR t.subject ILIKE p.pattern OR t.description ILIKE p.pattern)
+        )
+        AND t.subject ILIKE ALL(%(prefixes)s::text[])
+        AND (%(subject)s::text IS NULL OR t.subject = %(subject)s)
+        AND t.subject >= %(after)s
+)
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    t.description, t.search_text, NULL::text
-FROM schema_texts AS t
-INNER JOIN schemas AS s ON t.schema_id = s.id
+    f.description, f.search_text, NULL::text
+FROM found AS f
+INNER JOIN schemas AS s ON f.schema_id = s.id
 WHERE
     s.deleted_at IS NULL
-    AND (t.search_text LIKE %(pattern)s OR t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s)
-    AND (
-        %(second)s = %(lead)s OR t.search_text LIKE %(second_pattern)s
-        OR t.subject ILIKE %(second_pattern)s OR t.description ILIKE %(second_pattern)s
-    )
-    AND NOT EXISTS (
-        SELECT 1 FROM unnest(%(patterns)s::text[]) AS p (pattern)
-        WHERE NOT (t.search_text LIKE p.pattern OR t.subject ILIKE p.pattern OR t.description ILIKE p.pattern)
-    )
-    AND t.subject ILIKE ALL(%(prefixes)s::text[])
-    AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
     AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
     AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
     AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
     AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
-    AND s.subject >= %(after)s
     AND (
         s.subject > %(after)s
         OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
@@ -134,35 +140,24 @@ LIMIT %(limit)s
 -- name: similar
 -- `lead` and `second` are the two rarest words (or one word twice); word_similarity_threshold is set when a connection is made.
 -- Found first and ordered afterwards: word_similarity costs tens of microseconds a row, so that walking the rows in order would be slow.
+-- Each condition by itself: without statistics yet the planner would compare every row with all of them.
 -- Only the rarest word is the index's: the planner takes all similar words for equally rare.
-WITH found AS MATERIALIZED (
-    SELECT
-        s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, t.description, t.search_text
-    FROM schema_texts AS t
-    INNER JOIN schemas AS s ON t.schema_id = s.id
-    WHERE
-        s.deleted_at IS NULL
-        AND (
-            t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s OR t.search_text LIKE %(pattern)s
-            OR t.subject %%> %(lead)s OR t.description %%> %(lead)s OR t.search_text %%> %(lead)s
-        )
-        AND t.subject ILIKE ALL(%(prefixes)s::text[])
-        AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
-        AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
-        AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
-        AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
-        AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
-        AND s.subject >= %(after)s
-        AND (
-            s.subject > %(after)s
-            OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
-            < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
-        )
+WITH near AS MATERIALIZED (
+    SELECT t.schema_id FROM schema_texts AS t
+    WHERE t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s OR t.search_text LIKE %(pattern)s
+    UNION
+    SELECT t.schema_id FROM schema_texts AS t WHERE t.subject %%> %(lead)s
+    UNION
+    SELECT t.schema_id FROM schema_texts AS t WHERE t.description %%> %(lead)s
+    UNION
+    SELECT t.schema_id FROM schema_texts AS t WHERE t.search_text %%> %(lead)s
 )
 SELECT
-    f.id::text, f.subject, f.version_major, f.version_minor, f.version_patch, f.prerelease_key,
+    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     f.description, f.search_text, NULL::text
-FROM found AS f
+FROM near AS n
+INNER JOIN schema_texts AS f ON n.schema_id = f.schema_id
+INNER JOIN schemas AS s ON n.schema_id = s.id
 WHERE
     (
         %(second)s = %(lead)s OR f.search_text LIKE %(second_pattern)s
@@ -173,7 +168,20 @@ WHERE
         SELECT 1 FROM unnest(%(contained)s::text[]) AS p (pattern)
         WHERE NOT (f.search_text LIKE p.pattern OR f.subject ILIKE p.pattern OR f.description ILIKE p.pattern)
     )
-ORDER BY f.subject, f.version_major DESC, f.version_minor DESC, f.version_patch DESC, f.prerelease_key DESC
+    AND s.deleted_at IS NULL
+    AND s.subject ILIKE ALL(%(prefixes)s::text[])
+    AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
+    AND s.subject >= %(after)s
+    AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
+    AND (%(schema_type)s::text IS NULL OR s.schema_type = %(schema_type)s)
+    AND (%(tags)s::text[] IS NULL OR (s.metadata -> 'tags') ?& %(tags)s)
+    AND (%(metadata)s::jsonb IS NULL OR s.metadata @> %(metadata)s)
+    AND (
+        s.subject > %(after)s
+        OR (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
+        < (%(major)s, %(minor)s, %(patch)s, %(prerelease_key)s)
+    )
+ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.prerelease_key DESC
 LIMIT %(limit)s
 
 -- name: added
