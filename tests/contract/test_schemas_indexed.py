@@ -23,7 +23,6 @@ CONTENT = b'{"type": "object"}'
 def small_pages(monkeypatch):
     """A page of rows is soon full, so that reading takes several."""
     monkeypatch.setattr(text_index, "PAGE_ROWS", 4)
-    monkeypatch.setattr(text_index, "PAGES_AT_ONCE", 3)
 
 
 async def found(store, text):

@@ -183,7 +183,7 @@ def queries():
 
 WAYS = {
     "by the index in memory": {},
-    "by the index, read in page by page": {"PAGE_ROWS": 7, "PAGES_AT_ONCE": 2},
+    "by the index, read in page by page": {"PAGE_ROWS": 7},
     "by the database's index": {
         "search_bytes": 0,
         "FIRST_WALK": 8,

@@ -18,8 +18,10 @@ from tierstore.stores.schemas.reads import Fetch
 from tierstore.tiers.engine import Engine
 
 PAGE_ROWS = 4_096
-PAGES_AT_ONCE = 4
-"""How much one search reads in: the first ones of a process share the work, and are answered by the database meanwhile."""
+READING_SHARE = 0.5
+"""Of the time that a search has, what it may spend on reading in; then the database answers it, and the next search reads on."""
+LOOK_S = 0.01
+"""How often a search looks whether another one has read in what it waits for."""
 FEW_ROWS = 64
 """So many are added where the caller runs, if no other thread reads the index; more on a thread of the runtime."""
 
@@ -94,20 +96,25 @@ class TextIndex:
         return Proposer(copy.index, self._runtime, deadline)
 
     async def _caught_up(self, copy: _Copy, fetch: Fetch, deadline: Deadline) -> bool:
-        """Read what the index lacks; False if something is left."""
+        """Read what the index lacks; False if something is left. Of many searches at once one reads, and the others wait for it."""
         start = copy.position
         page = await fetch("schemas_search.added", start.params())
         if len(page) < PAGE_ROWS:
             return await self._take(copy, start, page, deadline)
+        spare = deadline.remaining() * (1 - READING_SHARE)
+        while copy.is_reading and deadline.remaining() > spare:
+            await self._runtime.sleep(LOOK_S)
         if copy.is_reading:
             return False
         copy.is_reading = True
         try:
-            for _ in range(PAGES_AT_ONCE):
-                if await self._take(copy, start, page, deadline):
-                    return True
+            while deadline.remaining() > spare:
                 start = copy.position
                 page = await fetch("schemas_search.added", start.params())
+                if await self._take(copy, start, page, deadline):
+                    return True
+                if copy.index is None:
+                    return False
         finally:
             copy.is_reading = False
         return False
