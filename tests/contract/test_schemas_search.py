@@ -40,7 +40,7 @@ def test_words_are_found_in_subject_description_and_content(schemas):
         assert await found(store, f"{mark} 100%") == []
         assert await found(store, f"{mark} order bills") == ["invoice"]
         assert await found(store, f"{mark[:2]} parcel", subject=schemas.subject("parcel")) == ["parcel"]
-        assert await found(store, mark[1:3], subject=schemas.subject("parcel")) == []
+        assert await found(store, f"{mark[0]}q", subject=schemas.subject("parcel")) == []
 
     schemas.run(scenario)
 
