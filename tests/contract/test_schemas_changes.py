@@ -185,3 +185,43 @@ def test_disabling_the_last_version_leaves_the_subject(schemas):
         assert (await store.get_latest(subject, states=None)).id == made.id
 
     schemas.run(scenario)
+
+
+@pytest.mark.requirement("S0-18")
+def test_every_write_invalidates_what_was_cached(schemas):
+    """Of the schema itself, of its version and of its subject: cached before the write, they are the database's answers after it."""
+
+    async def scenario(store):
+        subject = schemas.subject()
+        made = await store.register(subject, "1.0.0", CONTENT)
+
+        async def answers(read):
+            return [
+                await store.get(made.id, read=read),
+                await store.get_version(subject, "1.0.0", read=read),
+                await store.get_latest(subject, read=read),
+            ]
+
+        async def in_transaction():
+            async with schemas.store.transaction() as tx:
+                await tx.schemas.set_state(made.id, "active")
+
+        writes = {
+            "set_state": lambda: store.set_state(made.id, "deprecated"),
+            "transaction": in_transaction,
+            "register": lambda: store.register(subject, "1.1.0", OTHER),
+            "register_many": lambda: store.register_many([{"subject": subject, "version": "1.2.0", "content": OTHER}]),
+            "delete": lambda: store.delete(made.id),
+            "restore": lambda: store.restore(made.id),
+            "purge": lambda: store.purge(made.id),
+        }
+        before = await answers("session")
+        for name, write in writes.items():
+            assert await answers("session") == before, name
+            await write()
+            after = await answers("session")
+            assert after == await answers("latest"), name
+            assert after != before, name
+            before = after
+
+    schemas.run(scenario)
