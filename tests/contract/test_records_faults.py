@@ -286,3 +286,43 @@ def test_an_acknowledgement_lost_after_commit_is_unknown_and_was_applied_once(
         assert await direct.fetch("protocol.recall", {"key": "mine"}, deadline=soon(pg)) == [("r", "[]")]
 
     pg.face.run(run)
+
+
+def test_a_caller_that_outlives_the_close_leaves_no_task_and_no_connection(pg: PostgresEngine) -> None:
+    """The loop ends soon after: whatever is begun for such a caller then, nobody would finish."""
+    if pg.face.name == "blocking":
+        records = pg.migrated()
+        unit = records.unit(deadline=soon(pg, 30))
+        drive(unit.__aenter__())
+        drive(records.close(soon(pg, 0.2)))
+        before = threading.active_count()
+        with contextlib.suppress(errors.StorageError):
+            drive(unit.__aexit__(KeyError, KeyError(), None))
+        assert threading.active_count() == before
+    else:
+        records = pg.migrated()
+
+        async def run() -> None:
+            inside = asyncio.Event()
+
+            async def hold() -> None:
+                async with records.unit(deadline=soon(pg, 30)):
+                    inside.set()
+                    await asyncio.Event().wait()
+
+            holder = asyncio.create_task(hold())
+            await inside.wait()
+            known = asyncio.all_tasks() - {holder}
+            await records.close(soon(pg, 0.2))
+            holder.cancel()
+            await asyncio.wait([holder])
+            assert asyncio.all_tasks() <= known
+
+        pg.face.run(run)
+    with psycopg.connect(pg.url, autocommit=True) as admin:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        for _ in range(100):
+            if admin.execute(others).fetchone() == (0,):
+                return
+            time.sleep(0.05)
+    raise AssertionError("a connection is still there")

@@ -96,6 +96,7 @@ class AsyncWire:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reaped = 0
+        self._closed = False
 
     async def connect(self, arguments: dict[str, Any]) -> AsyncLimited:
         return await AsyncLimited.connect(**connecting(arguments))
@@ -111,7 +112,10 @@ class AsyncWire:
 
     def put(self, pool: psycopg_pool.AsyncConnectionPool[Any], connection: AsyncLimited) -> None:
         """In a task of its own: a caller that is cancelled here must not lose the connection."""
-        self._spawn(pool.putconn(connection))
+        if self._closed:  # nobody would wait for the task
+            connection.pgconn.finish()
+        else:
+            self._spawn(pool.putconn(connection))
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -137,7 +141,7 @@ class AsyncWire:
         await psycopg.AsyncCursor(connection).executemany(sql, many)
 
     def reap(self, pool: psycopg_pool.AsyncConnectionPool[Any], connection: AsyncLimited) -> None:
-        if self._reaped >= REAPED_MAX:
+        if self._closed or self._reaped >= REAPED_MAX:
             connection.pgconn.finish()
             self.put(pool, connection)
             return
@@ -169,6 +173,7 @@ class AsyncWire:
             await connection.rollback()
 
     async def close(self, pools: Sequence[psycopg_pool.AsyncConnectionPool[Any]], seconds: float) -> None:
+        self._closed = True
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=seconds)
         for pool in pools:
@@ -230,6 +235,7 @@ class BlockingWire:
         self._lock = threading.Lock()
         self._reaper: threading.Thread | None = None
         self._lender = Lender()
+        self._closed = False
 
     async def connect(self, arguments: dict[str, Any]) -> BlockingLimited:
         return BlockingLimited.connect(**connecting(arguments))
@@ -258,7 +264,10 @@ class BlockingWire:
             self._left.put((pool, connection, 0.0))
 
     def put(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
-        if threading.current_thread() is threading.main_thread() and not sys.is_finalizing():
+        if self._closed:
+            connection.lost_to = None
+            connection.pgconn.finish()
+        elif threading.current_thread() is threading.main_thread() and not sys.is_finalizing():
             self._lender.tell(partial(self._put, pool, connection))
         else:
             self._put(pool, connection)
@@ -286,7 +295,7 @@ class BlockingWire:
         psycopg.Cursor(connection).executemany(sql, many)
 
     def reap(self, pool: psycopg_pool.ConnectionPool[Any], connection: BlockingLimited) -> None:
-        if sys.is_finalizing():  # a transaction that nobody ended: no thread can be started any more
+        if self._closed or sys.is_finalizing():  # a transaction that nobody ended: no thread is there for it any more
             connection.pgconn.finish()
             return
         if self._left.qsize() >= REAPED_MAX:
@@ -328,6 +337,7 @@ class BlockingWire:
             connection.rollback()
 
     async def close(self, pools: Sequence[psycopg_pool.ConnectionPool[Any]], seconds: float) -> None:
+        self._closed = True
         if self._reaper is not None:
             self._left.put(None)
             self._reaper.join(seconds)
