@@ -13,7 +13,7 @@ from tierstore import CacheConfig, Config, PostgresConfig
 from tierstore.backends.postgres import PostgresRecords
 from tierstore.plan.search import FIRST
 from tierstore.runtime import AsyncioRuntime
-from tierstore.stores.schemas import text_index
+from tierstore.stores.schemas import candidates, text_index
 from tierstore.tiers.migrate import Migrator
 
 CONTENT = b'{"type": "object"}'
@@ -154,7 +154,12 @@ def test_two_processes_find_each_others_words(served, request):
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
-def test_searches_at_once_share_the_reading(request, small_pages, face):
+def test_searches_at_once_wait_for_the_reading(request, small_pages, monkeypatch, face):
+    async def by_the_database(*_):
+        raise AssertionError("the index was not waited for")
+
+    for way in (candidates.Stored, candidates.Walked):
+        monkeypatch.setattr(way, "read", by_the_database)
     with opened("postgres", "async", server_config(request)) as served:
 
         async def scenario(store):
