@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from types import SimpleNamespace
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -172,6 +174,41 @@ def test_searches_at_once_wait_for_the_reading(request, small_pages, monkeypatch
             assert await indexed(store, "part") == 50
 
         served.run(scenario)
+
+
+def test_searches_that_waited_for_a_reading_go_on_together(small_pages):
+    """And where the reader is cancelled, one of them reads on: all at once would fetch each page as many times."""
+
+    async def scenario():
+        last, pages, looking, most_looking = 50, 0, 0, 0
+
+        async def fetch(_, params):
+            nonlocal pages, looking, most_looking
+            rest = last - params["at"]
+            looking += rest <= 0
+            most_looking = max(most_looking, looking)
+            await asyncio.sleep(0.01)
+            looking -= rest <= 0
+            pages += rest >= text_index.PAGE_ROWS
+            return [row(params["at"] + 1 + number) for number in range(min(rest, text_index.PAGE_ROWS))]
+
+        def row(number):
+            return ("900:900:", number, str(UUID(int=number)), "own.part", 1, 0, number, b"\xff", "", "customer_name")
+
+        runtime = AsyncioRuntime()
+        engine = SimpleNamespace(namespace="one", limits=SimpleNamespace(search_bytes=1 << 20))
+        texts = text_index.TextIndex(engine, runtime)
+        searches = [asyncio.create_task(texts.ready("custom", fetch, runtime.deadline(20))) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        searches[0].cancel()
+        done = await asyncio.gather(*searches, return_exceptions=True)
+        assert isinstance(done[0], asyncio.CancelledError)
+        assert all(isinstance(proposer, text_index.Proposer) for proposer in done[1:])
+        looks = 6 + 5  # of each at first, and of each again when the reader is gone
+        assert last // text_index.PAGE_ROWS <= pages <= last // text_index.PAGE_ROWS + looks
+        assert most_looking > 1
+
+    asyncio.run(scenario())
 
 
 def test_a_position_never_passes_a_row_that_may_still_commit(small_pages):

@@ -96,28 +96,33 @@ class TextIndex:
         return Proposer(copy.index, self._runtime, deadline)
 
     async def _caught_up(self, copy: _Copy, fetch: Fetch, deadline: Deadline) -> bool:
-        """Read what the index lacks; False if something is left. Of many searches at once one reads, and the others wait for it."""
-        start = copy.position
-        page = await fetch("schemas_search.added", start.params())
-        if len(page) < PAGE_ROWS:
-            return await self._take(copy, start, page, deadline)
-        spare = deadline.remaining() * (1 - READING_SHARE)
-        while copy.is_reading and deadline.remaining() > spare:
-            await self._runtime.sleep(LOOK_S)
-        if copy.is_reading:
-            return False
-        copy.is_reading = True
-        try:
-            while deadline.remaining() > spare:
-                start = copy.position
-                page = await fetch("schemas_search.added", start.params())
+        """Read what the index lacks; False if something is left. Where that is much, one search reads and the others wait for it."""
+        until = deadline.within(deadline.remaining() * READING_SHARE)
+        while until.remaining() and copy.index is not None:
+            start = copy.position
+            page = await fetch("schemas_search.added", start.params())
+            if len(page) < PAGE_ROWS:
                 if await self._take(copy, start, page, deadline):
                     return True
-                if copy.index is None:
-                    return False
+            elif not copy.is_reading:
+                await self._read_in(copy, fetch, deadline, until)
+            else:
+                await self._other_reads(copy, until)
+        return False
+
+    async def _other_reads(self, copy: _Copy, until: Deadline) -> None:
+        while copy.is_reading and until.remaining():
+            await self._runtime.sleep(LOOK_S)
+
+    async def _read_in(self, copy: _Copy, fetch: Fetch, deadline: Deadline, until: Deadline) -> None:
+        copy.is_reading = True
+        try:
+            while until.remaining() and copy.index is not None:
+                start = copy.position
+                if await self._take(copy, start, await fetch("schemas_search.added", start.params()), deadline):
+                    return
         finally:
             copy.is_reading = False
-        return False
 
     async def _take(self, copy: _Copy, start: Position, page: Sequence[Row], deadline: Deadline) -> bool:
         """Add the rows of a page that was read from a position on; whether that was all there is."""
