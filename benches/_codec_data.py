@@ -17,6 +17,8 @@ from tierstore.records import Record
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 KEY = b"ts1:{00c0ffee:11}:schema:0190c9b0-0000-7000-8000-00000000002a"
 SUM_BYTES = 8
+PAGE_RECORDS = 100
+STATES = ("draft", "active", "deprecated", "disabled", "archived")
 
 
 class Ours(Record, kind=60900):
@@ -121,6 +123,36 @@ def values(size: int) -> dict[str, Any]:
     }
 
 
+def page(number: int, unseen: bool) -> list[dict[str, Any]]:
+    """The values of 100 records, as a list of schemas has them: each with its id, versions and states that recur.
+
+    With `unseen`, no version and no state stands in another record or page.
+    """
+    rows = []
+    for row in range(PAGE_RECORDS):
+        mark = f"{number:04x}{row:04x}"
+        own = {
+            "id": f"0190c9b0-0000-7000-8000-{mark:>012}",
+            "version": f"1.{row}.0",
+            "state": STATES[row % len(STATES)],
+        }
+        rows.append(
+            {**values(1_000), **own, **({"version": f"1.2.{mark}", "state": f"active-{mark}"} if unseen else {})}
+        )
+    return rows
+
+
+def ours_of(given: dict[str, Any]) -> Ours:
+    return Ours(**{**given, "content": json.dumps(given["content"]).encode()})
+
+
+def tuned_of(given: dict[str, Any]) -> Tuned:
+    micros = int(NOW.timestamp() * 1_000_000)
+    raws = {name: msgspec.Raw(ENCODER.encode(given[name])) for name in ("tags", "metadata")}
+    content = json.dumps(given["content"]).encode()
+    return Tuned(**{**given, "created_at": micros, "updated_at": micros, **raws, "content": content})
+
+
 @dataclass
 class Case:
     """One record in every form, encoded and not."""
@@ -155,13 +187,7 @@ def checked(frame: bytes) -> memoryview:
 
 def case(size: int) -> Case:
     given = values(size)
-    raw = json.dumps(given["content"]).encode()
-    plain = Plain(**given)
-    micros = int(NOW.timestamp() * 1_000_000)
-    times = {"created_at": micros, "updated_at": micros}
-    raws = {name: msgspec.Raw(ENCODER.encode(given[name])) for name in ("tags", "metadata")}
-    tuned = Tuned(**{**given, **times, **raws, "content": raw})
-    ours = Ours(**{**given, "content": raw})
+    plain, tuned, ours = Plain(**given), tuned_of(given), ours_of(given)
     untyped = {**given, "created_at": NOW.isoformat(), "updated_at": NOW.isoformat()}
     return Case(
         plain=plain,

@@ -26,12 +26,16 @@ struct Descriptor {
 
 static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
-unsafe extern "C" fn get(
+/// `tp_descr_get`.
+///
+/// # Safety
+/// `descriptor` MUST be a live field descriptor, `object` a live object or null. The thread MUST be attached.
+pub unsafe extern "C" fn get(
     descriptor: *mut ffi::PyObject,
     object: *mut ffi::PyObject,
     _class: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls this with a live descriptor, and a live object or null.
+    // SAFETY: promised by the caller.
     unsafe {
         if object.is_null() {
             ffi::Py_INCREF(descriptor);
@@ -146,6 +150,17 @@ fn no_default(py: Python<'_>, record: &Record, layout: &Layout, at: usize) -> Py
     let field = &layout.fields[at];
     let message = format!("revision {} has no {}, which has no default", record.revision, field.name.bind(py));
     to_py(&tierstore_core::error::Error::corrupt(message))
+}
+
+/// Whether `object` is the descriptor of a field whose name is this very str.
+pub fn is_named(object: &Bound<'_, PyAny>, name: *mut ffi::PyObject) -> bool {
+    let py = object.py();
+    let ours = CLASS.get(py).is_some_and(|class| object.get_type().is(class));
+    // SAFETY: an object of exactly this class has a Descriptor's memory.
+    ours && unsafe {
+        let own = &*object.as_ptr().cast::<Descriptor>();
+        own.layout.bind(py).get().fields[own.at].name.as_ptr() == name
+    }
 }
 
 /// The descriptor of `layout`'s field at wire position `at`.

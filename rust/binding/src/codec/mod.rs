@@ -8,19 +8,22 @@
 //! | `construct` | a record from values |
 //! | `pool` | the memory of dead records, for the next ones |
 //! | `field` | the descriptor that builds a field when it is first read |
+//! | `attribute` | the look-up of fields by name |
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
+//! | `intern` | str objects of short texts, kept for the next time |
 //! | `lazy`, `run` | sequences and mappings whose items are built when asked for |
 //! | `entry` | encode, decode and what they share |
 //! | `twins` | two records of one reading |
-//! | `msgpack`, `msgpack_write`, `keys`, `bincode` | the two formats for plain values |
+//! | `msgpack`, `msgpack_write`, `bincode` | the two formats for plain values |
 
 use pyo3::prelude::*;
 
+mod attribute;
 mod bincode;
 mod construct;
 mod entry;
 mod field;
-mod keys;
+mod intern;
 mod layout;
 mod lazy;
 mod msgpack;

@@ -6,8 +6,8 @@ use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple};
 use tierstore_core::codec::msgpack::{TIMESTAMP, Timestamp as Instant, Token, Tokens};
 
 use super::msgpack::{Ext, Timestamp};
-use super::read::{lift, str as text};
-use super::{keys, scalar};
+use super::read::lift;
+use super::{intern, scalar};
 use crate::errors::to_py;
 
 /// What a decoder accepts.
@@ -185,7 +185,7 @@ fn set_pair<'py>(dict: &Bound<'py, PyDict>, key: &Bound<'py, PyAny>, value: &Bou
 #[inline(always)]
 fn key_step<'py>(py: Python<'py>, tokens: &mut Tokens<'_>, limits: Limits) -> PyResult<Step<'py>> {
     match lift(tokens.token())? {
-        Token::Str(bytes) if limits.strict => keys::key(py, bytes).map(Step::Value),
+        Token::Str(bytes) if limits.strict => intern::key(py, bytes).map(Step::Value),
         token => match step(py, token, limits)? {
             Step::Value(value) if !value.is_instance_of::<PyString>() => as_key(value, tokens, limits).map(Step::Value),
             step => Ok(step),
@@ -221,7 +221,7 @@ fn extension<'py>(py: Python<'py>, code: i8, data: &[u8]) -> PyResult<Bound<'py,
 }
 
 fn utf8<'py>(py: Python<'py>, bytes: &[u8], limits: Limits) -> PyResult<Bound<'py, PyAny>> {
-    match text(py, bytes) {
+    match intern::word(py, bytes) {
         Err(_) if !limits.strict => PyBytes::new(py, bytes).call_method1("decode", ("utf-8", "surrogateescape")),
         result => result,
     }

@@ -21,6 +21,7 @@ use pyo3::types::{PyBytes, PyType};
 use tierstore_core::codec::envelope;
 use tierstore_core::codec::once::OnceSlot;
 
+use super::attribute;
 use super::construct::construct;
 use super::layout::Layout;
 use super::pool;
@@ -389,6 +390,7 @@ fn adopt(class: &Bound<'_, PyType>, layout: &Bound<'_, Layout>) -> PyResult<()> 
         layout.get().set_class(class)?;
         // The interpreter's own would walk the bases, and track and untrack each record, on every death.
         (*raw).tp_dealloc = Some(dealloc);
+        attribute::install(raw);
     }
     Ok(())
 }

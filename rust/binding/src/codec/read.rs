@@ -10,7 +10,7 @@ use tierstore_core::error::{Error, Result as CoreResult};
 use super::object::{Record, Source};
 use super::run::Run;
 use super::shape::{Class, Compiled};
-use super::{lazy, msgpack, scalar};
+use super::{intern, lazy, msgpack, scalar};
 use crate::errors::to_py;
 
 /// A fault of the core, as an exception.
@@ -38,7 +38,7 @@ pub fn read<'py>(
     owner: &Bound<'py, PyBytes>,
 ) -> PyResult<Bound<'py, PyAny>> {
     match shape {
-        Compiled::Str => str(py, lift(reader.bytes())?),
+        Compiled::Str => intern::word(py, lift(reader.bytes())?),
         shape => any(py, shape, reader, owner),
     }
 }
@@ -51,7 +51,7 @@ fn any<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     use tierstore_core::codec::shape::Shape::*;
     Ok(match shape {
-        Str => str(py, lift(reader.bytes())?)?,
+        Str => intern::word(py, lift(reader.bytes())?)?,
         Int(kind) => int(py, *kind, reader)?,
         Bytes => PyBytes::new(py, lift(reader.bytes())?).into_any(),
         Datetime => scalar::datetime(py, lift(reader.int_of(64))?)?,
