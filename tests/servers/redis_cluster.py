@@ -99,10 +99,23 @@ class RedisCluster:
 
     def move_slot(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
         """Give an empty slot, or one whose keys may be lost, to another node."""
-        with source.client() as one, target.client() as other:
-            owner = other.execute_command("CLUSTER MYID")
-            for client in (other, one):
-                client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+        with target.client() as client:
+            owner = client.execute_command("CLUSTER MYID")
+        for node in (target, source):
+            self._assign(node, slot, owner)
+
+    def _assign(self, node: ClusterNode, slot: int, owner: str) -> None:
+        """A node that holds keys of the slot refuses: what somebody's late command left there is lost too."""
+        with node.client() as client:
+
+            def assigned() -> bool:
+                with contextlib.suppress(redis.ResponseError):
+                    client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+                    return True
+                node.flush()
+                return False
+
+            self._await(assigned)
 
     def restore(self) -> None:
         for node in self.nodes:
