@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use tierstore_core::codec::read::Reader;
 
+use super::out::Out;
 use super::read::read;
 use super::shape::{Compiled, compile};
 use super::write::{copied, write};
@@ -21,9 +22,9 @@ impl BincodeType {
     }
 
     fn encode<'py>(&self, obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut out = Vec::with_capacity(64);
+        let mut out = Out::new();
         write(&mut out, &self.0, obj, 0)?;
-        Ok(PyBytes::new(obj.py(), &out))
+        out.finish(obj.py())
     }
 
     /// The one value in the buffer. CorruptError if bytes are missing, left over or not of this type.

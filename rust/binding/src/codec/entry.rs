@@ -9,12 +9,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use tierstore_core::codec::envelope::{self, ENVELOPE_BYTES, Envelope};
+use tierstore_core::codec::sink::Sink;
 use tierstore_core::codec::sum::content_hash;
 use tierstore_core::error::Error;
 
 use super::field::{reader, walk};
 use super::layout::{Layout, NO_KIND};
 use super::object::{Record, Source};
+use super::out::Out;
 use super::raw::answer;
 use super::read::lift;
 use super::scalar::{datetime, wrong_type};
@@ -239,7 +241,7 @@ fn encode<'py>(object: &Bound<'py, PyAny>, key: u64) -> PyResult<Bound<'py, PyAn
     let mut out = start();
     let head = body(&mut out, py, layout, record, 0)?;
     lift(envelope::seal(&mut out, layout.kind, record.revision, oldest_reader(record, layout), head, key))?;
-    Ok(PyBytes::new(py, &out).into_any())
+    out.finish(py).map(Bound::into_any)
 }
 
 /// The buffer that the record came in, else what `encode` makes for the empty key.
@@ -259,10 +261,10 @@ fn portable_bytes<'py>(record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>
 }
 
 /// The fields as this class writes them, so that equal records have equal bytes whoever wrote them; a newer writer's as they are.
-fn canonical(record: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+fn canonical(record: &Bound<'_, PyAny>) -> PyResult<Out> {
     let (layout, own) = (layout_of(record)?, Record::of_any(record)?);
     let layout = layout.get();
-    let mut out = Vec::with_capacity(512);
+    let mut out = Out::new();
     if own.revision < layout.revision {
         fields(&mut out, record.py(), layout, own, 0)?;
     } else {
@@ -274,7 +276,7 @@ fn canonical(record: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 /// A digest of the record's fields.
 #[pyfunction]
 fn record_hash(record: &Bound<'_, PyAny>) -> PyResult<isize> {
-    Ok(content_hash(&canonical(record)?) as isize)
+    Ok(content_hash(canonical(record)?.as_slice()) as isize)
 }
 
 /// Whether two records are of one class and their fields are the same bytes.
@@ -283,7 +285,7 @@ fn record_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bo
     if one.is(other) {
         return Ok(true);
     }
-    Ok(one.get_type().is(other.get_type()) && canonical(one)? == canonical(other)?)
+    Ok(one.get_type().is(other.get_type()) && canonical(one)?.as_slice() == canonical(other)?.as_slice())
 }
 
 /// `changed` has this class's fields; what a newer writer of `original` had behind them is kept, with its revision.
@@ -299,11 +301,11 @@ fn graft<'py>(changed: &Bound<'py, PyAny>, original: &Bound<'py, PyAny>) -> PyRe
     walk(own, layout, from, known, &mut reader)?;
     let mut out = start();
     let head = fields(&mut out, py, layout, Record::of_any(changed)?, 0)?;
-    out.extend_from_slice(&bytes[reader.position()..own.end as usize]);
+    out.put_slice(&bytes[reader.position()..own.end as usize]);
     let (key, oldest) = (envelope::key_of(b""), oldest_reader(own, layout));
     lift(envelope::seal(&mut out, layout.kind, own.revision, oldest, head, key))?;
-    let buffer = PyBytes::new(py, &out);
-    let head = lift(envelope::open(&out, key))?;
+    let buffer = out.finish(py)?;
+    let head = lift(envelope::open(buffer.as_bytes(), key))?;
     receive(py, layout, &buffer, &head, key, false)
 }
 

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyTuple, PyType};
 use tierstore_core::codec::read::Reader;
 
+use super::out::Out;
 use super::read::{lift, read};
 use super::run::Run;
 use super::shape::Compiled;
@@ -177,11 +178,11 @@ impl LazyMapping {
 
     /// The key's own bytes are what is looked for: one value has one encoding.
     fn find<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut probe = Vec::with_capacity(64);
+        let mut probe = Out::new();
         if write::write(&mut probe, &self.pair.0, key, 0).is_err() {
             return Ok(None);
         }
-        let found = lift(self.run.find(py, &self.shapes(), &probe))?;
+        let found = lift(self.run.find(py, &self.shapes(), probe.as_slice()))?;
         found.map(|mut reader| read(py, &self.pair.1, &mut reader, self.run.owner(py))).transpose()
     }
 }

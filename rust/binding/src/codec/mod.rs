@@ -10,6 +10,7 @@
 //! | `field` | the descriptor that builds a field when it is first read |
 //! | `attribute` | the look-up of fields by name |
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
+//! | `out` | bytes on their way to a bytes object |
 //! | `intern` | str objects of short texts, kept for the next time |
 //! | `lazy`, `run` | sequences and mappings whose items are built when asked for |
 //! | `entry` | encode, decode and what they share |
@@ -30,6 +31,7 @@ mod msgpack;
 mod msgpack_read;
 mod msgpack_write;
 mod object;
+mod out;
 mod pool;
 mod raw;
 mod read;
@@ -42,6 +44,7 @@ mod write;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     object::register(module)?;
     field::register(module)?;
+    scalar::register(module)?;
     layout::register(module)?;
     lazy::register(module)?;
     entry::register(module)?;

@@ -9,6 +9,7 @@ use tierstore_core::error::Error;
 
 use super::msgpack_read::{Limits, whole};
 use super::msgpack_write;
+use super::out::Out;
 use super::write::copied;
 use crate::errors::to_py;
 
@@ -110,13 +111,13 @@ fn msgpack_decode<'py>(
 #[pyfunction]
 #[pyo3(signature = (obj, *, max_depth=MAX_DEPTH))]
 fn msgpack_encode<'py>(obj: &Bound<'py, PyAny>, max_depth: usize) -> PyResult<Bound<'py, PyBytes>> {
-    let mut out = Vec::with_capacity(2048);
+    let mut out = Out::new();
     msgpack_write::encode(&mut out, obj, msgpack_write::Rules { json: false, depth: max_depth })?;
-    Ok(PyBytes::new(obj.py(), &out))
+    out.finish(obj.py())
 }
 
 /// Append a JSON value as MessagePack.
-pub fn encode_json(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+pub fn encode_json(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
     msgpack_write::encode(out, value, msgpack_write::Rules { json: true, depth: MAX_DEPTH })
 }
 

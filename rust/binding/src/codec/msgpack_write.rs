@@ -1,4 +1,7 @@
 //! MessagePack from plain Python values, each in its shortest form; a dict keeps its order.
+//!
+//! What most values are (str, int, float, None, bool, and lists and dicts that are empty) is written where it is met. A list or
+//! dict with items becomes the one that is being written; those around it wait in a list, so depth costs no stack.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -6,9 +9,11 @@ use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDateTime, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
 };
 use tierstore_core::codec::msgpack::{self as put, Timestamp as Instant};
+use tierstore_core::codec::sink::Sink;
 use tierstore_core::error::Error;
 
 use super::msgpack::{Ext, Timestamp};
+use super::out::Out;
 use super::scalar;
 use super::write::{copied, text};
 use crate::errors::to_py;
@@ -20,203 +25,269 @@ pub struct Rules {
     pub depth: usize,
 }
 
+/// A list, tuple or dict whose head is written and whose items are not all.
 enum Open<'py> {
     List { list: Bound<'py, PyList>, at: usize, count: usize },
     Tuple { tuple: Bound<'py, PyTuple>, at: usize },
     Dict { dict: Bound<'py, PyDict>, position: ffi::Py_ssize_t, left: usize, value: Option<Bound<'py, PyAny>> },
 }
 
-#[cold]
-fn invalid(message: impl Into<String>) -> PyErr {
-    to_py(&Error::invalid(message))
-}
-
-/// No list or dict follows what was written.
-#[inline(always)]
-fn long<'py>(written: Option<()>) -> PyResult<Option<Open<'py>>> {
-    match written {
-        Some(()) => Ok(None),
-        None => Err(invalid("MessagePack cannot say a length of 4 GiB or more")),
-    }
-}
-
-fn open_list<'py>(out: &mut Vec<u8>, list: &Bound<'py, PyList>) -> PyResult<Option<Open<'py>>> {
-    let count = list.len();
-    long(put::array(out, count))?;
-    Ok(Some(Open::List { list: list.clone(), at: 0, count }))
-}
-
-pub fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, rules: Rules) -> PyResult<()> {
-    let mut open: Vec<Open<'_>> = Vec::new();
-    let mut inner = one(out, value, rules)?;
+pub fn encode<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<()> {
+    let Some(mut top) = one(out, value, rules)? else { return Ok(()) };
+    let mut outer: Vec<Open<'py>> = Vec::new();
+    check_depth(1, rules)?;
     loop {
-        if let Some(inner) = inner {
-            if open.len() >= rules.depth {
-                return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
+        match top.write(out, rules)? {
+            Some(inner) => {
+                outer.push(std::mem::replace(&mut top, inner));
+                check_depth(outer.len() + 1, rules)?;
             }
-            open.push(inner);
-        }
-        let Some(top) = open.last_mut() else { return Ok(()) };
-        inner = top.write(out, rules)?;
-        if inner.is_none() {
-            open.pop();
-        }
-    }
-}
-
-impl<'py> Open<'py> {
-    /// Write items up to the first list or dict, whose head is written: that one is the answer. None: this one is complete.
-    #[inline]
-    fn write(&mut self, out: &mut Vec<u8>, rules: Rules) -> PyResult<Option<Self>> {
-        match self {
-            Open::List { list, at, count } => {
-                while *at < *count {
-                    *at += 1;
-                    let inner = one(out, &list.get_item(*at - 1).map_err(|_| changed())?, rules)?;
-                    if inner.is_some() {
-                        return Ok(inner);
-                    }
-                }
-                if list.len() == *count { Ok(None) } else { Err(changed()) }
-            }
-            Open::Tuple { tuple, at } => {
-                while *at < tuple.len() {
-                    *at += 1;
-                    let inner = one(out, &tuple.get_item(*at - 1)?, rules)?;
-                    if inner.is_some() {
-                        return Ok(inner);
-                    }
-                }
-                Ok(None)
-            }
-            Open::Dict { dict, position, left, value } => loop {
-                let item = match value.take() {
-                    Some(item) => item,
-                    None => match next_entry(dict, position) {
-                        None if *left == 0 => return Ok(None),
-                        Some((key, item)) if *left > 0 => {
-                            *left -= 1;
-                            let inner = key_head(out, &key, rules)?;
-                            if inner.is_some() {
-                                *value = Some(item);
-                                return Ok(inner);
-                            }
-                            item
-                        }
-                        _ => return Err(changed()),
-                    },
-                };
-                let inner = one(out, &item, rules)?;
-                if inner.is_some() {
-                    return Ok(inner);
-                }
+            None => match outer.pop() {
+                Some(next) => top = next,
+                None => return Ok(()),
             },
         }
     }
 }
 
 #[inline(always)]
-fn key_head<'py>(out: &mut Vec<u8>, key: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
-    if key.is_exact_instance_of::<PyString>() {
-        return long(put::str(out, text(key)?));
+fn check_depth(open: usize, rules: Rules) -> PyResult<()> {
+    if open > rules.depth {
+        return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
     }
+    Ok(())
+}
+
+impl<'py> Open<'py> {
+    /// Write items up to the first that is to be opened: that one is the answer. None: this one is complete.
+    #[inline]
+    fn write(&mut self, out: &mut Out, rules: Rules) -> PyResult<Option<Self>> {
+        match self {
+            Open::List { list, at, count } => {
+                for place in *at..*count {
+                    let item = item_of(list, place)?;
+                    if !scalar(out, &item, rules)?
+                        && let Some(inner) = other(out, &own(&item), rules)?
+                    {
+                        *at = place + 1;
+                        return Ok(Some(inner));
+                    }
+                }
+                *at = *count;
+                if list.len() == *count { Ok(None) } else { Err(changed()) }
+            }
+            Open::Tuple { tuple, at } => {
+                for place in *at..tuple.len() {
+                    let item = tuple.get_borrowed_item(place)?;
+                    if !scalar(out, &item, rules)?
+                        && let Some(inner) = other(out, &item, rules)?
+                    {
+                        *at = place + 1;
+                        return Ok(Some(inner));
+                    }
+                }
+                *at = tuple.len();
+                Ok(None)
+            }
+            Open::Dict { dict, position, left, value } => {
+                if let Some(item) = value.take()
+                    && let Some(inner) = one(out, &item, rules)?
+                {
+                    return Ok(Some(inner));
+                }
+                while let Some((key, item)) = next_entry(dict, position) {
+                    if *left == 0 {
+                        return Err(changed());
+                    }
+                    *left -= 1;
+                    // The key may run code of its own where it is not a str.
+                    if !is_str(&key) {
+                        let (key, item) = (own(&key), own(&item));
+                        if let Some(inner) = other_key(out, &key, rules)? {
+                            *value = Some(item);
+                            return Ok(Some(inner));
+                        }
+                        if let Some(inner) = one(out, &item, rules)? {
+                            return Ok(Some(inner));
+                        }
+                        continue;
+                    }
+                    str(out, &key)?;
+                    if !scalar(out, &item, rules)?
+                        && let Some(inner) = other(out, &own(&item), rules)?
+                    {
+                        return Ok(Some(inner));
+                    }
+                }
+                if *left == 0 { Ok(None) } else { Err(changed()) }
+            }
+        }
+    }
+}
+
+/// An item that its list or dict owns: good until any other code runs. Without a GIL others always run, and the item is ours.
+#[cfg(not(Py_GIL_DISABLED))]
+type Lent<'py> = std::mem::ManuallyDrop<Bound<'py, PyAny>>;
+#[cfg(Py_GIL_DISABLED)]
+type Lent<'py> = Bound<'py, PyAny>;
+
+#[inline(always)]
+fn own<'py>(lent: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+    lent.clone()
+}
+
+/// An item of a list that may have been changed since its items were counted.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline(always)]
+fn item_of<'py>(list: &Bound<'py, PyList>, at: usize) -> PyResult<Lent<'py>> {
+    if at >= list.len() {
+        return Err(changed());
+    }
+    // SAFETY: the list has this item; see `lent`.
+    unsafe { Ok(lent(list.py(), ffi::PyList_GET_ITEM(list.as_ptr(), at as ffi::Py_ssize_t))) }
+}
+
+#[cfg(Py_GIL_DISABLED)]
+fn item_of<'py>(list: &Bound<'py, PyList>, at: usize) -> PyResult<Lent<'py>> {
+    list.get_item(at).map_err(|_| changed())
+}
+
+/// # Safety
+/// `object` MUST be alive, and stay so until this is used no more.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline(always)]
+unsafe fn lent<'py>(py: Python<'py>, object: *mut ffi::PyObject) -> Lent<'py> {
+    // SAFETY: promised by the caller; the reference that this would drop is not its own, and it drops none.
+    std::mem::ManuallyDrop::new(unsafe { Bound::from_owned_ptr(py, object) })
+}
+
+#[cfg(Py_GIL_DISABLED)]
+unsafe fn lent<'py>(py: Python<'py>, object: *mut ffi::PyObject) -> Lent<'py> {
+    // SAFETY: promised by the caller.
+    unsafe { Bound::from_borrowed_ptr(py, object) }
+}
+
+#[inline(always)]
+fn next_entry<'py>(dict: &Bound<'py, PyDict>, position: &mut ffi::Py_ssize_t) -> Option<(Lent<'py>, Lent<'py>)> {
+    let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: the dict is alive, and on a free-threaded build it is this call's own copy, see `open_dict`.
+    unsafe {
+        if ffi::PyDict_Next(dict.as_ptr(), position, &raw mut key, &raw mut value) == 0 {
+            return None;
+        }
+        Some((lent(dict.py(), key), lent(dict.py(), value)))
+    }
+}
+
+#[inline(always)]
+fn is_str(value: &Bound<'_, PyAny>) -> bool {
+    value.is_exact_instance_of::<PyString>()
+}
+
+/// The head of a key that is not exactly a str.
+fn other_key<'py>(out: &mut Out, key: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
     if rules.json && !key.is_instance_of::<PyString>() {
         return Err(scalar::expected("a str as key of a JSON object", key));
     }
     one(out, key, rules)
 }
 
-#[cold]
-fn changed() -> PyErr {
-    invalid("a list or dict changed while it was encoded")
+fn one<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
+    if scalar(out, value, rules)? { Ok(None) } else { other(out, value, rules) }
 }
 
-fn next_entry<'py>(
-    dict: &Bound<'py, PyDict>,
-    position: &mut ffi::Py_ssize_t,
-) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
-    // SAFETY: the dict is alive, and under the GIL (on a free-threaded build it is this call's own copy, see `open_dict`); both
-    // references are taken before anything else runs.
-    unsafe {
-        if ffi::PyDict_Next(dict.as_ptr(), position, &raw mut key, &raw mut value) == 0 {
-            return None;
-        }
-        let py = dict.py();
-        Some((Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value)))
-    }
-}
-
-fn open_dict<'py>(out: &mut Vec<u8>, dict: &Bound<'py, PyDict>) -> PyResult<Option<Open<'py>>> {
-    let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
-    let left = dict.len();
-    long(put::map(out, left))?;
-    Ok(Some(Open::Dict { dict, position: 0, left, value: None }))
-}
-
-#[inline]
-fn one<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
-    if value.is_exact_instance_of::<PyString>() {
-        return long(put::str(out, text(value)?));
-    }
-    if value.is_exact_instance_of::<PyInt>() {
-        return int(out, value);
-    }
-    if let Ok(dict) = value.cast_exact::<PyDict>() {
-        return open_dict(out, dict);
-    }
-    if let Ok(list) = value.cast_exact::<PyList>() {
-        return open_list(out, list);
-    }
-    if value.is_none() {
+/// Write a str, int, float, None or bool; False for all else, subclasses of these too. Runs no Python code.
+#[inline(always)]
+fn scalar(out: &mut Out, value: &Bound<'_, PyAny>, rules: Rules) -> PyResult<bool> {
+    if is_str(value) {
+        str(out, value)?;
+    } else if value.is_exact_instance_of::<PyInt>() {
+        int(out, value)?;
+    } else if value.is_exact_instance_of::<PyFloat>() {
+        // SAFETY: it is a float.
+        float(out, unsafe { ffi::PyFloat_AS_DOUBLE(value.as_ptr()) }, rules)?;
+    } else if value.is_none() {
         put::nil(out);
-        return Ok(None);
-    }
-    if let Ok(value) = value.cast_exact::<PyBool>() {
+    } else if let Ok(value) = value.cast_exact::<PyBool>() {
         put::bool(out, value.is_true());
-        return Ok(None);
+    } else {
+        return Ok(false);
     }
-    if let Ok(number) = value.cast::<PyFloat>() {
-        return float(out, number.value(), rules);
-    }
-    seldom(out, value, rules)
+    Ok(true)
 }
 
-#[inline]
-fn int<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>) -> PyResult<Option<Open<'py>>> {
-    let mut overflow = 0;
-    // SAFETY: value is an int, so that only the range can go wrong, and overflow says so.
-    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &raw mut overflow) };
-    if overflow == 0 {
-        put::int(out, number);
-        return Ok(None);
-    }
-    match value.extract::<u64>() {
-        Ok(number) => put::uint(out, number),
-        Err(_) => return Err(invalid("an int beyond 64 bits has no place in MessagePack")),
-    }
-    Ok(None)
+#[inline(always)]
+fn str(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let text = text(value)?;
+    said(put::str_head(out, text.len()))?;
+    // SAFETY: a str never changes, and keeps its UTF-8 as long as it lives.
+    unsafe { out.put_of(value, text) };
+    Ok(())
 }
 
-fn float<'py>(out: &mut Vec<u8>, value: f64, rules: Rules) -> PyResult<Option<Open<'py>>> {
+#[inline(always)]
+fn int(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    match scalar::int64(value) {
+        Some(number @ -32..=127) => out.put([number as u8]),
+        Some(number) => put::int(out, number),
+        None => match value.extract::<u64>() {
+            Ok(number) => put::uint(out, number),
+            Err(_) => return Err(invalid("an int beyond 64 bits has no place in MessagePack")),
+        },
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn float(out: &mut Out, value: f64, rules: Rules) -> PyResult<()> {
     if rules.json && !value.is_finite() {
         return Err(invalid(format!("{value} is no JSON number")));
     }
     put::float(out, value);
-    Ok(None)
+    Ok(())
 }
 
-/// Tuples, subclasses, and what JSON does not know.
-fn seldom<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
+/// Lists, dicts and tuples; what is empty is written, and nothing left to open.
+#[inline]
+fn other<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
+    if let Ok(dict) = value.cast_exact::<PyDict>() {
+        open_dict(out, dict)
+    } else if let Ok(list) = value.cast_exact::<PyList>() {
+        open_list(out, list)
+    } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+        open_tuple(out, tuple)
+    } else {
+        seldom(out, value, rules)
+    }
+}
+
+#[inline(always)]
+fn open_list<'py>(out: &mut Out, list: &Bound<'py, PyList>) -> PyResult<Option<Open<'py>>> {
+    let count = list.len();
+    said(put::array(out, count))?;
+    Ok((count > 0).then(|| Open::List { list: list.clone(), at: 0, count }))
+}
+
+#[inline(always)]
+fn open_tuple<'py>(out: &mut Out, tuple: &Bound<'py, PyTuple>) -> PyResult<Option<Open<'py>>> {
+    let count = tuple.len();
+    said(put::array(out, count))?;
+    Ok((count > 0).then(|| Open::Tuple { tuple: tuple.clone(), at: 0 }))
+}
+
+#[inline(always)]
+fn open_dict<'py>(out: &mut Out, dict: &Bound<'py, PyDict>) -> PyResult<Option<Open<'py>>> {
+    let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
+    let left = dict.len();
+    said(put::map(out, left))?;
+    Ok((left > 0).then(|| Open::Dict { dict, position: 0, left, value: None }))
+}
+
+/// Subclasses, and what JSON does not know.
+#[inline(never)]
+fn seldom<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        long(put::array(out, tuple.len()))?;
-        return Ok(Some(Open::Tuple { tuple: tuple.clone(), at: 0 }));
-    }
-    if value.is_instance_of::<PyString>() {
-        return long(put::str(out, text(value)?));
-    }
-    if value.is_instance_of::<PyInt>() {
-        return int(out, value);
+        return open_tuple(out, tuple);
     }
     if let Ok(dict) = value.cast::<PyDict>() {
         return open_dict(out, dict);
@@ -224,32 +295,63 @@ fn seldom<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>, rules: Rules) -> Py
     if let Ok(list) = value.cast::<PyList>() {
         return open_list(out, list);
     }
-    if rules.json {
+    if value.is_instance_of::<PyString>() {
+        str(out, value)?;
+    } else if value.is_instance_of::<PyInt>() {
+        int(out, value)?;
+    } else if let Ok(number) = value.cast::<PyFloat>() {
+        float(out, number.value(), rules)?;
+    } else if rules.json {
         return Err(scalar::expected("a JSON value", value));
+    } else {
+        binary(out, value)?;
     }
-    binary(out, value)
+    Ok(None)
 }
 
-fn binary<'py>(out: &mut Vec<u8>, value: &Bound<'py, PyAny>) -> PyResult<Option<Open<'py>>> {
+fn binary(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        return long(put::bin(out, bytes.as_bytes()));
+        let bytes = bytes.as_bytes();
+        said(put::bin_head(out, bytes.len()))?;
+        // SAFETY: a bytes object never changes.
+        unsafe { out.put_of(value, bytes) };
+        return Ok(());
     }
     if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
-        return long(put::bin(out, &copied(value)?));
+        let bytes = copied(value)?;
+        said(put::bin_head(out, bytes.len()))?;
+        out.put_slice(&bytes);
+        return Ok(());
     }
     if value.is_instance_of::<PyDateTime>() {
         let micros = scalar::datetime_micros(value)?;
         let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
         put::timestamp(out, Instant { seconds, nanoseconds: micros as u32 * 1000 });
-        return Ok(None);
+        return Ok(());
     }
     if let Ok(moment) = value.cast::<Timestamp>() {
         let moment = moment.get();
         put::timestamp(out, Instant { seconds: moment.seconds, nanoseconds: moment.nanoseconds });
-        return Ok(None);
+        return Ok(());
     }
     if let Ok(ext) = value.cast::<Ext>() {
-        return long(put::ext(out, ext.get().code, &ext.get().data));
+        return said(put::ext(out, ext.get().code, &ext.get().data));
     }
     Err(scalar::expected("a value that MessagePack knows", value))
+}
+
+/// Whether its length could be written.
+#[inline(always)]
+fn said(written: Option<()>) -> PyResult<()> {
+    written.ok_or_else(|| invalid("MessagePack cannot say a length of 4 GiB or more"))
+}
+
+#[cold]
+fn invalid(message: impl Into<String>) -> PyErr {
+    to_py(&Error::invalid(message))
+}
+
+#[cold]
+fn changed() -> PyErr {
+    invalid("a list or dict changed while it was encoded")
 }

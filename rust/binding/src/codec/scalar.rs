@@ -1,5 +1,7 @@
 //! Dates, durations, identifiers and decimals of Python's standard library.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::intern;
@@ -22,6 +24,57 @@ fn corrupt(message: String) -> PyErr {
 
 fn invalid(message: impl Into<String>) -> PyErr {
     to_py(&Error::invalid(message))
+}
+
+/// The head of an int: its digits of 30 bits stand behind it.
+#[cfg(not(Py_3_12))]
+#[repr(C)]
+struct IntHead {
+    ob_base: ffi::PyObject,
+    /// How many digits; below zero for a number below zero.
+    size: isize,
+    digit: u32,
+}
+
+/// The head of an int: its digits of 30 bits stand behind it.
+#[cfg(Py_3_12)]
+#[repr(C)]
+struct IntHead {
+    ob_base: ffi::PyObject,
+    /// How many digits from bit 3 on; below them 0, 1, 2 for a number above zero, zero, below zero.
+    tag: usize,
+    digit: u32,
+}
+
+/// An interpreter may be built with digits of 15 bits in two bytes: there all ints are asked of it.
+static HAS_LONG_DIGITS: AtomicBool = AtomicBool::new(false);
+
+/// The value of an int of at most one digit, as most are, read where it lies. `value` MUST be an int.
+#[inline(always)]
+fn small_int(value: &Bound<'_, PyAny>) -> Option<i64> {
+    // SAFETY: value is an int, whose memory starts so: cpython's Include/cpython/longintrepr.h. One that has no digit has room
+    // for one all the same.
+    unsafe {
+        let head = value.as_ptr().cast::<IntHead>();
+        #[cfg(not(Py_3_12))]
+        let (is_small, sign) = ((-1..=1).contains(&(*head).size), (*head).size as i64);
+        #[cfg(Py_3_12)]
+        let (is_small, sign) = ((*head).tag < 2 << 3, 1 - ((*head).tag & 3) as i64);
+        (is_small && HAS_LONG_DIGITS.load(Ordering::Relaxed)).then(|| sign * i64::from((*head).digit))
+    }
+}
+
+/// The value of an int, if it has at most 64 bits with its sign. `value` MUST be an int.
+#[inline(always)]
+pub fn int64(value: &Bound<'_, PyAny>) -> Option<i64> {
+    small_int(value).map_or_else(|| any_int(value), Some)
+}
+
+fn any_int(value: &Bound<'_, PyAny>) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: value is an int, so that only the range can go wrong, and overflow says so.
+    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &raw mut overflow) };
+    (overflow == 0).then_some(number)
 }
 
 /// An aware datetime in UTC from microseconds since 1970.
@@ -157,4 +210,10 @@ pub fn expected(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
 #[cold]
 pub fn wrong_type(message: impl Into<String>) -> PyErr {
     PyTypeError::new_err(message.into())
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let ints = module.py().import("sys")?.getattr("int_info")?;
+    HAS_LONG_DIGITS.store(ints.getattr("bits_per_digit")?.extract::<u32>()? == 30, Ordering::Relaxed);
+    Ok(())
 }

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use tierstore_core::codec::envelope::ENVELOPE_BYTES;
 use tierstore_core::codec::shape::Int;
+use tierstore_core::codec::sink::Sink;
 use tierstore_core::codec::write as put;
 use tierstore_core::error::Error;
 
@@ -12,6 +13,7 @@ use super::field::field;
 use super::layout::Layout;
 use super::msgpack;
 use super::object::Record;
+use super::out::Out;
 use super::scalar::{self, expected};
 use super::shape::{Class, Compiled};
 use crate::errors::to_py;
@@ -20,33 +22,33 @@ use crate::errors::to_py;
 const MAX_NESTING: u32 = 16;
 
 /// Append `value` as `shape` says. `nesting` counts records inside one another.
-pub fn write(out: &mut Vec<u8>, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+pub fn write(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     use tierstore_core::codec::shape::Shape::*;
     match shape {
         Str => put::bytes(out, text(value)?),
         Int(kind) => int(out, *kind, value)?,
         Bytes | View => bytes(out, value)?,
         Datetime => put::int(out, scalar::datetime_micros(value)?),
-        Bool => out.push(u8::from(value.cast::<PyBool>().map_err(|_| expected("a bool", value))?.is_true())),
+        Bool => out.put([u8::from(value.cast::<PyBool>().map_err(|_| expected("a bool", value))?.is_true())]),
         Option(inner) => {
-            out.push(u8::from(!value.is_none()));
+            out.put([u8::from(!value.is_none())]);
             if !value.is_none() {
                 write(out, inner, value, nesting)?;
             }
         }
         Enum(class, values) => write(out, values, &member(class, value)?, nesting)?,
         Json => put::framed(out, |out| msgpack::encode_json(out, value))?,
-        F64 => out.extend_from_slice(&float(value)?.to_le_bytes()),
-        F32 => out.extend_from_slice(&short_float(value)?.to_le_bytes()),
+        F64 => out.put_slice(&float(value)?.to_le_bytes()),
+        F32 => out.put_slice(&short_float(value)?.to_le_bytes()),
         None => {
             if !value.is_none() {
                 return Err(expected("None", value));
             }
         }
-        Char => out.extend_from_slice(one_char(value)?),
+        Char => out.put_slice(one_char(value)?),
         Date => put::int(out, scalar::date_days(value)?),
         Timedelta => put::int128(out, scalar::timedelta_micros(value)?),
-        Uuid => out.extend_from_slice(&scalar::uuid_bytes(value)?),
+        Uuid => out.put_slice(&scalar::uuid_bytes(value)?),
         Decimal => put::bytes(out, scalar::decimal_text(value)?.as_bytes()),
         Record(class) => record(out, class.layout(value.py())?.bind(value.py()).get(), value, nesting)?,
         List(item) | Many(item) => items(out, item, value, nesting)?,
@@ -98,7 +100,7 @@ fn one_char<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     }
 }
 
-fn bytes(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn bytes(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(own) = value.cast::<PyBytes>() {
         put::bytes(out, own.as_bytes());
         return Ok(());
@@ -122,24 +124,19 @@ pub fn copied(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 }
 
 #[inline]
-fn int(out: &mut Vec<u8>, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+fn int(out: &mut Out, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !value.is_exact_instance_of::<PyInt>() && (!value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>())
+    {
         return Err(expected("an int", value));
     }
     if kind == Int::I64 {
-        let mut overflow = 0;
-        // SAFETY: value is an int, so that only the range can go wrong, and overflow says so.
-        let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &raw mut overflow) };
-        if overflow != 0 {
-            return Err(out_of_range(kind, value));
-        }
-        put::int(out, number);
+        put::int(out, scalar::int64(value).ok_or_else(|| out_of_range(kind, value))?);
         return Ok(());
     }
     let fail = |_| out_of_range(kind, value); // value is an int: only its range can be wrong
     match kind {
-        Int::U8 => out.push(value.extract::<u8>().map_err(fail)?),
-        Int::I8 => out.push(value.extract::<i8>().map_err(fail)? as u8),
+        Int::U8 => out.put([value.extract::<u8>().map_err(fail)?]),
+        Int::I8 => out.put([value.extract::<i8>().map_err(fail)? as u8]),
         Int::U16 => put::uint(out, value.extract::<u16>().map_err(fail)?.into()),
         Int::U32 => put::uint(out, value.extract::<u32>().map_err(fail)?.into()),
         Int::U64 => put::uint(out, value.extract::<u64>().map_err(fail)?),
@@ -187,7 +184,7 @@ fn member<'py>(class: &Class, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
     }
 }
 
-fn items(out: &mut Vec<u8>, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+fn items(out: &mut Out, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     if let Ok(list) = value.cast::<PyList>() {
         return counted(out, list.len(), list.iter().map(Ok), |out, value| write(out, item, &value, nesting));
     }
@@ -205,10 +202,10 @@ fn items(out: &mut Vec<u8>, item: &Compiled, value: &Bound<'_, PyAny>, nesting: 
 
 /// `count` and then what `one` writes of each; what changed while it was read is refused.
 fn counted<T>(
-    out: &mut Vec<u8>,
+    out: &mut Out,
     count: usize,
     all: impl Iterator<Item = PyResult<T>>,
-    one: impl Fn(&mut Vec<u8>, T) -> PyResult<()>,
+    one: impl Fn(&mut Out, T) -> PyResult<()>,
 ) -> PyResult<()> {
     put::uint(out, count as u64);
     let mut written = 0;
@@ -219,8 +216,8 @@ fn counted<T>(
     if written == count { Ok(()) } else { Err(to_py(&Error::invalid("a collection changed while it was encoded"))) }
 }
 
-fn pairs(out: &mut Vec<u8>, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
-    let one = |out: &mut Vec<u8>, (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    let one = |out: &mut Out, (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
         write(out, &pair.0, &key, nesting)?;
         write(out, &pair.1, &item, nesting)
     };
@@ -248,7 +245,7 @@ fn distinct(entries: &[(Bound<'_, PyAny>, Bound<'_, PyAny>)]) -> PyResult<()> {
 }
 
 fn structure(
-    out: &mut Vec<u8>,
+    out: &mut Out,
     class: &Class,
     shapes: &[Compiled],
     value: &Bound<'_, PyAny>,
@@ -265,7 +262,7 @@ fn structure(
     Ok(())
 }
 
-fn union(out: &mut Vec<u8>, variants: &[Compiled], value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+fn union(out: &mut Out, variants: &[Compiled], value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     for (index, variant) in variants.iter().enumerate() {
         if let Compiled::Struct(Class::Struct { class, .. }, _) = variant
             && value.get_type().is(class)
@@ -278,7 +275,7 @@ fn union(out: &mut Vec<u8>, variants: &[Compiled], value: &Bound<'_, PyAny>, nes
 }
 
 /// A nested record: its length, revision, oldest reader and fields. One that was received is copied as it is.
-fn record(out: &mut Vec<u8>, layout: &Layout, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+fn record(out: &mut Out, layout: &Layout, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     let py = value.py();
     let Some(record) = Record::of(value, layout) else {
         return Err(expected(&layout.class(py)?.name()?.to_string(), value));
@@ -303,25 +300,25 @@ pub fn oldest_reader(record: &Record, layout: &Layout) -> u16 {
 }
 
 /// Append a record's fields; the answer is how many bytes of them come before the first bulk field.
-pub fn body(out: &mut Vec<u8>, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
-    let start = out.len();
+pub fn body(out: &mut Out, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
+    let start = out.written().len();
     if let Some(bytes) = record.bytes() {
         record.vouch(record.end as usize, bytes)?;
-        out.extend_from_slice(&bytes[record.start as usize..record.end as usize]);
+        out.put_slice(&bytes[record.start as usize..record.end as usize]);
         let head =
             if record.whole { u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize } else { 0 };
-        return Ok(head.min(out.len() - start));
+        return Ok(head.min(out.written().len() - start));
     }
     fields(out, py, layout, record, nesting)
 }
 
 /// Append the fields by their values.
-pub fn fields(out: &mut Vec<u8>, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
-    let start = out.len();
+pub fn fields(out: &mut Out, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
+    let start = out.written().len();
     let mut head = None;
     for (at, own) in layout.fields.iter().enumerate() {
         if own.bulk && head.is_none() {
-            head = Some(out.len() - start);
+            head = Some(out.written().len() - start);
         }
         let value = match own.removed {
             true => own.make_default(py)?.unwrap_or_else(|| py.None().into_bound(py)),
@@ -329,7 +326,7 @@ pub fn fields(out: &mut Vec<u8>, py: Python<'_>, layout: &Layout, record: &Recor
         };
         write(out, &own.shape, &value, nesting).map_err(|error| named(py, error, layout, at))?;
     }
-    Ok(head.unwrap_or(out.len() - start).min(out.len() - start))
+    Ok(head.unwrap_or(out.written().len() - start).min(out.written().len() - start))
 }
 
 /// A ValidationError without a place gets the field's name as its place.
@@ -353,9 +350,9 @@ fn named(py: Python<'_>, error: PyErr, layout: &Layout, at: usize) -> PyErr {
     to_py(&Error::invalid(text).at(tierstore_core::error::Place::Name(place)))
 }
 
-/// The scratch buffer starts with the envelope's place.
-pub fn start() -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
-    out.resize(ENVELOPE_BYTES, 0);
+/// A record's bytes start with the envelope's place.
+pub fn start() -> Out {
+    let mut out = Out::new();
+    out.put([0; ENVELOPE_BYTES]);
     out
 }

@@ -16,6 +16,7 @@
 //! two. Over so many bytes of bulk, a table stands behind the fields: the CRC-32C of each `PIECE_BYTES` of bulk, in 4 bytes. It is what
 //! the body sum is over, so that who reads one part of the bulk pays for what lies up to that part.
 
+use super::sink::Sink;
 use super::sum::{body_sum, head_sum, key_sum};
 use crate::error::{Error, Result};
 
@@ -113,16 +114,17 @@ pub fn verify(buffer: &[u8], from: usize, to: usize) -> Result<usize> {
     Ok(if at == end { usize::MAX } else { at })
 }
 
-/// Fill in the envelope of `buffer`, whose first 32 bytes are free and whose fields stand behind them, and add the table of sums.
+/// Fill in the envelope of `out`, whose first 32 bytes are free and whose fields stand behind them, and add the table of sums.
 /// `head_bytes` is how many bytes of fields come before the first bulk one.
 pub fn seal(
-    buffer: &mut Vec<u8>,
+    out: &mut impl Sink,
     kind: u16,
     revision: u16,
     oldest_reader: u16,
     head_bytes: usize,
     key: u64,
 ) -> Result<()> {
+    let buffer = out.written();
     let body_bytes = buffer.len() - ENVELOPE_BYTES;
     let head_bytes = if body_bytes <= EAGER_BYTES { body_bytes } else { head_bytes };
     if body_bytes > MAX_BODY_BYTES {
@@ -137,7 +139,7 @@ pub fn seal(
     for (at, word) in [first, lengths, sum, head].into_iter().enumerate() {
         buffer[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
     }
-    buffer.extend_from_slice(&table);
+    out.put_slice(&table);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sum` | the checksums, and why these |
 //! | `envelope` | the 32 bytes before every record |
+//! | `sink` | where encoded bytes go |
 //! | `read`, `write` | bincode `standard()`: varints, strings, bytes |
 //! | `shape` | what a field is, and how to step over one without building it |
 //! | `once` | a slot that is filled once, by whichever thread comes first |
@@ -18,5 +19,6 @@ pub mod msgpack;
 pub mod once;
 pub mod read;
 pub mod shape;
+pub mod sink;
 pub mod sum;
 pub mod write;
