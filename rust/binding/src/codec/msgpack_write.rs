@@ -256,6 +256,10 @@ fn other<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResul
         open_list(out, list)
     } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
         open_tuple(out, tuple)
+    } else if !rules.json
+        && let Ok(bytes) = value.cast_exact::<PyBytes>()
+    {
+        own_bytes(out, bytes).map(|()| None)
     } else {
         seldom(out, value, rules)
     }
@@ -309,13 +313,18 @@ fn seldom<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResu
     Ok(None)
 }
 
+#[inline(always)]
+fn own_bytes(out: &mut Out, value: &Bound<'_, PyBytes>) -> PyResult<()> {
+    let bytes = value.as_bytes();
+    said(put::bin_head(out, bytes.len()))?;
+    // SAFETY: a bytes object never changes.
+    unsafe { out.put_of(value, bytes) };
+    Ok(())
+}
+
 fn binary(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        let bytes = bytes.as_bytes();
-        said(put::bin_head(out, bytes.len()))?;
-        // SAFETY: a bytes object never changes.
-        unsafe { out.put_of(value, bytes) };
-        return Ok(());
+        return own_bytes(out, bytes);
     }
     if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
         let bytes = copied(value)?;

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyMemoryView, PySlice, PyString, PyTuple};
 use tierstore_core::codec::read::Reader;
 use tierstore_core::codec::shape::{Int, variant};
+use tierstore_core::codec::text::{Text, Width};
 use tierstore_core::error::{Error, Result as CoreResult};
 
 use super::object::{Record, Source};
@@ -98,12 +99,41 @@ pub fn str<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
             return Ok(text);
         }
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(PyString::new(py, text).into_any()),
+    match Text::new(bytes) {
+        Ok(text) => wide(py, &text),
         Err(error) => {
             Err(to_py(&Error::corrupt(format!("text that is not UTF-8 from byte {} on", error.valid_up_to()))))
         }
     }
+}
+
+/// A str that is not ASCII, or empty.
+fn wide<'py>(py: Python<'py>, text: &Text<'_>) -> PyResult<Bound<'py, PyAny>> {
+    let highest = match text.width {
+        Width::Ascii => 0x7F,
+        Width::One => 0xFF,
+        Width::Two => 0xFFFF,
+        Width::Four => 0x10_FFFF,
+    };
+    // SAFETY: a new string for so many characters up to the highest holds as many of the width, and nobody has seen it yet. (An
+    // empty one is shared, and nothing is written to it.)
+    unsafe {
+        let made = Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_New(text.length as ffi::Py_ssize_t, highest))?;
+        let data = ffi::PyUnicode_DATA(made.as_ptr());
+        match text.width {
+            Width::Ascii | Width::One => text.fill(places(data.cast::<u8>(), text), |char| char as u8),
+            Width::Two => text.fill(places(data.cast::<u16>(), text), |char| char as u16),
+            Width::Four => text.fill(places(data.cast::<u32>(), text), |char| char as u32),
+        }
+        Ok(made)
+    }
+}
+
+/// # Safety
+/// `data` MUST be the memory of a new string for the text's characters, of this width.
+unsafe fn places<'a, T>(data: *mut T, text: &Text<'_>) -> &'a mut [T] {
+    // SAFETY: promised by the caller.
+    unsafe { std::slice::from_raw_parts_mut(data, text.length) }
 }
 
 #[inline]

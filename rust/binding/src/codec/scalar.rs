@@ -33,7 +33,7 @@ struct IntHead {
     ob_base: ffi::PyObject,
     /// How many digits; below zero for a number below zero.
     size: isize,
-    digit: u32,
+    digits: [u32; 2],
 }
 
 /// The head of an int: its digits of 30 bits stand behind it.
@@ -43,24 +43,32 @@ struct IntHead {
     ob_base: ffi::PyObject,
     /// How many digits from bit 3 on; below them 0, 1, 2 for a number above zero, zero, below zero.
     tag: usize,
-    digit: u32,
+    digits: [u32; 2],
 }
 
 /// An interpreter may be built with digits of 15 bits in two bytes: there all ints are asked of it.
 static HAS_LONG_DIGITS: AtomicBool = AtomicBool::new(false);
 
-/// The value of an int of at most one digit, as most are, read where it lies. `value` MUST be an int.
+/// The value of an int of at most two digits, as nearly all are, read where it lies. `value` MUST be an int.
 #[inline(always)]
 fn small_int(value: &Bound<'_, PyAny>) -> Option<i64> {
-    // SAFETY: value is an int, whose memory starts so: cpython's Include/cpython/longintrepr.h. One that has no digit has room
-    // for one all the same.
+    if !HAS_LONG_DIGITS.load(Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: value is an int, whose memory starts so: cpython's Include/cpython/longintrepr.h. Only digits that it has are read.
     unsafe {
         let head = value.as_ptr().cast::<IntHead>();
         #[cfg(not(Py_3_12))]
-        let (is_small, sign) = ((-1..=1).contains(&(*head).size), (*head).size as i64);
+        let (count, sign) = ((*head).size.unsigned_abs(), (*head).size.signum() as i64);
         #[cfg(Py_3_12)]
-        let (is_small, sign) = ((*head).tag < 2 << 3, 1 - ((*head).tag & 3) as i64);
-        (is_small && HAS_LONG_DIGITS.load(Ordering::Relaxed)).then(|| sign * i64::from((*head).digit))
+        let (count, sign) = ((*head).tag >> 3, 1 - ((*head).tag & 3) as i64);
+        let digit = |at: usize| i64::from(*(&raw const (*head).digits).cast::<u32>().add(at));
+        match count {
+            0 => Some(0),
+            1 => Some(sign * digit(0)),
+            2 => Some(sign * (digit(1) << 30 | digit(0))),
+            _ => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `envelope` | the 32 bytes before every record |
 //! | `sink` | where encoded bytes go |
 //! | `read`, `write` | bincode `standard()`: varints, strings, bytes |
+//! | `text` | UTF-8 to characters of one width |
 //! | `shape` | what a field is, and how to step over one without building it |
 //! | `once` | a slot that is filled once, by whichever thread comes first |
 //! | `msgpack` | tokens of MessagePack, both ways |
@@ -21,4 +22,5 @@ pub mod read;
 pub mod shape;
 pub mod sink;
 pub mod sum;
+pub mod text;
 pub mod write;
