@@ -143,7 +143,11 @@ def test_limits_are_parameters():
     with pytest.raises(CorruptError):
         codec.msgpack_decode(deep, max_size=10)
     with pytest.raises(ValidationError):
-        codec.msgpack_encode([[[]]], max_depth=2)
+        codec.msgpack_encode([[[1]]], max_depth=2)
+    with pytest.raises(ValidationError):
+        codec.msgpack_encode([1], max_depth=0)
+    for empty in ([], {}, ()):  # nothing is in them: they are values, both ways
+        assert codec.msgpack_decode(codec.msgpack_encode([[empty]], max_depth=2), max_depth=2)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@
 //! | `field` | the descriptor that builds a field when it is first read |
 //! | `attribute` | the look-up of fields by name |
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
+//! | `lent` | items of lists and dicts on their way to bytes |
 //! | `out` | bytes on their way to a bytes object |
 //! | `intern` | str objects of short texts, kept for the next time |
 //! | `lazy`, `run` | sequences and mappings whose items are built when asked for |
@@ -27,6 +28,7 @@ mod field;
 mod intern;
 mod layout;
 mod lazy;
+mod lent;
 mod msgpack;
 mod msgpack_read;
 mod msgpack_write;

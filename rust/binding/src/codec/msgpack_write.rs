@@ -12,6 +12,7 @@ use tierstore_core::codec::msgpack::{self as put, Timestamp as Instant};
 use tierstore_core::codec::sink::Sink;
 use tierstore_core::error::Error;
 
+use super::lent::{item_of, next_entry, own};
 use super::msgpack::{Ext, Timestamp};
 use super::out::Out;
 use super::scalar;
@@ -65,7 +66,7 @@ impl<'py> Open<'py> {
         match self {
             Open::List { list, at, count } => {
                 for place in *at..*count {
-                    let item = item_of(list, place)?;
+                    let item = item_of(list, place).ok_or_else(changed)?;
                     if !scalar(out, &item, rules)?
                         && let Some(inner) = other(out, &own(&item), rules)?
                     {
@@ -122,60 +123,6 @@ impl<'py> Open<'py> {
                 if *left == 0 { Ok(None) } else { Err(changed()) }
             }
         }
-    }
-}
-
-/// An item that its list or dict owns: good until any other code runs. Without a GIL others always run, and the item is ours.
-#[cfg(not(Py_GIL_DISABLED))]
-type Lent<'py> = std::mem::ManuallyDrop<Bound<'py, PyAny>>;
-#[cfg(Py_GIL_DISABLED)]
-type Lent<'py> = Bound<'py, PyAny>;
-
-#[inline(always)]
-fn own<'py>(lent: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
-    lent.clone()
-}
-
-/// An item of a list that may have been changed since its items were counted.
-#[cfg(not(Py_GIL_DISABLED))]
-#[inline(always)]
-fn item_of<'py>(list: &Bound<'py, PyList>, at: usize) -> PyResult<Lent<'py>> {
-    if at >= list.len() {
-        return Err(changed());
-    }
-    // SAFETY: the list has this item; see `lent`.
-    unsafe { Ok(lent(list.py(), ffi::PyList_GET_ITEM(list.as_ptr(), at as ffi::Py_ssize_t))) }
-}
-
-#[cfg(Py_GIL_DISABLED)]
-fn item_of<'py>(list: &Bound<'py, PyList>, at: usize) -> PyResult<Lent<'py>> {
-    list.get_item(at).map_err(|_| changed())
-}
-
-/// # Safety
-/// `object` MUST be alive, and stay so until this is used no more.
-#[cfg(not(Py_GIL_DISABLED))]
-#[inline(always)]
-unsafe fn lent<'py>(py: Python<'py>, object: *mut ffi::PyObject) -> Lent<'py> {
-    // SAFETY: promised by the caller; the reference that this would drop is not its own, and it drops none.
-    std::mem::ManuallyDrop::new(unsafe { Bound::from_owned_ptr(py, object) })
-}
-
-#[cfg(Py_GIL_DISABLED)]
-unsafe fn lent<'py>(py: Python<'py>, object: *mut ffi::PyObject) -> Lent<'py> {
-    // SAFETY: promised by the caller.
-    unsafe { Bound::from_borrowed_ptr(py, object) }
-}
-
-#[inline(always)]
-fn next_entry<'py>(dict: &Bound<'py, PyDict>, position: &mut ffi::Py_ssize_t) -> Option<(Lent<'py>, Lent<'py>)> {
-    let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
-    // SAFETY: the dict is alive, and on a free-threaded build it is this call's own copy, see `open_dict`.
-    unsafe {
-        if ffi::PyDict_Next(dict.as_ptr(), position, &raw mut key, &raw mut value) == 0 {
-            return None;
-        }
-        Some((lent(dict.py(), key), lent(dict.py(), value)))
     }
 }
 

@@ -121,9 +121,9 @@ fn wide<'py>(py: Python<'py>, text: &Text<'_>) -> PyResult<Bound<'py, PyAny>> {
         let made = Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_New(text.length as ffi::Py_ssize_t, highest))?;
         let data = ffi::PyUnicode_DATA(made.as_ptr());
         match text.width {
-            Width::Ascii | Width::One => text.fill(places(data.cast::<u8>(), text), |char| char as u8),
-            Width::Two => text.fill(places(data.cast::<u16>(), text), |char| char as u16),
-            Width::Four => text.fill(places(data.cast::<u32>(), text), |char| char as u32),
+            Width::Ascii | Width::One => text.fill(places(data.cast::<u8>(), text), |code| code as u8),
+            Width::Two => text.fill(places(data.cast::<u16>(), text), |code| code as u16),
+            Width::Four => text.fill(places(data.cast::<u32>(), text), |code| code),
         }
         Ok(made)
     }

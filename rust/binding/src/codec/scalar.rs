@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyTimeAccess, PyType, PyTzInfo, PyTzInfoAccess,
+    PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyString, PyTimeAccess, PyType, PyTzInfo, PyTzInfoAccess,
 };
 use tierstore_core::codec::instant::{FIRST_DAY, LAST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil};
 use tierstore_core::error::Error;
@@ -51,7 +51,7 @@ static HAS_LONG_DIGITS: AtomicBool = AtomicBool::new(false);
 
 /// The value of an int of at most two digits, as nearly all are, read where it lies. `value` MUST be an int.
 #[inline(always)]
-fn small_int(value: &Bound<'_, PyAny>) -> Option<i64> {
+pub fn small_int(value: &Bound<'_, PyAny>) -> Option<i64> {
     if !HAS_LONG_DIGITS.load(Ordering::Relaxed) {
         return None;
     }
@@ -198,13 +198,16 @@ pub fn decimal<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>>
 }
 
 /// As Decimal itself writes it, whatever a subclass does: digits, exponent and sign are kept.
-pub fn decimal_text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+pub fn decimal_text<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
     let py = value.py();
     let class = decimals(py)?.bind(py);
+    if value.get_type().is(class) {
+        return value.str();
+    }
     if !value.is_instance(class)? {
         return Err(expected("a Decimal", value));
     }
-    class.call_method1(intern!(py, "__str__"), (value,))?.extract()
+    Ok(class.call_method1(intern!(py, "__str__"), (value,))?.cast_into::<PyString>()?)
 }
 
 /// `what` was expected where `value` stands.

@@ -11,6 +11,7 @@ use tierstore_core::error::Error;
 
 use super::field::field;
 use super::layout::Layout;
+use super::lent::{item_of, next_entry, own};
 use super::msgpack;
 use super::object::Record;
 use super::out::Out;
@@ -22,7 +23,17 @@ use crate::errors::to_py;
 const MAX_NESTING: u32 = 16;
 
 /// Append `value` as `shape` says. `nesting` counts records inside one another.
+#[inline(always)]
 pub fn write(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    match shape {
+        Compiled::Str => put::bytes(out, text(value)?),
+        Compiled::Int(kind) => int(out, *kind, value)?,
+        shape => return any(out, shape, value, nesting),
+    }
+    Ok(())
+}
+
+fn any(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     use tierstore_core::codec::shape::Shape::*;
     match shape {
         Str => put::bytes(out, text(value)?),
@@ -49,7 +60,7 @@ pub fn write(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting:
         Date => put::int(out, scalar::date_days(value)?),
         Timedelta => put::int128(out, scalar::timedelta_micros(value)?),
         Uuid => out.put_slice(&scalar::uuid_bytes(value)?),
-        Decimal => put::bytes(out, scalar::decimal_text(value)?.as_bytes()),
+        Decimal => put::bytes(out, text(scalar::decimal_text(value)?.as_any())?),
         Record(class) => record(out, class.layout(value.py())?.bind(value.py()).get(), value, nesting)?,
         List(item) | Many(item) => items(out, item, value, nesting)?,
         Sequence(item) => items(out, item, value, nesting)?,
@@ -123,15 +134,22 @@ pub fn copied(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn int(out: &mut Out, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if kind == Int::I64
+        && value.is_exact_instance_of::<PyInt>()
+        && let Some(number) = scalar::small_int(value)
+    {
+        put::int(out, number);
+        return Ok(());
+    }
+    any_int(out, kind, value)
+}
+
+fn any_int(out: &mut Out, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if !value.is_exact_instance_of::<PyInt>() && (!value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>())
     {
         return Err(expected("an int", value));
-    }
-    if kind == Int::I64 {
-        put::int(out, scalar::int64(value).ok_or_else(|| out_of_range(kind, value))?);
-        return Ok(());
     }
     let fail = |_| out_of_range(kind, value); // value is an int: only its range can be wrong
     match kind {
@@ -186,7 +204,7 @@ fn member<'py>(class: &Class, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
 
 fn items(out: &mut Out, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     if let Ok(list) = value.cast::<PyList>() {
-        return counted(out, list.len(), list.iter().map(Ok), |out, value| write(out, item, &value, nesting));
+        return of_list(out, item, list, nesting);
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
         return counted(out, tuple.len(), tuple.iter().map(Ok), |out, value| write(out, item, &value, nesting));
@@ -198,6 +216,20 @@ fn items(out: &mut Out, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32)
         return Err(expected("a list, tuple or other sequence", value));
     }
     counted(out, value.len()?, value.try_iter()?, |out, value| write(out, item, &value, nesting))
+}
+
+fn of_list(out: &mut Out, item: &Compiled, list: &Bound<'_, PyList>, nesting: u32) -> PyResult<()> {
+    let count = list.len();
+    put::uint(out, count as u64);
+    for at in 0..count {
+        let value = item_of(list, at).ok_or_else(changed)?;
+        match item {
+            Compiled::Str if value.is_exact_instance_of::<PyString>() => put::bytes(out, text(&value)?),
+            Compiled::Int(kind) if value.is_exact_instance_of::<PyInt>() => int(out, *kind, &value)?,
+            item => any(out, item, &own(&value), nesting)?,
+        }
+    }
+    if list.len() == count { Ok(()) } else { Err(changed()) }
 }
 
 /// `count` and then what `one` writes of each; what changed while it was read is refused.
@@ -213,7 +245,12 @@ fn counted<T>(
         one(out, value?)?;
         written += 1;
     }
-    if written == count { Ok(()) } else { Err(to_py(&Error::invalid("a collection changed while it was encoded"))) }
+    if written == count { Ok(()) } else { Err(changed()) }
+}
+
+#[cold]
+fn changed() -> PyErr {
+    to_py(&Error::invalid("a collection changed while it was encoded"))
 }
 
 fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
@@ -222,11 +259,13 @@ fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, n
         write(out, &pair.1, &item, nesting)
     };
     if let Ok(dict) = value.cast::<PyDict>() {
-        let entries: Vec<_> = dict.iter().collect();
+        let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
         if matches!(pair.0, Compiled::F32) {
-            distinct(&entries)?;
+            distinct(&dict)?;
         }
-        return counted(out, entries.len(), entries.into_iter().map(Ok), one);
+        let mut position = 0;
+        let entries = std::iter::from_fn(|| next_entry(&dict, &mut position));
+        return counted(out, dict.len(), entries.map(|(key, item)| Ok((own(&key), own(&item)))), one);
     }
     let mapping = value.cast::<PyMapping>().map_err(|_| expected("a dict or other mapping", value))?;
     let entries = mapping.items()?;
@@ -234,10 +273,10 @@ fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, n
 }
 
 /// Keys that differ as floats of 64 bits may be one in 32.
-fn distinct(entries: &[(Bound<'_, PyAny>, Bound<'_, PyAny>)]) -> PyResult<()> {
+fn distinct(dict: &Bound<'_, PyDict>) -> PyResult<()> {
     let mut seen = std::collections::HashSet::new();
-    for (key, _) in entries {
-        if !seen.insert(short_float(key)?.to_bits()) {
+    for key in dict.keys() {
+        if !seen.insert(short_float(&key)?.to_bits()) {
             return Err(to_py(&Error::invalid("two keys of a dict are the same number in f32")));
         }
     }

@@ -3,7 +3,7 @@
 use super::sink::Sink;
 
 /// 0–250 in one byte, else a mark and 2, 4 or 8 bytes.
-#[inline]
+#[inline(always)]
 pub fn uint(out: &mut impl Sink, value: u64) {
     match value {
         0..=250 => out.put([value as u8]),
@@ -33,7 +33,7 @@ pub fn uint128(out: &mut impl Sink, value: u128) {
 }
 
 /// Zigzag: small numbers of either sign stay short.
-#[inline]
+#[inline(always)]
 pub fn int(out: &mut impl Sink, value: i64) {
     uint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
