@@ -15,7 +15,7 @@ from tierstore import codec
 from tierstore.errors import ValidationError
 from tierstore.records import Record
 
-LONG = 4096
+LONG = 512
 """From here on a part is not gathered, but copied from where it lies."""
 
 edges = [

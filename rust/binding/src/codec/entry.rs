@@ -1,13 +1,12 @@
 //! Encode and decode, and what records ask of them.
 
-use std::ffi::c_char;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyBytes;
 use tierstore_core::codec::envelope::{self, ENVELOPE_BYTES, Envelope};
 use tierstore_core::codec::sink::Sink;
 use tierstore_core::codec::sum::content_hash;
@@ -17,7 +16,7 @@ use super::field::{reader, walk};
 use super::layout::{Layout, NO_KIND};
 use super::object::{Record, Source};
 use super::out::Out;
-use super::raw::answer;
+use super::raw::{Definition, answer};
 use super::read::lift;
 use super::scalar::{datetime, wrong_type};
 use super::write::{body, copied, fields, oldest_reader, start};
@@ -79,13 +78,6 @@ unsafe fn parse<'a, 'py, const N: usize>(
         Ok(Call { given: std::array::from_fn(|at| &all[at]), key })
     }
 }
-
-type Entry = unsafe extern "C" fn(
-    *mut ffi::PyObject,
-    *const *mut ffi::PyObject,
-    ffi::Py_ssize_t,
-    *mut ffi::PyObject,
-) -> *mut ffi::PyObject;
 
 unsafe extern "C" fn encode_entry(
     _: *mut ffi::PyObject,
@@ -332,37 +324,16 @@ fn time_of(py: Python<'_>, microseconds: i64) -> PyResult<Bound<'_, PyAny>> {
     datetime(py, microseconds)
 }
 
-struct Definition(ffi::PyMethodDef);
-// SAFETY: a definition is constant: names and functions that live as long as the program.
-unsafe impl Sync for Definition {}
-
-const fn definition(name: *const c_char, doc: *const c_char, entry: Entry) -> Definition {
-    Definition(ffi::PyMethodDef {
-        ml_name: name,
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry },
-        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-        ml_doc: doc,
-    })
-}
-
 static ENTRIES: [Definition; 4] = [
-    definition(c"encode".as_ptr(), c"encode(record, *, key=b\"\")\n--\n\nThe record's bytes: 32 of envelope, then its fields.".as_ptr(), encode_entry),
-    definition(c"decode".as_ptr(), c"decode(buffer, *, key=b\"\")\n--\n\nThe record in the buffer, of the class that declared its kind.".as_ptr(), decode_entry),
-    definition(c"decode_current".as_ptr(), c"decode_current(buffer, cls, *, key=b\"\")\n--\n\nA record of cls, not older than it, checked to its last byte.".as_ptr(), decode_current_entry),
-    definition(c"decode_as".as_ptr(), c"decode_as(buffer, cls, *, key=b\"\")\n--\n\nA record of cls, whatever class declared its kind last.".as_ptr(), decode_as_entry),
+    Definition::new(c"encode", c"encode(record, *, key=b\"\")\n--\n\nThe record's bytes: 32 of envelope, then its fields.", encode_entry),
+    Definition::new(c"decode", c"decode(buffer, *, key=b\"\")\n--\n\nThe record in the buffer, of the class that declared its kind.", decode_entry),
+    Definition::new(c"decode_current", c"decode_current(buffer, cls, *, key=b\"\")\n--\n\nA record of cls, not older than it, checked to its last byte.", decode_current_entry),
+    Definition::new(c"decode_as", c"decode_as(buffer, cls, *, key=b\"\")\n--\n\nA record of cls, whatever class declared its kind last.", decode_as_entry),
 ];
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let py = module.py();
-    let name = PyString::new(py, "tierstore.codec");
     for entry in &ENTRIES {
-        // SAFETY: the definition lives as long as the program, and is only read.
-        let function = unsafe {
-            let definition = ptr::from_ref(&entry.0).cast_mut();
-            Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, ptr::null_mut(), name.as_ptr()))?
-        };
-        let own: Bound<'_, PyAny> = function.getattr("__name__")?;
-        module.add(own.cast::<PyString>()?.to_str()?, &function)?;
+        entry.add(module)?;
     }
     module.add_function(wrap_pyfunction!(bind_kind, module)?)?;
     module.add_function(wrap_pyfunction!(record_bytes, module)?)?;

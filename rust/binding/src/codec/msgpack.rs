@@ -1,15 +1,19 @@
 //! MessagePack for plain Python values: its functions, the types that Python lacks, and streams.
 
 use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyCFunction, PyMemoryView};
 use tierstore_core::codec::msgpack::{MAX_DEPTH, Splitter};
 use tierstore_core::error::Error;
 
 use super::msgpack_read::{Limits, whole};
 use super::msgpack_write;
 use super::out::Out;
+use super::raw::{Definition, answer};
 use super::write::copied;
 use crate::errors::to_py;
 
@@ -121,6 +125,65 @@ pub fn encode_json(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
     msgpack_write::encode(out, value, msgpack_write::Rules { json: true, depth: MAX_DEPTH })
 }
 
+/// The functions above as the interpreter calls them. Without keywords, as nearly always, nothing is to be read of the arguments.
+static GENERAL: PyOnceLock<[Py<PyCFunction>; 2]> = PyOnceLock::new();
+
+unsafe extern "C" fn decode_entry(
+    _: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this as a METH_FASTCALL | METH_KEYWORDS function.
+    unsafe { entry(args, count, names, 0, |buffer| msgpack_decode(buffer, true, MAX_DEPTH, None)) }
+}
+
+unsafe extern "C" fn encode_entry(
+    _: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as for decode_entry.
+    unsafe { entry(args, count, names, 1, |value| msgpack_encode(value, MAX_DEPTH).map(Bound::into_any)) }
+}
+
+/// # Safety
+/// The pointers MUST be those of a METH_FASTCALL | METH_KEYWORDS call.
+#[inline(always)]
+unsafe fn entry(
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+    general: usize,
+    plain: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller of the call keeps all arguments alive; a Bound is a pointer to a live object.
+    unsafe {
+        answer(|py| {
+            if count == 1 && names.is_null() {
+                return plain(&*args.cast::<Bound<'_, PyAny>>()).map(Bound::into_ptr);
+            }
+            let functions = GENERAL.get(py).ok_or_else(|| PyTypeError::new_err("the module is not ready"))?;
+            let made = ffi::PyObject_Vectorcall(functions[general].as_ptr(), args, count as usize, names);
+            Bound::from_owned_ptr_or_err(py, made).map(Bound::into_ptr)
+        })
+    }
+}
+
+static ENTRIES: [Definition; 2] = [
+    Definition::new(
+        c"msgpack_decode",
+        c"msgpack_decode(buffer, *, strict=True, max_depth=512, max_size=None)\n--\n\nThe one value in the buffer.",
+        decode_entry,
+    ),
+    Definition::new(
+        c"msgpack_encode",
+        c"msgpack_encode(obj, *, max_depth=512)\n--\n\nA plain value in its shortest form.",
+        encode_entry,
+    ),
+];
+
 struct Stream {
     held: Vec<u8>,
     splitter: Splitter,
@@ -223,6 +286,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Ext>()?;
     module.add_class::<Timestamp>()?;
     module.add_class::<MsgpackStream>()?;
-    module.add_function(wrap_pyfunction!(msgpack_encode, module)?)?;
-    module.add_function(wrap_pyfunction!(msgpack_decode, module)?)
+    let (py, decode, encode) =
+        (module.py(), wrap_pyfunction!(msgpack_decode, module)?, wrap_pyfunction!(msgpack_encode, module)?);
+    let _ = GENERAL.set(py, [decode.unbind(), encode.unbind()]);
+    ENTRIES.iter().try_for_each(|entry| entry.add(module))
 }

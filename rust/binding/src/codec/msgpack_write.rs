@@ -33,91 +33,84 @@ enum Open<'py> {
     Dict { dict: Bound<'py, PyDict>, position: ffi::Py_ssize_t, left: usize, value: Option<Bound<'py, PyAny>> },
 }
 
-pub fn encode<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<()> {
-    let Some(mut top) = one(out, value, rules)? else { return Ok(()) };
-    let mut outer: Vec<Open<'py>> = Vec::new();
-    check_depth(1, rules)?;
-    loop {
-        match top.write(out, rules)? {
-            Some(inner) => {
-                outer.push(std::mem::replace(&mut top, inner));
-                check_depth(outer.len() + 1, rules)?;
-            }
-            None => match outer.pop() {
-                Some(next) => top = next,
-                None => return Ok(()),
-            },
-        }
+pub fn encode(out: &mut Out, value: &Bound<'_, PyAny>, rules: Rules) -> PyResult<()> {
+    if scalar(out, value, rules)? {
+        return Ok(());
     }
-}
-
-#[inline(always)]
-fn check_depth(open: usize, rules: Rules) -> PyResult<()> {
-    if open > rules.depth {
-        return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
+    let mut open = Stack { top: None, outer: Vec::new() };
+    other(out, &mut open, value, rules)?;
+    while let Some(top) = &mut open.top {
+        match top.write(out, rules)? {
+            Some(item) => other(out, &mut open, &item, rules)?,
+            None => open.top = open.outer.pop(),
+        }
     }
     Ok(())
 }
 
+/// What is open. The innermost stands apart: one list or dict alone, as small values are, allocates nothing.
+struct Stack<'py> {
+    top: Option<Open<'py>>,
+    outer: Vec<Open<'py>>,
+}
+
+impl<'py> Stack<'py> {
+    #[inline(always)]
+    fn push(&mut self, inner: Open<'py>, rules: Rules) -> PyResult<()> {
+        let around = self.top.take();
+        if self.outer.len() + usize::from(around.is_some()) >= rules.depth {
+            return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
+        }
+        self.outer.extend(around);
+        self.top = Some(inner);
+        Ok(())
+    }
+}
+
 impl<'py> Open<'py> {
-    /// Write items up to the first that is to be opened: that one is the answer. None: this one is complete.
-    #[inline]
-    fn write(&mut self, out: &mut Out, rules: Rules) -> PyResult<Option<Self>> {
+    /// Write items up to the first that is no scalar: that one is the answer, and comes next. None: this one is complete.
+    #[inline(always)]
+    fn write(&mut self, out: &mut Out, rules: Rules) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self {
             Open::List { list, at, count } => {
                 for place in *at..*count {
                     let item = item_of(list, place).ok_or_else(changed)?;
-                    if !scalar(out, &item, rules)?
-                        && let Some(inner) = other(out, &own(&item), rules)?
-                    {
+                    if !scalar(out, &item, rules)? {
                         *at = place + 1;
-                        return Ok(Some(inner));
+                        return Ok(Some(own(&item)));
                     }
                 }
-                *at = *count;
                 if list.len() == *count { Ok(None) } else { Err(changed()) }
             }
             Open::Tuple { tuple, at } => {
                 for place in *at..tuple.len() {
-                    let item = tuple.get_borrowed_item(place)?;
-                    if !scalar(out, &item, rules)?
-                        && let Some(inner) = other(out, &item, rules)?
-                    {
+                    // SAFETY: the tuple has this item.
+                    let item = unsafe { tuple.get_borrowed_item_unchecked(place) };
+                    if !scalar(out, &item, rules)? {
                         *at = place + 1;
-                        return Ok(Some(inner));
+                        return Ok(Some(own(&item)));
                     }
                 }
-                *at = tuple.len();
                 Ok(None)
             }
             Open::Dict { dict, position, left, value } => {
                 if let Some(item) = value.take()
-                    && let Some(inner) = one(out, &item, rules)?
+                    && !scalar(out, &item, rules)?
                 {
-                    return Ok(Some(inner));
+                    return Ok(Some(item));
                 }
                 while let Some((key, item)) = next_entry(dict, position) {
-                    if *left == 0 {
-                        return Err(changed());
+                    *left = left.checked_sub(1).ok_or_else(changed)?;
+                    if is_str(&key) {
+                        str(out, &key)?;
+                    } else if rules.json && !key.is_instance_of::<PyString>() {
+                        return Err(scalar::expected("a str as key of a JSON object", &key));
+                    } else {
+                        *value = Some(own(&item));
+                        return Ok(Some(own(&key)));
                     }
-                    *left -= 1;
-                    // The key may run code of its own where it is not a str.
-                    if !is_str(&key) {
-                        let (key, item) = (own(&key), own(&item));
-                        if let Some(inner) = other_key(out, &key, rules)? {
-                            *value = Some(item);
-                            return Ok(Some(inner));
-                        }
-                        if let Some(inner) = one(out, &item, rules)? {
-                            return Ok(Some(inner));
-                        }
-                        continue;
-                    }
-                    str(out, &key)?;
-                    if !scalar(out, &item, rules)?
-                        && let Some(inner) = other(out, &own(&item), rules)?
-                    {
-                        return Ok(Some(inner));
+                    if !scalar(out, &item, rules)? {
+                        return Ok(Some(own(&item)));
                     }
                 }
                 if *left == 0 { Ok(None) } else { Err(changed()) }
@@ -129,18 +122,6 @@ impl<'py> Open<'py> {
 #[inline(always)]
 fn is_str(value: &Bound<'_, PyAny>) -> bool {
     value.is_exact_instance_of::<PyString>()
-}
-
-/// The head of a key that is not exactly a str.
-fn other_key<'py>(out: &mut Out, key: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
-    if rules.json && !key.is_instance_of::<PyString>() {
-        return Err(scalar::expected("a str as key of a JSON object", key));
-    }
-    one(out, key, rules)
-}
-
-fn one<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
-    if scalar(out, value, rules)? { Ok(None) } else { other(out, value, rules) }
 }
 
 /// Write a str, int, float, None or bool; False for all else, subclasses of these too. Runs no Python code.
@@ -194,70 +175,72 @@ fn float(out: &mut Out, value: f64, rules: Rules) -> PyResult<()> {
     Ok(())
 }
 
-/// Lists, dicts and tuples; what is empty is written, and nothing left to open.
+/// Lists, dicts and tuples are opened unless they are empty; all else is written. A scalar, as a key may be, too.
 #[inline]
-fn other<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
+fn other<'py>(out: &mut Out, open: &mut Stack<'py>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<()> {
     if let Ok(dict) = value.cast_exact::<PyDict>() {
-        open_dict(out, dict)
+        open_dict(out, open, dict, rules)
     } else if let Ok(list) = value.cast_exact::<PyList>() {
-        open_list(out, list)
+        open_list(out, open, list, rules)
     } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-        open_tuple(out, tuple)
+        open_tuple(out, open, tuple, rules)
     } else if !rules.json
         && let Ok(bytes) = value.cast_exact::<PyBytes>()
     {
-        own_bytes(out, bytes).map(|()| None)
+        own_bytes(out, bytes)
     } else {
-        seldom(out, value, rules)
+        seldom(out, open, value, rules)
     }
 }
 
 #[inline(always)]
-fn open_list<'py>(out: &mut Out, list: &Bound<'py, PyList>) -> PyResult<Option<Open<'py>>> {
+fn open_list<'py>(out: &mut Out, open: &mut Stack<'py>, list: &Bound<'py, PyList>, rules: Rules) -> PyResult<()> {
     let count = list.len();
     said(put::array(out, count))?;
-    Ok((count > 0).then(|| Open::List { list: list.clone(), at: 0, count }))
+    if count == 0 { Ok(()) } else { open.push(Open::List { list: list.clone(), at: 0, count }, rules) }
 }
 
 #[inline(always)]
-fn open_tuple<'py>(out: &mut Out, tuple: &Bound<'py, PyTuple>) -> PyResult<Option<Open<'py>>> {
+fn open_tuple<'py>(out: &mut Out, open: &mut Stack<'py>, tuple: &Bound<'py, PyTuple>, rules: Rules) -> PyResult<()> {
     let count = tuple.len();
     said(put::array(out, count))?;
-    Ok((count > 0).then(|| Open::Tuple { tuple: tuple.clone(), at: 0 }))
+    if count == 0 { Ok(()) } else { open.push(Open::Tuple { tuple: tuple.clone(), at: 0 }, rules) }
 }
 
 #[inline(always)]
-fn open_dict<'py>(out: &mut Out, dict: &Bound<'py, PyDict>) -> PyResult<Option<Open<'py>>> {
+fn open_dict<'py>(out: &mut Out, open: &mut Stack<'py>, dict: &Bound<'py, PyDict>, rules: Rules) -> PyResult<()> {
     let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
     let left = dict.len();
     said(put::map(out, left))?;
-    Ok((left > 0).then(|| Open::Dict { dict, position: 0, left, value: None }))
+    if left == 0 { Ok(()) } else { open.push(Open::Dict { dict, position: 0, left, value: None }, rules) }
 }
 
-/// Subclasses, and what JSON does not know.
+/// Subclasses, scalars that are keys, and what JSON does not know.
 #[inline(never)]
-fn seldom<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
+fn seldom<'py>(out: &mut Out, open: &mut Stack<'py>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<()> {
+    if scalar(out, value, rules)? {
+        return Ok(());
+    }
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        return open_tuple(out, tuple);
+        return open_tuple(out, open, tuple, rules);
     }
     if let Ok(dict) = value.cast::<PyDict>() {
-        return open_dict(out, dict);
+        return open_dict(out, open, dict, rules);
     }
     if let Ok(list) = value.cast::<PyList>() {
-        return open_list(out, list);
+        return open_list(out, open, list, rules);
     }
     if value.is_instance_of::<PyString>() {
-        str(out, value)?;
+        str(out, value)
     } else if value.is_instance_of::<PyInt>() {
-        int(out, value)?;
+        int(out, value)
     } else if let Ok(number) = value.cast::<PyFloat>() {
-        float(out, number.value(), rules)?;
+        float(out, number.value(), rules)
     } else if rules.json {
-        return Err(scalar::expected("a JSON value", value));
+        Err(scalar::expected("a JSON value", value))
     } else {
-        binary(out, value)?;
+        binary(out, value)
     }
-    Ok(None)
 }
 
 #[inline(always)]

@@ -14,7 +14,7 @@ use pyo3::types::PyBytes;
 use tierstore_core::codec::sink::Sink;
 
 /// From this length on a part is left where it is until the end.
-const LONG_BYTES: usize = 4096;
+const LONG_BYTES: usize = 512;
 /// What a thread keeps at most.
 const MAX_KEPT_BYTES: usize = 256 * 1024;
 const FIRST_BYTES: usize = 1024;
