@@ -32,8 +32,16 @@ pub struct Out {
 struct Long {
     at: usize,
     bytes: *const [u8],
-    /// Keeps the bytes alive.
-    _owner: Py<PyAny>,
+    /// A reference that keeps the bytes alive.
+    owner: *mut ffi::PyObject,
+}
+
+impl Drop for Long {
+    fn drop(&mut self) {
+        // SAFETY: the reference is this one's. Pointers keep `Out` in its thread, which is attached where it encodes. (A `Py` would
+        // put the end off: functions that the interpreter calls without PyO3 count as not attached.)
+        unsafe { ffi::Py_DECREF(self.owner) };
+    }
 }
 
 impl Out {
@@ -52,7 +60,7 @@ impl Out {
         if bytes.len() < LONG_BYTES {
             self.put_slice(bytes);
         } else {
-            self.long.push(Long { at: self.gathered.len(), bytes, _owner: owner.clone().unbind() });
+            self.long.push(Long { at: self.gathered.len(), bytes, owner: owner.clone().into_ptr() });
         }
     }
 
