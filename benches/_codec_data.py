@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -151,6 +153,28 @@ def tuned_of(given: dict[str, Any]) -> Tuned:
     raws = {name: msgspec.Raw(ENCODER.encode(given[name])) for name in ("tags", "metadata")}
     content = json.dumps(given["content"]).encode()
     return Tuned(**{**given, "created_at": micros, "updated_at": micros, **raws, "content": content})
+
+
+def plain_values() -> dict[str, Any]:
+    """What MessagePack is given besides records, by what is most in it."""
+    chance = random.Random(1)
+    words = ["".join(chance.choices(string.ascii_lowercase, k=12)) for _ in range(1_000)]
+    objects = [
+        {"id": number, "name": word, "active": True, "score": chance.random(), "tags": ["a", "b"], "at": None}
+        for number, word in enumerate(words[:300])
+    ]
+    return {
+        "a small state value": {"value": 42, "etag": "etag-1", "at": None},
+        "integers": [chance.randrange(-(2**40), 2**60) >> chance.randrange(60) for _ in range(1_000)],
+        "floats": [chance.random() for _ in range(1_000)],
+        "words": words,
+        "words beyond ASCII": [f"é漢{word}" for word in words],
+        "objects": objects,
+        "lists in lists": [[chance.randrange(100) for _ in range(10)] for _ in range(200)],
+        "50 files of 2 KB": {f"file_{number}.proto": b"m" * 2_048 for number in range(50)},
+        "100 KB of text": {"text": "x" * 100_000},
+        "100 KB of text beyond ASCII": {"text": "é漢" * 20_000},
+    }
 
 
 @dataclass

@@ -45,6 +45,7 @@ from benches._codec_data import (
     checked,
     ours_of,
     page,
+    plain_values,
     summed,
     tuned_of,
 )
@@ -238,6 +239,21 @@ def no_regressions() -> list[Row]:
         Row("C.7", "encode a small state value", f"{small:,.0f} ns", "", None, "", None),
         Row("C.8", "unchanged write-back", f"{back:.0f} ns", "", None, "≤ 60 ns", back <= 60),
     ]
+
+
+def other_values() -> list[Row]:
+    """C.7 for what is no record, each way beside msgspec."""
+    rows = []
+    for what, value in plain_values().items():
+        packed = msgspec.msgpack.encode(value)
+        unpack = {
+            "ours": partial(codec.msgpack_decode, packed),
+            "msgspec": partial(msgspec.msgpack.decode, packed),
+        }
+        pack = {"ours": partial(codec.msgpack_encode, value), "msgspec": partial(msgspec.msgpack.encode, value)}
+        rows += ratio("C.7", f"MessagePack, {what}, decode", unpack, {"msgspec": 1.2})
+        rows += ratio("C.7", f"MessagePack, {what}, encode", pack, {"msgspec": 1.2})
+    return rows
 
 
 def forms(size: int) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:

@@ -89,12 +89,18 @@ fn any(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) 
 #[inline]
 pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     let text = value.cast::<PyString>().map_err(|_| expected("a str", value))?;
-    // SAFETY: value is a str; a compact ASCII one holds so many bytes, which do not change while it is borrowed.
+    // SAFETY: value is a str; a compact ASCII one holds so many bytes, and another compact one may know its UTF-8. Neither
+    // changes while the str is borrowed.
     #[cfg(not(Py_GIL_DISABLED))]
     unsafe {
-        if ffi::PyUnicode_IS_COMPACT_ASCII(value.as_ptr()) != 0 {
-            let length = ffi::PyUnicode_GET_LENGTH(value.as_ptr()) as usize;
-            return Ok(std::slice::from_raw_parts(ffi::PyUnicode_DATA(value.as_ptr()).cast::<u8>(), length));
+        let own = value.as_ptr();
+        if ffi::PyUnicode_IS_COMPACT_ASCII(own) != 0 {
+            let length = ffi::PyUnicode_GET_LENGTH(own) as usize;
+            return Ok(std::slice::from_raw_parts(ffi::PyUnicode_DATA(own).cast::<u8>(), length));
+        }
+        let compact = own.cast::<ffi::PyCompactUnicodeObject>();
+        if ffi::PyUnicode_IS_COMPACT(own) != 0 && !(*compact).utf8.is_null() {
+            return Ok(std::slice::from_raw_parts((*compact).utf8.cast::<u8>(), (*compact).utf8_length as usize));
         }
     }
     match text.to_str() {
