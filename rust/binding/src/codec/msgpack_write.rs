@@ -1,7 +1,7 @@
 //! MessagePack from plain Python values, each in its shortest form; a dict keeps its order.
 //!
-//! What most values are (str, int, float, None, bool, and lists and dicts that are empty) is written where it is met. A list or
-//! dict with items becomes the one that is being written; those around it wait in a list, so depth costs no stack.
+//! What most values are (str, int, float, None, bool) is written where it is met, and so is a list or dict of nothing else. One that
+//! has others in it waits in a list while they are written, so depth costs no stack.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -26,48 +26,43 @@ pub struct Rules {
     pub depth: usize,
 }
 
-/// A list, tuple or dict whose head is written and whose items are not all.
+/// A list, tuple or dict whose head is written, and perhaps not all of its items.
 enum Open<'py> {
     List { list: Bound<'py, PyList>, at: usize, count: usize },
     Tuple { tuple: Bound<'py, PyTuple>, at: usize },
     Dict { dict: Bound<'py, PyDict>, position: ffi::Py_ssize_t, left: usize, value: Option<Bound<'py, PyAny>> },
 }
 
-pub fn encode(out: &mut Out, value: &Bound<'_, PyAny>, rules: Rules) -> PyResult<()> {
+pub fn encode<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<()> {
     if scalar(out, value, rules)? {
         return Ok(());
     }
-    let mut open = Stack { top: None, outer: Vec::new() };
-    other(out, &mut open, value, rules)?;
-    while let Some(top) = &mut open.top {
-        match top.write(out, rules)? {
-            Some(item) => other(out, &mut open, &item, rules)?,
-            None => open.top = open.outer.pop(),
-        }
-    }
-    Ok(())
-}
-
-/// What is open. The innermost stands apart: one list or dict alone, as small values are, allocates nothing.
-struct Stack<'py> {
-    top: Option<Open<'py>>,
-    outer: Vec<Open<'py>>,
-}
-
-impl<'py> Stack<'py> {
-    #[inline(always)]
-    fn push(&mut self, inner: Open<'py>, rules: Rules) -> PyResult<()> {
-        let around = self.top.take();
-        if self.outer.len() + usize::from(around.is_some()) >= rules.depth {
-            return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
-        }
-        self.outer.extend(around);
-        self.top = Some(inner);
-        Ok(())
+    let mut waiting: Vec<Open<'py>> = Vec::new();
+    let mut next = other(out, &mut waiting, value, rules)?;
+    loop {
+        next = match (next, waiting.last_mut()) {
+            (Some(item), _) => other(out, &mut waiting, &item, rules)?,
+            (None, None) => return Ok(()),
+            (None, Some(innermost)) => {
+                let item = innermost.write(out, rules)?;
+                if item.is_none() {
+                    waiting.pop();
+                }
+                item
+            }
+        };
     }
 }
 
 impl<'py> Open<'py> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Open::List { count, .. } => *count == 0,
+            Open::Tuple { tuple, .. } => tuple.is_empty(),
+            Open::Dict { left, .. } => *left == 0,
+        }
+    }
+
     /// Write items up to the first that is no scalar: that one is the answer, and comes next. None: this one is complete.
     #[inline(always)]
     fn write(&mut self, out: &mut Out, rules: Rules) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -175,72 +170,82 @@ fn float(out: &mut Out, value: f64, rules: Rules) -> PyResult<()> {
     Ok(())
 }
 
-/// Lists, dicts and tuples are opened unless they are empty; all else is written. A scalar, as a key may be, too.
+/// Write what is no scalar. A list, tuple or dict is written up to its first item that is none either: that one is the answer, and
+/// the rest waits.
 #[inline]
-fn other<'py>(out: &mut Out, open: &mut Stack<'py>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<()> {
-    if let Ok(dict) = value.cast_exact::<PyDict>() {
-        open_dict(out, open, dict, rules)
+fn other<'py>(
+    out: &mut Out,
+    waiting: &mut Vec<Open<'py>>,
+    value: &Bound<'py, PyAny>,
+    rules: Rules,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let opened = if let Ok(dict) = value.cast_exact::<PyDict>() {
+        Some(open_dict(out, dict)?)
     } else if let Ok(list) = value.cast_exact::<PyList>() {
-        open_list(out, open, list, rules)
+        Some(open_list(out, list)?)
     } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-        open_tuple(out, open, tuple, rules)
-    } else if !rules.json
-        && let Ok(bytes) = value.cast_exact::<PyBytes>()
-    {
-        own_bytes(out, bytes)
+        Some(open_tuple(out, tuple)?)
     } else {
-        seldom(out, open, value, rules)
+        seldom(out, value, rules)?
+    };
+    let Some(mut inner) = opened.filter(|inner| !inner.is_empty()) else { return Ok(None) };
+    if waiting.len() >= rules.depth {
+        return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
     }
+    let item = inner.write(out, rules)?;
+    if item.is_some() {
+        waiting.push(inner);
+    }
+    Ok(item)
 }
 
 #[inline(always)]
-fn open_list<'py>(out: &mut Out, open: &mut Stack<'py>, list: &Bound<'py, PyList>, rules: Rules) -> PyResult<()> {
+fn open_list<'py>(out: &mut Out, list: &Bound<'py, PyList>) -> PyResult<Open<'py>> {
     let count = list.len();
     said(put::array(out, count))?;
-    if count == 0 { Ok(()) } else { open.push(Open::List { list: list.clone(), at: 0, count }, rules) }
+    Ok(Open::List { list: list.clone(), at: 0, count })
 }
 
 #[inline(always)]
-fn open_tuple<'py>(out: &mut Out, open: &mut Stack<'py>, tuple: &Bound<'py, PyTuple>, rules: Rules) -> PyResult<()> {
-    let count = tuple.len();
-    said(put::array(out, count))?;
-    if count == 0 { Ok(()) } else { open.push(Open::Tuple { tuple: tuple.clone(), at: 0 }, rules) }
+fn open_tuple<'py>(out: &mut Out, tuple: &Bound<'py, PyTuple>) -> PyResult<Open<'py>> {
+    said(put::array(out, tuple.len()))?;
+    Ok(Open::Tuple { tuple: tuple.clone(), at: 0 })
 }
 
 #[inline(always)]
-fn open_dict<'py>(out: &mut Out, open: &mut Stack<'py>, dict: &Bound<'py, PyDict>, rules: Rules) -> PyResult<()> {
+fn open_dict<'py>(out: &mut Out, dict: &Bound<'py, PyDict>) -> PyResult<Open<'py>> {
     let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
     let left = dict.len();
     said(put::map(out, left))?;
-    if left == 0 { Ok(()) } else { open.push(Open::Dict { dict, position: 0, left, value: None }, rules) }
+    Ok(Open::Dict { dict, position: 0, left, value: None })
 }
 
-/// Subclasses, scalars that are keys, and what JSON does not know.
+/// Bytes, subclasses, scalars that are keys, and what JSON does not know.
 #[inline(never)]
-fn seldom<'py>(out: &mut Out, open: &mut Stack<'py>, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<()> {
-    if scalar(out, value, rules)? {
-        return Ok(());
-    }
-    if let Ok(tuple) = value.cast::<PyTuple>() {
-        return open_tuple(out, open, tuple, rules);
-    }
-    if let Ok(dict) = value.cast::<PyDict>() {
-        return open_dict(out, open, dict, rules);
-    }
-    if let Ok(list) = value.cast::<PyList>() {
-        return open_list(out, open, list, rules);
-    }
-    if value.is_instance_of::<PyString>() {
-        str(out, value)
+fn seldom<'py>(out: &mut Out, value: &Bound<'py, PyAny>, rules: Rules) -> PyResult<Option<Open<'py>>> {
+    if !rules.json
+        && let Ok(bytes) = value.cast_exact::<PyBytes>()
+    {
+        own_bytes(out, bytes)?;
+    } else if scalar(out, value, rules)? {
+    } else if let Ok(tuple) = value.cast::<PyTuple>() {
+        return open_tuple(out, tuple).map(Some);
+    } else if let Ok(dict) = value.cast::<PyDict>() {
+        return open_dict(out, dict).map(Some);
+    } else if let Ok(list) = value.cast::<PyList>() {
+        return open_list(out, list).map(Some);
+    } else if value.is_instance_of::<PyString>() {
+        str(out, value)?;
     } else if value.is_instance_of::<PyInt>() {
-        int(out, value)
+        int(out, value)?;
     } else if let Ok(number) = value.cast::<PyFloat>() {
-        float(out, number.value(), rules)
+        float(out, number.value(), rules)?;
     } else if rules.json {
-        Err(scalar::expected("a JSON value", value))
+        return Err(scalar::expected("a JSON value", value));
     } else {
-        binary(out, value)
+        binary(out, value)?;
     }
+    Ok(None)
 }
 
 #[inline(always)]
