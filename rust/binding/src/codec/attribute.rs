@@ -15,7 +15,7 @@ use super::field;
 
 const PLACE_BITS: u32 = 10;
 
-/// What a name means in a class of this version. Empty: tag 0, which is no version.
+/// What a name means in a class of this version. Empty: tag 0, which is no version, and no name.
 #[derive(Clone, Copy)]
 struct Entry {
     tag: u32,
@@ -51,9 +51,13 @@ unsafe extern "C" fn attribute(object: *mut ffi::PyObject, name: *mut ffi::PyObj
     unsafe {
         let class = ffi::Py_TYPE(object);
         let tag = (*class).tp_version_tag;
-        let place = (*CACHE.0.get()).as_mut_ptr().add(place_of(tag, name));
+        let place = CACHE.0.get().cast::<Entry>().add(place_of(tag, name));
         let entry = *place;
-        if tag == 0 || entry.tag != tag || entry.name != name {
+        if entry.tag == tag && entry.name == name {
+            if !entry.descriptor.is_null() {
+                return field::get(entry.descriptor, object, class.cast());
+            }
+        } else if tag != 0 {
             match look_up(class, tag, name) {
                 Ok(found) => *place = found,
                 Err(error) => {
@@ -61,10 +65,8 @@ unsafe extern "C" fn attribute(object: *mut ffi::PyObject, name: *mut ffi::PyObj
                     return ptr::null_mut();
                 }
             }
-        } else if !entry.descriptor.is_null() {
-            return field::get(entry.descriptor, object, class.cast());
         }
-        ffi::PyObject_GenericGetAttr(object, name)
+        ffi::PyObject_GenericGetAttr(object, name) // which also gives the class a tag, if it has none
     }
 }
 
@@ -75,19 +77,18 @@ fn place_of(tag: u32, name: *mut ffi::PyObject) -> usize {
 }
 
 /// # Safety
-/// `class` MUST be a live class and `name` a live str; `tag` what the class has. The thread MUST be attached.
+/// `class` MUST be a live class and `name` a live str; `tag` the class's. The thread MUST be attached.
 #[cold]
 unsafe fn look_up(class: *mut ffi::PyTypeObject, tag: u32, name: *mut ffi::PyObject) -> PyResult<Entry> {
     // SAFETY: promised by the caller. What the class answers is ours to drop; a descriptor stays alive in the class.
     unsafe {
         let py = Python::assume_attached();
         let descriptor = match Bound::from_owned_ptr_or_err(py, ffi::PyObject_GetAttr(class.cast(), name)) {
-            Ok(found) if field::is_named(&found, name) => found.as_ptr(),
+            // The class may have run code of its own, which may have changed it.
+            Ok(found) if (*class).tp_version_tag == tag && field::is_own(&found, class, name) => found.as_ptr(),
             Err(error) if !error.is_instance_of::<PyAttributeError>(py) => return Err(error),
             _ => ptr::null_mut(),
         };
-        // The class may have run code of its own, which may have changed it.
-        let tag = if (*class).tp_version_tag == tag { tag } else { 0 };
         Ok(Entry { tag, name, descriptor })
     }
 }

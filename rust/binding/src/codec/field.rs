@@ -152,14 +152,15 @@ fn no_default(py: Python<'_>, record: &Record, layout: &Layout, at: usize) -> Py
     to_py(&tierstore_core::error::Error::corrupt(message))
 }
 
-/// Whether `object` is the descriptor of a field whose name is this very str.
-pub fn is_named(object: &Bound<'_, PyAny>, name: *mut ffi::PyObject) -> bool {
+/// Whether `object` is the descriptor of the field of `class` whose name is this very str.
+pub fn is_own(object: &Bound<'_, PyAny>, class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> bool {
     let py = object.py();
     let ours = CLASS.get(py).is_some_and(|class| object.get_type().is(class));
     // SAFETY: an object of exactly this class has a Descriptor's memory.
     ours && unsafe {
         let own = &*object.as_ptr().cast::<Descriptor>();
-        own.layout.bind(py).get().fields[own.at].name.as_ptr() == name
+        let layout = own.layout.bind(py).get();
+        layout.is_class(class) && layout.fields[own.at].name.as_ptr() == name
     }
 }
 
