@@ -106,7 +106,7 @@ def _shape(annotation: Any) -> Shape:
 
 def _has_union(shape: Any) -> bool:
     """Whether a union stands in the annotation itself; one within a dataclass belongs to that class."""
-    if not isinstance(shape, tuple) or shape[:1] == ("struct",):
+    if not isinstance(shape, tuple) or (shape[:1] == ("struct",) and shape[1] is not Some):
         return False
     return shape[:1] == ("union",) or any(_has_union(part) for part in shape)
 

@@ -29,7 +29,7 @@ import typing
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 from uuid import UUID
 
 Shape = tuple[Any, ...]
@@ -63,6 +63,12 @@ class Some(Generic[_T]):
     """A value that is there, where None could be that value: `Some[T | None] | None` is an option of an option."""
 
     value: _T
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, item: Any) -> Any:
+            """`typing` would answer for `Some[A | B]` what it made of `Some[B | A]`, and the order of a union is that of its variants."""
+            return types.GenericAlias(cls, item)
 
 
 JSON: TypeAlias = Annotated[Any, Sized("json")]

@@ -31,6 +31,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 from tierstore import _native
@@ -87,7 +88,10 @@ class _RecordClass(type):
     """Gives each record class `__slots__ = ()`: a record has its fields and nothing else."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> _RecordClass:
-        return super().__new__(mcs, name, bases, {"__slots__": (), **namespace}, **options)
+        made = super().__new__(mcs, name, bases, {"__slots__": (), **namespace}, **options)
+        if bases != (_native.RecordBase,) and "__layout__" not in vars(made):
+            raise TypeError(f"{name}: an __init_subclass__ of a record class must call super().__init_subclass__(...)")
+        return made
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -107,7 +111,7 @@ class Record(_native.RecordBase, metaclass=_RecordClass):
         cls.__kind__ = kind
         cls.__revision__ = revision
         cls.__oldest_reader__ = revision if oldest_reader is None else oldest_reader
-        declared = _declared(cls, sys._getframe(2).f_locals)
+        declared = _declared(cls, _names_around(sys._getframe(1)))
         _check(cls, declared)
         wire = sorted(declared, key=lambda one: (one.revision, is_bulk(one.shape)))
         cls.__record_fields__ = tuple(wire)
@@ -185,6 +189,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
 
 
+def _names_around(frame: FrameType) -> dict[str, Any]:
+    """The local names where a class statement stands, behind the `__init_subclass__` and `__new__` that it calls."""
+    outer: FrameType | None = frame
+    while outer is not None and outer.f_code.co_name in {"__init_subclass__", "__new__"}:
+        outer = outer.f_back
+    return {} if outer is None else outer.f_locals
+
+
 def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
     """The fields in the order of their declaration, those of the bases first. `names`: where the class statement stands."""
     fields: dict[str, Field] = {}
@@ -195,7 +207,9 @@ def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
         raise TypeError(f"{cls.__name__}.{name} is a field of its base: annotate it to declare it anew")
     if not own:
         return list(fields.values())
-    hints = typing.get_type_hints(cls, localns={**names, cls.__name__: cls}, include_extras=True)
+    within = {name: value for name, value in vars(cls).items() if isinstance(value, type)}
+    alone = type(cls.__name__, (), {"__annotations__": own, "__module__": cls.__module__})
+    hints = typing.get_type_hints(alone, localns={**within, **names, cls.__name__: cls}, include_extras=True)
     for name in own:
         given = vars(cls).get(name, MISSING)
         if typing.get_origin(hints[name]) is ClassVar or hints[name] is ClassVar:

@@ -194,3 +194,17 @@ def test_annotations_that_are_no_type_are_refused():
     for annotation in (complex, list[None], int | str, object):
         with pytest.raises(TypeError):
             codec.bincode_encode(1, annotation)
+
+
+def test_the_order_of_a_union_within_some_is_as_written():
+    @dataclass
+    class One:
+        x: codec.u8
+
+    @dataclass
+    class Two:
+        x: codec.u8
+
+    for order, expected in ((codec.Some[One | Two], b"\x00\x05"), (codec.Some[Two | One], b"\x01\x05")):
+        assert codec.bincode_encode(codec.Some(One(5)), order) == expected
+        assert codec.bincode_decode(expected, order) == codec.Some(One(5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import threading
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -156,3 +157,20 @@ def test_a_large_result_leaves_no_large_memory_behind():
     large = codec.msgpack_encode(list(range(200_000)))
     assert codec.msgpack_decode(large) == list(range(200_000))
     assert codec.msgpack_encode([1]) == b"\x91\x01"
+
+
+class Noted(Record, kind=60151):
+    note: codec.JSON
+
+
+@pytest.mark.parametrize("length", [LONG - 1, LONG, 5_000, 100_000])
+def test_long_texts_of_a_json_field_are_part_of_the_record(length):
+    for note in ("x" * length, ["é" * length], {"k" * length: ["y" * length]}):
+        record = Noted(note)
+        back = codec.decode(codec.encode(record))
+        assert back.note == note
+        assert back == record
+        assert hash(back) == hash(record)
+        assert pickle.loads(pickle.dumps(record)) == record
+    assert Noted({"k": "x" * length}) != Noted({"k": "z" * length})
+    assert hash(Noted("x" * length)) != hash(Noted("z" * length))

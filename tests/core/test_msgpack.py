@@ -7,6 +7,8 @@ import gc
 import json
 import math
 import struct
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -254,3 +256,76 @@ def test_a_stream_is_limited_and_sees_faults():
     stream = codec.MsgpackStream()
     assert stream.feed(b"\x92\x01") == []
     assert stream.pending == 2
+
+
+def test_the_end_of_a_stream_is_its_end():
+    """Where nobody knows where a value ends, nothing is held for later."""
+    for piece, options in ((b"\xc1", {}), (b"\xc4\xff" + b"x" * 50, {"max_size": 10})):
+        stream = codec.MsgpackStream(**options)
+        assert stream.feed(b"\x01") == [1]
+        for _ in range(50):
+            with pytest.raises(CorruptError):
+                stream.feed(piece)
+            assert stream.pending == 0
+        with pytest.raises(CorruptError):
+            stream.feed(b"\x01")
+
+
+def test_nobody_sees_a_list_before_it_is_full():
+    code = """
+import gc
+from tierstore import codec
+packed = codec.msgpack_encode([{"a": [1, 2, {}], "b": {}}] * 3000)
+seen = 0
+def look(phase, info):
+    global seen
+    seen += sum(sum(1 for _ in one) for one in gc.get_objects() if type(one) is list)
+gc.callbacks.append(look)
+gc.set_threshold(50, 2, 2)
+value = codec.msgpack_decode(packed)
+gc.callbacks.clear()
+assert value == [{"a": [1, 2, {}], "b": {}}] * 3000 and seen
+assert gc.is_tracked(value) and gc.is_tracked(value[0]["a"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        "codec.msgpack_decode(b'\\xc1' + bytes(1000))",
+        "codec.msgpack_encode(object())",
+        "codec.decode(b'x' * 40)",
+        "setattr(record, 'name', 1)",
+        "getattr(record, 'nothing%d' % number)",
+        "codec.msgpack_decode('not bytes')",
+    ],
+)
+def test_errors_die_when_they_were_handled(fail):
+    code = f"""
+import gc
+from tierstore import codec
+from tierstore.records import Record
+class Named(Record, kind=60170):
+    name: str
+record = codec.decode(codec.encode(Named("n")))
+def run(count):
+    for number in range(count):
+        try:
+            {fail}
+        except Exception:
+            pass
+        else:
+            raise SystemExit("it did not fail")
+run(100)
+gc.collect()
+import sys
+before = sys.getallocatedblocks()
+run(3000)
+gc.collect()
+grown = sys.getallocatedblocks() - before
+assert grown < 500, grown
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

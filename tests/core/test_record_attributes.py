@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from tierstore import codec
-from tierstore.records import Record
+from tierstore import _native, codec
+from tierstore.records import Record, field
 
 
 def received(record):
@@ -102,20 +102,54 @@ def test_a_class_that_answers_for_what_is_missing():
         del Plain.__getattr__
 
 
-def test_a_descriptor_that_fails_is_heard():
-    class Stopping:
-        def __get__(self, record, owner):
-            raise KeyboardInterrupt if record is None else ValueError
+class Upper:
+    """A descriptor around a field's, as instrumentation puts there."""
 
+    def __init__(self, inner, of_class=None):
+        self.inner, self.of_class, self.asked = inner, of_class, 0
+
+    def __get__(self, record, owner=None):
+        if record is None:
+            self.asked += 1
+            return self.of_class() if self.of_class else self.inner
+        return self.inner.__get__(record, owner).upper()
+
+
+def test_a_descriptor_around_a_field_is_asked_each_time():
     class Page(Record, kind=60137):
         name: str
 
-    page = received(Page("p"))
-    Page.other = Stopping()
-    for _ in range(3):
-        with pytest.raises((KeyboardInterrupt, ValueError)):
-            page.other  # noqa: B018
-        assert page.name == "p"
+    page, inner = received(Page("p")), vars(Page)["name"]
+
+    def fail():
+        raise TypeError
+
+    for of_class in (None, fail, lambda: _native.field_descriptor(Page.__layout__, 0)):
+        Page.name = around = Upper(inner, of_class)
+        assert [page.name for _ in range(4)] == ["P"] * 4
+        assert around.asked == 0
+        gc.collect()
+    Page.name = inner
+    assert page.name == "p"
+
+
+def test_a_field_that_is_deleted_while_its_default_is_made():
+    def deleting():
+        for name in ("added", "name", "__layout__"):
+            delattr(Page, name)
+        gc.collect()
+        return "made"
+
+    class Old(Record, kind=60141):
+        name: str
+
+    class Page(Record, kind=60141, revision=2, oldest_reader=1):
+        name: str
+        added: str = field(revision=2, default_factory=deleting)
+
+    page = Page.from_bytes(codec.encode(Old("n")))
+    assert page.name == "n"
+    assert page.added == "made"
 
 
 def test_names_that_are_made_on_the_way_and_die():

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import array
 import contextlib
+import enum
 import gc
+import inspect
 import random
 import struct
 import subprocess
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Generic, NewType, TypeVar
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tierstore import codec
+from tierstore import _native, codec
 from tierstore.errors import CorruptError, ValidationError
-from tierstore.records import Record
+from tierstore.records import Record, attach, field
 
 T = TypeVar("T")
 
@@ -241,3 +244,235 @@ def test_another_interpreter_of_the_process_is_told_at_import():
         [sys.executable, "-c", OTHER_INTERPRETER], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+
+
+class Plain(Record, kind=60160):
+    name: str
+    size: int
+
+
+class Pretender:
+    """Says of itself that it is a record; so do the mocks of the standard library."""
+
+    __class__ = Plain
+    __layout__ = Plain.__layout__
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("pretender", [Pretender(), Mock(spec=Plain)])
+def test_what_only_says_that_it_is_a_record_is_none(pretender):
+    record = Plain("n", 1)
+    for call in (
+        lambda: codec.encode(pretender),
+        lambda: attach(pretender, [1]),
+        lambda: _native.meta_of(pretender),
+        lambda: _native.graft(record, pretender),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    assert record != pretender
+
+
+def test_a_class_that_forgets_its_bases_is_refused():
+    class Base(Record):
+        name: str
+
+        def __init_subclass__(cls):
+            pass
+
+    with pytest.raises(TypeError, match="super"):
+
+        class Child(Base):
+            size: int
+
+
+def test_names_from_where_the_class_statement_stands():
+    class Kinds(enum.Enum):
+        A = "a"
+
+    class Meta(type(Record)):
+        def __new__(mcs, name, bases, namespace, **options):
+            Kinds = 5  # noqa: F841, N806
+            return super().__new__(mcs, name, bases, namespace, **options)
+
+    class Base(Record, metaclass=Meta):
+        kind: Kinds
+
+        def __init_subclass__(cls, **options):
+            super().__init_subclass__(**options)
+
+    def elsewhere():
+        class Child(Base, kind=60161):
+            class State(enum.Enum):
+                ON = "on"
+
+            state: State
+
+        return Child
+
+    child = elsewhere()
+    record = child(Kinds.A, child.State.ON)
+    assert codec.decode(codec.encode(record)) == record
+
+
+class Floats(Record, kind=60162):
+    by_float: dict[float, int]
+
+
+class Moments(Record, kind=60163):
+    by_moment: dict[datetime, int]
+
+
+class Shorts(Record, kind=60164):
+    by_pair: dict[tuple[codec.f32, int], int]
+
+
+class Names(Record, kind=60165):
+    by_name: Mapping[str, int]
+
+
+class Own(str):
+    """Equal to itself only."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other):
+        return self is other
+
+
+class Doubled(Mapping):
+    def __getitem__(self, name):
+        return 1
+
+    def __iter__(self):
+        return iter(["a", "a"])
+
+    def __len__(self):
+        return 2
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Floats({2**53: 1, 2**53 + 1: 2}),
+        Moments(
+            {
+                datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")): 1,
+                datetime(2026, 10, 25, 1, 30, tzinfo=UTC): 2,
+            }
+        ),
+        Shorts({(0.1, 1): 1, (0.1 + 1e-12, 1): 2}),
+        Names({Own("a"): 1, "a": 2}),
+        Names(Doubled()),
+    ],
+)
+def test_keys_that_would_be_one_are_refused(record):
+    with pytest.raises(ValidationError, match="two keys"):
+        codec.encode(record)
+
+
+def test_records_with_older_ones_within_are_equal_by_their_values():
+    class OldInner(Record):
+        a: int
+
+    class OldOuter(Record, kind=60166):
+        inner: OldInner
+        many: list[OldInner]
+
+    class Inner(Record, revision=2, oldest_reader=1):
+        a: int
+        b: int = field(revision=2, default=7)
+
+    class Outer(Record, kind=60166):
+        inner: Inner
+        many: list[Inner]
+
+    old = Outer.from_bytes(codec.encode(OldOuter(OldInner(1), [OldInner(2)])))
+    now = Outer(Inner(1), [Inner(2)])
+    assert old.asdict() == now.asdict()
+    assert old == now
+    assert hash(old) == hash(now)
+    assert old != Outer(Inner(1, 8), [Inner(2)])
+    assert codec.encode(old) != codec.encode(now)  # what came stays as it came
+
+
+def test_an_interrupt_is_no_answer():
+    """The abstract classes of the standard library run Python code to say what a mapping is."""
+
+    class Odd(Mapping):
+        def __getitem__(self, name):
+            raise KeyError(name)
+
+        def __iter__(self):
+            raise KeyboardInterrupt
+
+        def __len__(self):
+            return 1
+
+    with pytest.raises(KeyboardInterrupt):
+        codec.encode(Names(Odd()))
+
+    class Moment(tzinfo):
+        def utcoffset(self, moment):
+            raise KeyboardInterrupt
+
+    class ByMoment(Record, kind=60167):
+        lazy: Mapping[datetime, int]
+
+    received = codec.decode(codec.encode(ByMoment({datetime(2026, 1, 1, tzinfo=UTC): 1})))
+    with pytest.raises(KeyboardInterrupt):
+        received.lazy.get(datetime(2026, 1, 1, tzinfo=Moment()))
+    assert received.lazy.get("no moment") is None
+
+
+def test_lazy_ones_are_like_a_tuple_and_a_dict():
+    class Lazy(Record, kind=60168):
+        items: Sequence[str]
+        names: Mapping[str, int]
+
+    lazy = codec.decode(codec.encode(Lazy(["a", "b", "a"], {"x": 1, "y": 2})))
+    assert lazy.items == ["a", "b", "a"] == list(lazy.items)
+    assert lazy.items == ("a", "b", "a")
+    assert lazy.items == codec.decode(codec.encode(lazy)).items
+    assert all(lazy.items != other for other in ("aba", {"a": 1, "b": 2}, {"a", "b"}, None, 3))
+    assert (lazy.items.index("a"), lazy.items.index("a", 1), lazy.items.index("a", -1, 3)) == (0, 2, 2)
+    with pytest.raises(ValueError, match="not in"):
+        lazy.items.index("b", 2)
+    assert lazy.names.keys() & {"x", "z"} == {"x"}
+    assert lazy.names.items() >= {("y", 2)}
+    assert list(lazy.names.values()) == [1, 2]
+    assert list(lazy.names) == ["x", "y"]
+
+
+FORMS = {
+    "T | None": lambda inner: inner,
+    "list[T]": lambda inner: [inner] if inner else [],
+    "dict[str, list[T]]": lambda inner: {"a": [inner]} if inner else {},
+    "list[tuple[str, T | None]]": lambda inner: [("x", inner)],
+    "dict[str, tuple[T | None, ...]]": lambda inner: {"a": (inner,)},
+    "dict[str, list[tuple[str, T | None]]]": lambda inner: {"a": [("x", inner)]},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_sixteen_records_in_one_another_fit_a_small_stack(form):
+    code = f"""
+import threading
+from tierstore import codec
+from tierstore.records import Record
+T = type(Record)("T", (Record,), {{"__annotations__": {{"held": {form!r}, "size": "int"}}, "__module__": __name__}}, kind=60169)
+held = {inspect.getsource(FORMS[form]).partition(": lambda inner: ")[2].rstrip().rstrip(",")!r}
+record = None
+for size in range(16):
+    record = T(eval(held, {{"inner": record}}), size)
+def work():
+    assert codec.decode(codec.encode(record)) == record and hash(record)
+    print("done")
+threading.stack_size(65536)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

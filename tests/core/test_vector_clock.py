@@ -73,3 +73,15 @@ def test_any_bytes_are_a_clock_or_refused(rubbish: bytes):
     except CorruptError:
         return
     assert VectorClock(dict(clock)) == clock
+
+
+@pytest.mark.parametrize(
+    "entry", [b"\x01c\xfb\x05\x00", b"\x01c\xfd\x05\x00\x00\x00\x00\x00\x00\x00", b"\xfb\x01\x00c\x05"]
+)
+def test_a_number_in_more_bytes_than_it_needs_is_refused(entry):
+    """Equal clocks have equal bytes."""
+    assert VectorClock.from_bytes(b"\x01\x01c\x05") == VectorClock({"c": 5})
+    with pytest.raises(CorruptError):
+        VectorClock.from_bytes(b"\x01" + entry)
+    with pytest.raises(CorruptError):
+        VectorClock.from_bytes(b"\xfb\x01\x00\x01c\x05")

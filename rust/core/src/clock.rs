@@ -73,22 +73,37 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
+/// Refuse a number that took more bytes since `at` than it needs.
+fn shortest(reader: &Reader<'_>, at: usize, number: u64) -> Result<()> {
+    if reader.position() - at == write::uint_bytes(number) {
+        Ok(())
+    } else {
+        Err(reader.fail("a number that is not in its shortest form"))
+    }
+}
+
 impl Clock {
-    /// Check and take an encoded clock: clients in UTF-8, in strictly rising order.
+    /// Check and take an encoded clock: clients in UTF-8, in strictly rising order, and every number in its shortest form, so that
+    /// equal clocks have equal bytes.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         let mut reader = Reader::new(&bytes, 0);
         let count = reader.count(2)?;
+        shortest(&reader, 0, count as u64)?;
         let start = reader.position();
         let mut last: Option<&[u8]> = None;
         for _ in 0..count {
+            let at = reader.position();
             let client = reader.bytes()?;
+            shortest(&reader, at + client.len(), client.len() as u64)?;
             if last.is_some_and(|last| last >= client) {
                 return Err(reader.fail("the clients of a clock are not in rising order"));
             }
             if std::str::from_utf8(client).is_err() {
                 return Err(reader.fail("a client's name is not UTF-8"));
             }
-            reader.uint()?;
+            let at = reader.position();
+            let number = reader.uint()?;
+            shortest(&reader, at, number)?;
             last = Some(client);
         }
         if reader.remaining() > 0 {

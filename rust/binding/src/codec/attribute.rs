@@ -7,7 +7,6 @@
 use std::cell::UnsafeCell;
 use std::ptr;
 
-use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -55,16 +54,14 @@ unsafe extern "C" fn attribute(object: *mut ffi::PyObject, name: *mut ffi::PyObj
         let entry = *place;
         if entry.tag == tag && entry.name == name {
             if !entry.descriptor.is_null() {
-                return field::get(entry.descriptor, object, class.cast());
+                // The class may lose it while a default is made.
+                ffi::Py_INCREF(entry.descriptor);
+                let value = field::get(entry.descriptor, object, class.cast());
+                ffi::Py_DECREF(entry.descriptor);
+                return value;
             }
         } else if tag != 0 {
-            match look_up(class, tag, name) {
-                Ok(found) => *place = found,
-                Err(error) => {
-                    error.restore(Python::assume_attached());
-                    return ptr::null_mut();
-                }
-            }
+            *place = Entry { tag, name, descriptor: descriptor_of(class, name) };
         }
         ffi::PyObject_GenericGetAttr(object, name) // which also gives the class a tag, if it has none
     }
@@ -76,19 +73,29 @@ fn place_of(tag: u32, name: *mut ffi::PyObject) -> usize {
     (mixed >> (u64::BITS - PLACE_BITS)) as usize
 }
 
+/// The descriptor of the field that `name` means in the class, or null: the first class in its order that has the name decides.
+/// Runs no Python code.
+///
 /// # Safety
-/// `class` MUST be a live class and `name` a live str; `tag` the class's. The thread MUST be attached.
+/// `class` MUST be a live record class and `name` a live str. The thread MUST be attached.
 #[cold]
-unsafe fn look_up(class: *mut ffi::PyTypeObject, tag: u32, name: *mut ffi::PyObject) -> PyResult<Entry> {
-    // SAFETY: promised by the caller. What the class answers is ours to drop; a descriptor stays alive in the class.
+unsafe fn descriptor_of(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: promised by the caller; a class has an order, a tuple of classes. Only a static class of the interpreter may have no
+    // dict here: object, which has no fields.
     unsafe {
         let py = Python::assume_attached();
-        let descriptor = match Bound::from_owned_ptr_or_err(py, ffi::PyObject_GetAttr(class.cast(), name)) {
-            // The class may have run code of its own, which may have changed it.
-            Ok(found) if (*class).tp_version_tag == tag && field::is_own(&found, class, name) => found.as_ptr(),
-            Err(error) if !error.is_instance_of::<PyAttributeError>(py) => return Err(error),
-            _ => ptr::null_mut(),
-        };
-        Ok(Entry { tag, name, descriptor })
+        let order = (*class).tp_mro;
+        for at in 0..ffi::PyTuple_GET_SIZE(order) {
+            let dict = (*ffi::PyTuple_GET_ITEM(order, at).cast::<ffi::PyTypeObject>()).tp_dict;
+            if dict.is_null() {
+                break;
+            }
+            let found = ffi::PyDict_GetItemWithError(dict, name);
+            if let Some(found) = Bound::from_borrowed_ptr_or_opt(py, found) {
+                return if field::is_own(&found, class, name) { found.as_ptr() } else { ptr::null_mut() };
+            }
+            ffi::PyErr_Clear(); // of a str that could not be hashed, there is none
+        }
+        ptr::null_mut()
     }
 }

@@ -22,7 +22,7 @@ impl BincodeType {
     }
 
     fn encode<'py>(&self, obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut out = Out::new();
+        let mut out = Out::whole();
         write(&mut out, &self.0, obj, 0)?;
         out.finish(obj.py())
     }

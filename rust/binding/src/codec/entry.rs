@@ -256,12 +256,9 @@ fn portable_bytes<'py>(record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>
 fn canonical(record: &Bound<'_, PyAny>) -> PyResult<Out> {
     let (layout, own) = (layout_of(record)?, Record::of_any(record)?);
     let layout = layout.get();
-    let mut out = Out::new();
-    if own.revision < layout.revision {
-        fields(&mut out, record.py(), layout, own, 0)?;
-    } else {
-        body(&mut out, record.py(), layout, own, 0)?;
-    }
+    let mut out = Out::whole();
+    out.anew = true;
+    body(&mut out, record.py(), layout, own, 0)?;
     Ok(out)
 }
 

@@ -46,6 +46,8 @@ pub struct Layout {
     pub fields: Vec<Field>,
     /// Wire positions in the order of the declaration, removed fields left out.
     pub declared: Vec<usize>,
+    /// Records stand in its fields.
+    pub has_records: bool,
     class: PyOnceLock<Py<PyType>>,
     /// The same class, to compare with.
     class_pointer: AtomicPtr<pyo3::ffi::PyTypeObject>,
@@ -113,10 +115,11 @@ impl Layout {
         if declared.iter().any(|at| *at >= fields.len()) {
             return Err(PyValueError::new_err("a declared position is no field"));
         }
-        let fields = fields.into_iter().map(compile_field).collect::<PyResult<_>>()?;
+        let fields: Vec<Field> = fields.into_iter().map(compile_field).collect::<PyResult<_>>()?;
+        let has_records = fields.iter().any(|field| field.shape.has_records());
         let kind = kind.unwrap_or(NO_KIND);
         let (class, class_pointer) = (PyOnceLock::new(), AtomicPtr::new(std::ptr::null_mut()));
-        Ok(Self { kind, revision, oldest_reader, fields, declared, class, class_pointer })
+        Ok(Self { kind, revision, oldest_reader, fields, declared, has_records, class, class_pointer })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyIndexError, PyKeyError, PyOverflowError};
+use pyo3::exceptions::{PyException, PyIndexError, PyKeyError, PyOverflowError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PySlice, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
 use tierstore_core::codec::read::Reader;
 
 use super::out::Out;
@@ -51,12 +51,16 @@ impl LazySequence {
         self.all(py)?.contains(value)
     }
 
+    /// As a list or a tuple: equal to one of the same items, and to its like.
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        if !other.len().is_ok_and(|length| length == self.run.len()) {
-            return Ok(false);
-        }
-        let other = other.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-        self.all(py)?.eq(PyTuple::new(py, other)?)
+        let other = match other.cast::<LazySequence>() {
+            Ok(other) => other.get().all(py)?,
+            Err(_) if other.is_instance_of::<PyList>() || other.is_instance_of::<PyTuple>() => {
+                PyTuple::new(py, other.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
+            }
+            Err(_) => return Ok(false),
+        };
+        self.all(py)?.eq(other)
     }
 
     fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -64,8 +68,15 @@ impl LazySequence {
         PyTuple::new(py, items)?.try_iter().map(Bound::into_any)
     }
 
-    fn index(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
-        self.all(py)?.index(value)
+    #[pyo3(signature = (value, start=0, stop=isize::MAX, /))]
+    fn index<'py>(
+        &self,
+        py: Python<'py>,
+        value: &Bound<'py, PyAny>,
+        start: isize,
+        stop: isize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.all(py)?.call_method1("index", (value, start, stop))
     }
 
     fn count(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -131,41 +142,51 @@ impl LazyMapping {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.keys(py)?.try_iter().map(Bound::into_any)
+        PyList::new(py, self.entries(py)?.into_iter().map(|(key, _)| key))?.try_iter().map(Bound::into_any)
     }
 
-    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.entries(py)?.into_iter().map(|(key, _)| key))
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.dict(py)?.call_method0("keys")
     }
 
-    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.entries(py)?.into_iter().map(|(_, value)| value))
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.dict(py)?.call_method0("values")
     }
 
-    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.entries(py)?)
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.dict(py)?.call_method0("items")
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let class = py.import("builtins")?.getattr("dict")?;
         if !other.hasattr("keys")? {
             return Ok(false);
         }
-        class.call1((self.items(py)?,))?.eq(class.call1((other,))?)
+        self.dict(py)?.eq(py.get_type::<PyDict>().call1((other,))?)
     }
 
     fn __repr__(&self) -> String {
         format!("<{} entries, not read yet>", self.run.len())
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyList>,))> {
-        Ok((py.import("builtins")?.getattr("dict")?, (self.items(py)?,)))
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
+        Ok((py.get_type::<PyDict>(), (self.dict(py)?,)))
     }
 }
 
 impl LazyMapping {
     fn shapes(&self) -> [&Compiled; 2] {
         [&self.pair.0, &self.pair.1]
+    }
+
+    /// All of it. Of two equal keys the first counts.
+    fn dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (key, value) in self.entries(py)? {
+            if !dict.contains(&key)? {
+                dict.set_item(key, value)?;
+            }
+        }
+        Ok(dict)
     }
 
     fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
@@ -178,9 +199,10 @@ impl LazyMapping {
 
     /// The key's own bytes are what is looked for: one value has one encoding.
     fn find<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut probe = Out::new();
-        if write::write(&mut probe, &self.pair.0, key, 0).is_err() {
-            return Ok(None);
+        let mut probe = Out::whole();
+        match write::write(&mut probe, &self.pair.0, key, 0) {
+            Err(error) if error.is_instance_of::<PyException>(py) => return Ok(None), // no such key can be in it
+            written => written?,
         }
         let found = lift(self.run.find(py, &self.shapes(), probe.as_slice()))?;
         found.map(|mut reader| read(py, &self.pair.1, &mut reader, self.run.owner(py))).transpose()

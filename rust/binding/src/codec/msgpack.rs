@@ -115,7 +115,7 @@ fn msgpack_decode<'py>(
 #[pyfunction]
 #[pyo3(signature = (obj, *, max_depth=MAX_DEPTH))]
 fn msgpack_encode<'py>(obj: &Bound<'py, PyAny>, max_depth: usize) -> PyResult<Bound<'py, PyBytes>> {
-    let mut out = Out::new();
+    let mut out = Out::in_parts();
     msgpack_write::encode(&mut out, obj, msgpack_write::Rules { json: false, depth: max_depth })?;
     out.finish(obj.py())
 }
@@ -187,6 +187,8 @@ static ENTRIES: [Definition; 2] = [
 struct Stream {
     held: Vec<u8>,
     splitter: Splitter,
+    /// Where a value ends is not known any more: nothing is taken, and nothing held, from then on.
+    fault: Option<Error>,
 }
 
 impl Stream {
@@ -227,12 +229,13 @@ impl MsgpackStream {
     #[new]
     #[pyo3(signature = (*, strict=true, max_depth=MAX_DEPTH, max_size=64 * 1024 * 1024))]
     fn new(strict: bool, max_depth: usize, max_size: usize) -> Self {
-        let state = Stream { held: Vec::new(), splitter: Splitter::default() }.into();
+        let state = Stream { held: Vec::new(), splitter: Splitter::default(), fault: None }.into();
         Self { state, limits: Limits { strict, depth: max_depth }, max_size }
     }
 
     /// Take a piece; the values that are whole now. A faulty value is refused when it is the first: those before it are answered,
-    /// and those behind it wait for the next call.
+    /// and those behind it wait for the next call. Where its fault leaves unknown where it ends, or it is longer than `max_size`,
+    /// that is the end of the stream: each further call refuses, and nothing is held.
     fn feed<'py>(&self, py: Python<'py>, piece: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let values = with_bytes(piece, |bytes| self.split(bytes))?;
         let mut found = Vec::with_capacity(values.len());
@@ -265,13 +268,16 @@ impl MsgpackStream {
     fn split(&self, bytes: &[u8]) -> PyResult<Vec<Vec<u8>>> {
         let mut stream = self.lock();
         let mut values = Vec::new();
-        stream.held.extend_from_slice(bytes);
-        let fault = stream.take_whole(&mut values, self.max_size);
-        drop(stream);
-        match fault {
-            Err(fault) if values.is_empty() => Err(to_py(&fault)),
-            _ => Ok(values),
+        if stream.fault.is_none() {
+            stream.held.extend_from_slice(bytes);
+            if let Err(fault) = stream.take_whole(&mut values, self.max_size)
+                && values.is_empty()
+            {
+                stream.held = Vec::new();
+                stream.fault = Some(fault);
+            }
         }
+        stream.fault.as_ref().map_or(Ok(values), |fault| Err(to_py(fault)))
     }
 
     fn put_back(&self, values: &[Vec<u8>]) {

@@ -152,7 +152,7 @@ impl<'py> Open<'py> {
 
     fn finish(self, tokens: &Tokens<'_>, limits: Limits) -> PyResult<Bound<'py, PyAny>> {
         match self.container {
-            Container::Array(list) => Ok(list.into_any()),
+            Container::Array(list) => Ok(full(list)),
             Container::Map(dict, _) if limits.strict && dict.len() != self.count => {
                 Err(to_py(&tokens.fail("a key stands twice in a map")))
             }
@@ -161,9 +161,21 @@ impl<'py> Open<'py> {
     }
 }
 
+/// A list of empty places. The collector, which shows its lists to everybody, does not know it until it is `full`.
 fn empty_list(py: Python<'_>, count: usize) -> PyResult<Bound<'_, PyList>> {
-    // SAFETY: a new list of empty places, which only `set_item` fills before anyone sees the list.
-    unsafe { Ok(Bound::from_owned_ptr_or_err(py, ffi::PyList_New(count as ffi::Py_ssize_t))?.cast_into_unchecked()) }
+    // SAFETY: a new list, whose places only `set_item` fills before anyone sees it. A list may die without being tracked.
+    unsafe {
+        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(count as ffi::Py_ssize_t))?;
+        ffi::PyObject_GC_UnTrack(list.as_ptr().cast());
+        Ok(list.cast_into_unchecked())
+    }
+}
+
+/// `list` MUST be an `empty_list` whose places were all filled, and this its only call.
+fn full(list: Bound<'_, PyList>) -> Bound<'_, PyAny> {
+    // SAFETY: it was untracked, and all its places hold objects.
+    unsafe { ffi::PyObject_GC_Track(list.as_ptr().cast()) };
+    list.into_any()
 }
 
 /// `at` MUST be an empty place of the list.
@@ -245,9 +257,9 @@ fn moment(py: Python<'_>, value: Instant) -> PyResult<Bound<'_, PyAny>> {
     let micros =
         value.seconds.checked_mul(1_000_000).map(|micros| micros.saturating_add(i64::from(value.nanoseconds / 1000)));
     if let (0, Some(micros)) = (value.nanoseconds % 1000, micros)
-        && let Ok(exact) = scalar::datetime(py, micros)
+        && scalar::is_datetime(micros)
     {
-        return Ok(exact);
+        return scalar::datetime(py, micros);
     }
     Ok(Bound::new(py, Timestamp { seconds: value.seconds, nanoseconds: value.nanoseconds })?.into_any())
 }

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tierstore_core::codec::sink::Sink;
 
-/// From this length on a part is left where it is until the end.
+/// Shorter parts are copied twice for less than it costs to note them.
 const LONG_BYTES: usize = 512;
 /// What a thread keeps at most.
 const MAX_KEPT_BYTES: usize = 256 * 1024;
@@ -26,6 +26,10 @@ thread_local! {
 pub struct Out {
     gathered: Vec<u8>,
     long: Vec<Long>,
+    /// From this length on a part is left where it is until the end.
+    long_bytes: usize,
+    /// Records that were received are written as their class writes them now, not as they came.
+    pub anew: bool,
 }
 
 /// A part that belongs behind the first `at` of the gathered bytes.
@@ -45,26 +49,36 @@ impl Drop for Long {
 }
 
 impl Out {
-    pub fn new() -> Self {
-        let mut gathered = KEPT.take();
-        gathered.reserve(FIRST_BYTES);
-        Self { gathered, long: Vec::new() }
+    /// For bytes that are looked at, measured or summed before they are finished.
+    pub fn whole() -> Self {
+        Self::of(usize::MAX)
     }
 
-    /// What `put_slice` does, without a copy where it is long.
+    /// For bytes that are only written: long parts stay where they are.
+    pub fn in_parts() -> Self {
+        Self::of(LONG_BYTES)
+    }
+
+    fn of(long_bytes: usize) -> Self {
+        let mut gathered = KEPT.take();
+        gathered.reserve(FIRST_BYTES);
+        Self { gathered, long: Vec::new(), long_bytes, anew: false }
+    }
+
+    /// What `put_slice` does, perhaps without a copy.
     ///
     /// # Safety
     /// The bytes MUST stay as they are while `owner` lives.
     #[inline]
     pub unsafe fn put_of(&mut self, owner: &Bound<'_, PyAny>, bytes: &[u8]) {
-        if bytes.len() < LONG_BYTES {
+        if bytes.len() < self.long_bytes {
             self.put_slice(bytes);
         } else {
             self.long.push(Long { at: self.gathered.len(), bytes, owner: owner.clone().into_ptr() });
         }
     }
 
-    /// All that was gathered. MUST NOT be asked for after `put_of`.
+    /// All bytes, if they are `whole`.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         &self.gathered

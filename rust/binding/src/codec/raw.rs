@@ -61,9 +61,11 @@ pub unsafe fn answer(body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObjec
     }
 }
 
+/// PyO3 does not know that the thread is attached, and keeps references that are dropped meanwhile for later: it is told so here, and
+/// drops those that were kept.
 #[cold]
-fn failed(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
-    error.restore(py);
+fn failed(_: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
+    Python::attach(|py| error.restore(py));
     ptr::null_mut()
 }
 

@@ -85,6 +85,11 @@ fn any_int(value: &Bound<'_, PyAny>) -> Option<i64> {
     (overflow == 0).then_some(number)
 }
 
+/// Whether so many microseconds since 1970 lie within the years of a datetime.
+pub fn is_datetime(micros: i64) -> bool {
+    civil_from_days(micros.div_euclid(MICROS_PER_DAY)).is_some()
+}
+
 /// An aware datetime in UTC from microseconds since 1970.
 pub fn datetime(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyAny>> {
     let (days, rest) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));

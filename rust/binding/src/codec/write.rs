@@ -1,9 +1,11 @@
 //! bincode bytes from Python values.
 
-#[cfg(not(Py_GIL_DISABLED))]
+use std::collections::HashSet;
+
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use tierstore_core::codec::envelope::ENVELOPE_BYTES;
 use tierstore_core::codec::shape::Int;
 use tierstore_core::codec::sink::Sink;
@@ -34,7 +36,34 @@ pub fn write(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting:
     Ok(())
 }
 
+/// What recurs stands in functions of its own, and apart from what does not, so that a level of nesting takes little of the stack.
 fn any(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    use tierstore_core::codec::shape::Shape::*;
+    match shape {
+        Option(_) if value.is_none() => {
+            out.put([0]);
+            Ok(())
+        }
+        Option(inner) => {
+            out.put([1]);
+            any(out, inner, value, nesting)
+        }
+        Record(class) => record(out, class.layout(value.py())?.bind(value.py()).get(), value, nesting),
+        List(item) | Many(item) => items(out, item, value, nesting),
+        Sequence(item) => items(out, item, value, nesting),
+        Dict(pair) => pairs(out, pair, value, nesting),
+        Mapping(pair) => pairs(out, pair, value, nesting),
+        Tuple(shapes) => tuple(out, shapes, value, nesting),
+        Struct(class, shapes) => structure(out, class, shapes, value, nesting),
+        Union(variants) => union(out, variants, value, nesting),
+        Enum(class, values) => any(out, values, &member(class, value)?, nesting),
+        leaf => one(out, leaf, value),
+    }
+}
+
+/// A value that has no others in it.
+#[inline(never)]
+fn one(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>) -> PyResult<()> {
     use tierstore_core::codec::shape::Shape::*;
     match shape {
         Str => put::bytes(out, text(value)?),
@@ -42,48 +71,35 @@ fn any(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) 
         Bytes | View => bytes(out, value)?,
         Datetime => put::int(out, scalar::datetime_micros(value)?),
         Bool => out.put([u8::from(value.cast::<PyBool>().map_err(|_| expected("a bool", value))?.is_true())]),
-        Option(inner) => {
-            out.put([u8::from(!value.is_none())]);
-            if !value.is_none() {
-                write(out, inner, value, nesting)?;
-            }
-        }
-        Enum(class, values) => write(out, values, &member(class, value)?, nesting)?,
         Json => put::framed(out, |out| msgpack::encode_json(out, value))?,
-        F64 => out.put_slice(&float(value)?.to_le_bytes()),
-        F32 => out.put_slice(&short_float(value)?.to_le_bytes()),
-        None => {
-            if !value.is_none() {
-                return Err(expected("None", value));
-            }
-        }
+        F64 => out.put(float(value)?.to_le_bytes()),
+        F32 => out.put(short_float(value)?.to_le_bytes()),
         Char => out.put_slice(one_char(value)?),
         Date => put::int(out, scalar::date_days(value)?),
         Timedelta => put::int128(out, scalar::timedelta_micros(value)?),
-        Uuid => out.put_slice(&scalar::uuid_bytes(value)?),
+        Uuid => out.put(scalar::uuid_bytes(value)?),
         Decimal => put::bytes(out, text(scalar::decimal_text(value)?.as_any())?),
-        Record(class) => record(out, class.layout(value.py())?.bind(value.py()).get(), value, nesting)?,
-        List(item) | Many(item) => items(out, item, value, nesting)?,
-        Sequence(item) => items(out, item, value, nesting)?,
-        Dict(pair) => pairs(out, pair, value, nesting)?,
-        Mapping(pair) => pairs(out, pair, value, nesting)?,
-        Tuple(shapes) => {
-            let tuple = value.cast::<PyTuple>().map_err(|_| expected("a tuple", value))?;
-            if tuple.len() != shapes.len() {
-                return Err(to_py(&Error::invalid(format!(
-                    "a tuple of {} is expected, not of {}",
-                    shapes.len(),
-                    tuple.len()
-                ))));
-            }
-            for (shape, item) in shapes.iter().zip(tuple.iter()) {
-                write(out, shape, &item, nesting)?;
-            }
-        }
-        Struct(class, shapes) => structure(out, class, shapes, value, nesting)?,
-        Union(variants) => union(out, variants, value, nesting)?,
+        _ if value.is_none() => {}
+        _ => return Err(expected("None", value)),
     }
     Ok(())
+}
+
+#[inline(never)]
+fn tuple(out: &mut Out, shapes: &[Compiled], value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    let tuple = value.cast::<PyTuple>().map_err(|_| expected("a tuple", value))?;
+    if tuple.len() != shapes.len() {
+        return Err(wrong_length(shapes.len(), tuple.len()));
+    }
+    for (shape, item) in shapes.iter().zip(tuple.iter()) {
+        any(out, shape, &item, nesting)?;
+    }
+    Ok(())
+}
+
+#[cold]
+fn wrong_length(expected: usize, found: usize) -> PyErr {
+    to_py(&Error::invalid(format!("a tuple of {expected} is expected, not of {found}")))
 }
 
 /// The UTF-8 of a str; a lone surrogate has none. ASCII, the usual case, is read where it lies.
@@ -209,31 +225,44 @@ fn member<'py>(class: &Class, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
     }
 }
 
+#[inline(never)]
 fn items(out: &mut Out, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     if let Ok(list) = value.cast::<PyList>() {
         return of_list(out, item, list, nesting);
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        return counted(out, tuple.len(), tuple.iter().map(Ok), |out, value| write(out, item, &value, nesting));
+        return counted(out, tuple.len(), tuple.iter().map(Ok), |out, value| any(out, item, &value, nesting));
     }
-    if value.is_instance_of::<PyString>()
-        || value.is_instance_of::<PyBytes>()
-        || value.cast::<pyo3::types::PySequence>().is_err()
-    {
+    let is_text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
+    if is_text || !is_abc(value, intern!(value.py(), "Sequence"))? {
         return Err(expected("a list, tuple or other sequence", value));
     }
-    counted(out, value.len()?, value.try_iter()?, |out, value| write(out, item, &value, nesting))
+    counted(out, value.len()?, value.try_iter()?, |out, value| any(out, item, &value, nesting))
 }
 
+/// Write what most items are, and exactly that; False for all else. Runs no Python code.
+#[inline(always)]
+fn plain(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match shape {
+        Compiled::Str if value.is_exact_instance_of::<PyString>() => put::bytes(out, text(value)?),
+        Compiled::Int(kind) if value.is_exact_instance_of::<PyInt>() => int(out, *kind, value)?,
+        // SAFETY: it is a float.
+        Compiled::F64 if value.is_exact_instance_of::<PyFloat>() => {
+            out.put(unsafe { ffi::PyFloat_AS_DOUBLE(value.as_ptr()) }.to_le_bytes());
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+#[inline(never)]
 fn of_list(out: &mut Out, item: &Compiled, list: &Bound<'_, PyList>, nesting: u32) -> PyResult<()> {
     let count = list.len();
     put::uint(out, count as u64);
     for at in 0..count {
         let value = item_of(list, at).ok_or_else(changed)?;
-        match item {
-            Compiled::Str if value.is_exact_instance_of::<PyString>() => put::bytes(out, text(&value)?),
-            Compiled::Int(kind) if value.is_exact_instance_of::<PyInt>() => int(out, *kind, &value)?,
-            item => any(out, item, &own(&value), nesting)?,
+        if !plain(out, item, &value)? {
+            any(out, item, &own(&value), nesting)?;
         }
     }
     if list.len() == count { Ok(()) } else { Err(changed()) }
@@ -244,7 +273,7 @@ fn counted<T>(
     out: &mut Out,
     count: usize,
     all: impl Iterator<Item = PyResult<T>>,
-    one: impl Fn(&mut Out, T) -> PyResult<()>,
+    mut one: impl FnMut(&mut Out, T) -> PyResult<()>,
 ) -> PyResult<()> {
     put::uint(out, count as u64);
     let mut written = 0;
@@ -260,36 +289,55 @@ fn changed() -> PyErr {
     to_py(&Error::invalid("a collection changed while it was encoded"))
 }
 
+#[inline(never)]
 fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
-    let one = |out: &mut Out, (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        write(out, &pair.0, &key, nesting)?;
-        write(out, &pair.1, &item, nesting)
+    let mut seen = HashSet::new();
+    let mut one = |out: &mut Out, (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>), may_recur: bool| {
+        let start = out.written().len();
+        entry_part(out, &pair.0, &key, nesting)?;
+        if may_recur && !seen.insert(out.written()[start..].to_vec()) {
+            return Err(to_py(&Error::invalid("two keys of a dict are the same when they are encoded")));
+        }
+        entry_part(out, &pair.1, &item, nesting)
     };
     if let Ok(dict) = value.cast::<PyDict>() {
         let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
-        if matches!(pair.0, Compiled::F32) {
-            distinct(&dict)?;
-        }
+        let may_recur = !differ_encoded(&pair.0, &dict);
         let mut position = 0;
         let entries = std::iter::from_fn(|| next_entry(&dict, &mut position));
-        return counted(out, dict.len(), entries.map(|(key, item)| Ok((own(&key), own(&item)))), one);
+        let entries = entries.map(|(key, item)| Ok((own(&key), own(&item))));
+        return counted(out, dict.len(), entries, |out, entry| one(out, entry, may_recur));
     }
-    let mapping = value.cast::<PyMapping>().map_err(|_| expected("a dict or other mapping", value))?;
-    let entries = mapping.items()?;
-    counted(out, entries.len(), entries.iter().map(|entry| entry.extract()), one)
+    if !is_abc(value, intern!(value.py(), "Mapping"))? {
+        return Err(expected("a dict or other mapping", value));
+    }
+    let entries = value.call_method0(intern!(value.py(), "items"))?.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    counted(out, entries.len(), entries.into_iter().map(|entry| entry.extract()), |out, entry| one(out, entry, true))
 }
 
-/// Keys that differ as floats of 64 bits may be one in 32.
-fn distinct(dict: &Bound<'_, PyDict>) -> PyResult<()> {
-    let mut seen = std::collections::HashSet::new();
-    for key in dict.keys() {
-        if !seen.insert(short_float(&key)?.to_bits()) {
-            return Err(to_py(&Error::invalid("two keys of a dict are the same number in f32")));
-        }
-    }
-    Ok(())
+fn entry_part(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+    if plain(out, shape, value)? { Ok(()) } else { any(out, shape, value, nesting) }
 }
 
+/// Whether the keys of a dict, which are not equal, cannot be so as bytes either: where all are exactly str, or int. Floats of 32 bits,
+/// two forms of one moment, and keys with an equality of their own can.
+fn differ_encoded(shape: &Compiled, dict: &Bound<'_, PyDict>) -> bool {
+    let mut position = 0;
+    let mut keys = std::iter::from_fn(|| next_entry(dict, &mut position)).map(|(key, _)| key);
+    match shape {
+        Compiled::Str => keys.all(|key| key.is_exact_instance_of::<PyString>()),
+        Compiled::Int(_) => keys.all(|key| key.is_exact_instance_of::<PyInt>()),
+        _ => false,
+    }
+}
+
+/// Whether `value` is an instance of the class of this name in `collections.abc`. That may run Python code, whose errors are told: an
+/// interrupt is no answer.
+fn is_abc(value: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+    value.is_instance(&value.py().import(intern!(value.py(), "collections.abc"))?.getattr(name)?)
+}
+
+#[inline(never)]
 fn structure(
     out: &mut Out,
     class: &Class,
@@ -303,24 +351,26 @@ fn structure(
         return Err(expected(&class.bind(py).name()?.to_string(), value));
     }
     for (name, shape) in names.iter().zip(shapes) {
-        write(out, shape, &value.getattr(name)?, nesting)?;
+        any(out, shape, &value.getattr(name)?, nesting)?;
     }
     Ok(())
 }
 
+#[inline(never)]
 fn union(out: &mut Out, variants: &[Compiled], value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     for (index, variant) in variants.iter().enumerate() {
         if let Compiled::Struct(Class::Struct { class, .. }, _) = variant
             && value.get_type().is(class)
         {
             put::uint(out, index as u64);
-            return write(out, variant, value, nesting);
+            return any(out, variant, value, nesting);
         }
     }
     Err(expected("one of the union's classes", value))
 }
 
 /// A nested record: its length, revision, oldest reader and fields. One that was received is copied as it is.
+#[inline(never)]
 fn record(out: &mut Out, layout: &Layout, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     let py = value.py();
     let Some(record) = Record::of(value, layout) else {
@@ -329,9 +379,13 @@ fn record(out: &mut Out, layout: &Layout, value: &Bound<'_, PyAny>, nesting: u32
     if nesting >= MAX_NESTING {
         return Err(to_py(&Error::invalid(format!("records more than {MAX_NESTING} deep in one another"))));
     }
+    let (revision, oldest) = match stands(out, record, layout) {
+        true => (record.revision, oldest_reader(record, layout)),
+        false => (layout.revision, layout.oldest_reader),
+    };
     put::framed(out, |out| {
-        put::uint(out, record.revision.into());
-        put::uint(out, oldest_reader(record, layout).into());
+        put::uint(out, revision.into());
+        put::uint(out, oldest.into());
         body(out, py, layout, record, nesting + 1).map(|_| ())
     })
 }
@@ -348,7 +402,9 @@ pub fn oldest_reader(record: &Record, layout: &Layout) -> u16 {
 /// Append a record's fields; the answer is how many bytes of them come before the first bulk field.
 pub fn body(out: &mut Out, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
     let start = out.written().len();
-    if let Some(bytes) = record.bytes() {
+    if let Some(bytes) = record.bytes()
+        && stands(out, record, layout)
+    {
         record.vouch(record.end as usize, bytes)?;
         out.put_slice(&bytes[record.start as usize..record.end as usize]);
         let head =
@@ -358,7 +414,13 @@ pub fn body(out: &mut Out, py: Python<'_>, layout: &Layout, record: &Record, nes
     fields(out, py, layout, record, nesting)
 }
 
+/// Whether the bytes that a record came in are what is to be written. Not of an older writer's, nor where such may be within.
+fn stands(out: &Out, record: &Record, layout: &Layout) -> bool {
+    !out.anew || record.revision > layout.revision || (record.revision == layout.revision && !layout.has_records)
+}
+
 /// Append the fields by their values.
+#[inline(never)]
 pub fn fields(out: &mut Out, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
     let start = out.written().len();
     let mut head = None;
@@ -398,7 +460,7 @@ fn named(py: Python<'_>, error: PyErr, layout: &Layout, at: usize) -> PyErr {
 
 /// A record's bytes start with the envelope's place.
 pub fn start() -> Out {
-    let mut out = Out::new();
+    let mut out = Out::whole();
     out.put([0; ENVELOPE_BYTES]);
     out
 }

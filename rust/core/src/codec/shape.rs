@@ -78,6 +78,19 @@ impl<C> Shape<C> {
         }
     }
 
+    /// Whether records stand in values of this shape.
+    pub fn has_records(&self) -> bool {
+        match self {
+            Shape::Record(_) => true,
+            Shape::Option(item) | Shape::List(item) | Shape::Many(item) | Shape::Enum(_, item) => item.has_records(),
+            Shape::Sequence(item) => item.has_records(),
+            Shape::Dict(pair) => pair.0.has_records() || pair.1.has_records(),
+            Shape::Mapping(pair) => pair.0.has_records() || pair.1.has_records(),
+            Shape::Tuple(items) | Shape::Struct(_, items) | Shape::Union(items) => items.iter().any(Shape::has_records),
+            _ => false,
+        }
+    }
+
     /// Step over one value. Cost: its items for a list or a map, constant for all else.
     #[inline(always)]
     pub fn skip(&self, reader: &mut Reader<'_>) -> Result<()> {

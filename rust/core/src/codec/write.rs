@@ -22,6 +22,17 @@ pub fn uint(out: &mut impl Sink, value: u64) {
     }
 }
 
+/// How many bytes `uint` writes.
+#[inline]
+pub fn uint_bytes(value: u64) -> usize {
+    match value {
+        0..=250 => 1,
+        251..=0xFFFF => 3,
+        0x1_0000..=0xFFFF_FFFF => 5,
+        _ => 9,
+    }
+}
+
 pub fn uint128(out: &mut impl Sink, value: u128) {
     match u64::try_from(value) {
         Ok(small) => uint(out, small),
