@@ -166,7 +166,7 @@ def test_names_that_are_made_on_the_way_and_die():
 
 
 def test_classes_that_come_and_go():
-    """Another class at a dead one's address, with fields in another order, is not taken for it."""
+    """Each with its fields in another order than the one before."""
     for number in range(300):
         names = ("first", "second") if number % 2 else ("second", "first")
         made = type(Record)("Made", (Record,), {"__annotations__": dict.fromkeys(names, "str")})

@@ -246,8 +246,8 @@ fn plain(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>) -> PyResult<
     match shape {
         Compiled::Str if value.is_exact_instance_of::<PyString>() => put::bytes(out, text(value)?),
         Compiled::Int(kind) if value.is_exact_instance_of::<PyInt>() => int(out, *kind, value)?,
-        // SAFETY: it is a float.
         Compiled::F64 if value.is_exact_instance_of::<PyFloat>() => {
+            // SAFETY: it is a float.
             out.put(unsafe { ffi::PyFloat_AS_DOUBLE(value.as_ptr()) }.to_le_bytes());
         }
         _ => return Ok(false),
