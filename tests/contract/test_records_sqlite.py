@@ -63,6 +63,30 @@ def test_kill_9_while_writing_loses_nothing_acknowledged(lite: SqliteEngine, roo
     assert set(acknowledged) <= set(lite.face.run(subjects, records, soon(lite)))
 
 
+def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    """As the workers of a server do at their start. The first to come changes the file's journal mode."""
+    failed: list[BaseException] = []
+
+    def open_it(path: Path, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            connection = Connection(path, busy_s=10 * BUSY_S)
+            connection.prepare(writes=True, script="CREATE TABLE IF NOT EXISTS names (name TEXT)")
+            connection.close()
+        except sqlite3.Error as error:
+            failed.append(error)
+
+    for number in range(25):
+        together = threading.Barrier(6)
+        arguments = (tmp_path / f"{number}.db", together)
+        threads = [threading.Thread(target=open_it, args=arguments) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not failed
+
+
 def test_processes_write_to_one_file_in_turn(lite: SqliteEngine, root: Path) -> None:
     records = lite.migrated()
     writers = [start_writer(lite, root, name, 60) for name in ("a", "b")]

@@ -34,7 +34,7 @@ class _Place:
         self.lost = lost
 
     def __del__(self) -> None:
-        if self.counted:
+        if getattr(self, "counted", False):  # it may have been interrupted before it had any
             self.lost.append(None)  # no more here: any thread may be in the middle of anything
 
 

@@ -23,6 +23,8 @@ CACHED_STATEMENTS = 512
 CACHE_KIB = 16_384
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 NEVER = float("inf")
+ASK_AGAIN_S = 0.005
+"""How soon a change of the journal mode that was refused is tried again."""
 
 _CODES: dict[int, tuple[type[errors.StorageError], str]] = {
     sqlite3.SQLITE_BUSY: (errors.TimeoutError, "another process holds the database's write lock"),
@@ -74,7 +76,7 @@ class Connection:
 
     def _prepare(self, *, writes: bool) -> None:
         if writes:
-            self.raw.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             self.raw.execute("PRAGMA synchronous = FULL")
             self.raw.execute("PRAGMA foreign_keys = ON")
             self.raw.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT_BYTES}")
@@ -82,6 +84,19 @@ class Connection:
             self.raw.execute("PRAGMA query_only = ON")
         self.raw.execute("PRAGMA temp_store = MEMORY")
         self.raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+    def _write_ahead(self) -> None:
+        """The file's journal mode. While another connection changes it SQLite refuses at once, however long it may wait for locks."""
+        until = time.monotonic() + self.busy_s
+        while True:
+            try:
+                self.raw.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if _code(error) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            else:
+                return
+            time.sleep(ASK_AGAIN_S)
 
     def _raise_ctrl_c(self, error: sqlite3.OperationalError) -> None:
         """Ctrl-C is raised inside the progress handler, where sqlite3 drops it and stops the statement before its time."""
