@@ -476,3 +476,31 @@ thread.join()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_a_finaliser_at_the_very_end_gets_its_errors():
+    code = """
+import builtins
+from tierstore import codec, errors
+from tierstore.records import Record
+class Named(Record, kind=60171):
+    name: str
+class Late:
+    def __init__(self):
+        self.keep = (codec, Named, print, BaseException, type)
+    def __del__(self):
+        codec, Named, print, BaseException, type = self.keep
+        for fail in (
+            lambda: codec.decode(b"x" * 40), lambda: codec.msgpack_decode(b"\\xc1"), lambda: codec.encode(Named(1)),
+            lambda: Named("n").nothing, lambda: codec.msgpack_encode(object()),
+        ):
+            try:
+                fail()
+            except BaseException as error:
+                print(type(error).__name__)
+builtins.late = Late()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "panicked" not in done.stderr
+    assert len(done.stdout.split()) == 5

@@ -7,7 +7,10 @@ use tierstore_core::error::{Error, Kind, Place};
 
 /// The exception for `error`: a class of `tierstore.errors`, with the place as its attribute.
 pub fn to_py(error: &Error) -> PyErr {
-    Python::attach(|py| build(py, error).unwrap_or_else(|failure| failure))
+    let built = Python::try_attach(|py| build(py, error));
+    // SAFETY: errors are made for callers within the interpreter. While it ends PyO3 attaches nobody, but the callers are still there.
+    let built = built.unwrap_or_else(|| build(unsafe { Python::assume_attached() }, error));
+    built.unwrap_or_else(|failure| failure)
 }
 
 fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {

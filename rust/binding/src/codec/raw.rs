@@ -64,8 +64,12 @@ pub unsafe fn answer(body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObjec
 /// PyO3 does not know that the thread is attached, and keeps references that are dropped meanwhile for later: it is told so here, and
 /// drops those that were kept.
 #[cold]
-fn failed(_: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
-    Python::attach(|py| error.restore(py));
+fn failed(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
+    let mut error = Some(error);
+    Python::try_attach(|py| error.take().map(|error| error.restore(py)));
+    if let Some(error) = error {
+        error.restore(py); // the interpreter is ending
+    }
     ptr::null_mut()
 }
 

@@ -230,6 +230,7 @@ pub fn wrong_type(message: impl Into<String>) -> PyErr {
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let ints = module.py().import("sys")?.getattr("int_info")?;
+    PyTzInfo::utc(module.py())?; // loads what stands behind datetimes, which is not to be had when the interpreter ends
     HAS_LONG_DIGITS.store(ints.getattr("bits_per_digit")?.extract::<u32>()? == 30, Ordering::Relaxed);
     Ok(())
 }
