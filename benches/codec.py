@@ -330,6 +330,7 @@ def main() -> None:
         *one_file(),
         *clocks(),
         *no_regressions(),
+        *other_values(),
     ]
     if "--json" in sys.argv:
         print(json.dumps([row.__dict__ for row in rows], indent=1))
