@@ -68,6 +68,8 @@ class Some(Generic[_T]):
 
         def __class_getitem__(cls, item: Any) -> Any:
             """`typing` would answer for `Some[A | B]` what it made of `Some[B | A]`, and the order of a union is that of its variants."""
+            if isinstance(item, tuple):
+                raise TypeError(f"Some holds one type, not {len(item)}")
             return types.GenericAlias(cls, item)
 
 
@@ -164,6 +166,9 @@ def _class_shape(cls: Any) -> Shape:
         return ("record", cls)
     if dataclasses.is_dataclass(cls):
         hints = typing.get_type_hints(cls, include_extras=True)
+        for one in dataclasses.fields(cls):
+            if not one.init:
+                raise TypeError(f"{cls!r} cannot be made from its fields: its constructor does not take {one.name}")
         return ("struct", cls, tuple((f.name, shape_of(hints[f.name])) for f in dataclasses.fields(cls)))
     raise TypeError(f"{cls!r} cannot be a field: see tierstore.layout for the types that can")
 

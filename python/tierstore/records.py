@@ -209,7 +209,7 @@ def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
         return list(fields.values())
     within = {name: value for name, value in vars(cls).items() if isinstance(value, type)}
     alone = type(cls.__name__, (), {"__annotations__": own, "__module__": cls.__module__})
-    hints = typing.get_type_hints(alone, localns={**within, **names, cls.__name__: cls}, include_extras=True)
+    hints = typing.get_type_hints(alone, localns={**names, **within, cls.__name__: cls}, include_extras=True)
     for name in own:
         given = vars(cls).get(name, MISSING)
         if typing.get_origin(hints[name]) is ClassVar or hints[name] is ClassVar:

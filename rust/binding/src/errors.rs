@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use tierstore_core::error::{Error, Kind, Place};
 
@@ -13,6 +14,12 @@ pub fn to_py(error: &Error) -> PyErr {
     built.unwrap_or_else(|failure| failure)
 }
 
+/// `tierstore.errors`, kept: when the interpreter ends nothing can be imported.
+fn errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    MODULE.get_or_try_init(py, || py.import("tierstore.errors").map(Bound::unbind)).map(|module| module.bind(py))
+}
+
 fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = match error.kind {
         Kind::WrongType => return Ok(PyTypeError::new_err(error.to_string())),
@@ -21,7 +28,7 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Kind::InvalidKey => "InvalidKeyError",
         Kind::ProtoSyntax => "ProtoSyntaxError",
     };
-    let class = py.import("tierstore.errors")?.getattr(class)?;
+    let class = errors(py)?.getattr(class)?;
     if let (Kind::ProtoSyntax, Some(Place::Text { line, column })) = (error.kind, &error.place) {
         return Ok(PyErr::from_value(class.call1((&error.message, *line, *column))?));
     }

@@ -56,10 +56,10 @@ unsafe fn parse<'a, 'py, const N: usize>(
     // a tuple of so many str, whose values follow the positional ones.
     unsafe {
         let named = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) as usize };
-        let all = std::slice::from_raw_parts(args.cast::<Bound<'py, PyAny>>(), count as usize + named);
         if count as usize != N || named > 1 {
             return Err(wrong_type(format!("{N} positional arguments and key are expected")));
         }
+        let all = std::slice::from_raw_parts(args.cast::<Bound<'py, PyAny>>(), count as usize + named);
         let mut key = None;
         if named == 1 {
             let name = ffi::PyTuple_GetItem(names, 0);

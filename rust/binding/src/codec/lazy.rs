@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyException, PyIndexError, PyKeyError, PyOverflowError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyNotImplemented, PySlice, PyTuple, PyType};
 use tierstore_core::codec::read::Reader;
 
 use super::out::Out;
 use super::read::{lift, read};
 use super::run::Run;
 use super::shape::Compiled;
-use super::write;
+use super::{many, write};
+
+/// The other side is asked.
+fn not_implemented(py: Python<'_>) -> Bound<'_, PyAny> {
+    PyNotImplemented::get(py).to_owned().into_any()
+}
 
 const OUT_OF_RANGE: &str = "index out of range";
 
@@ -52,15 +58,15 @@ impl LazySequence {
     }
 
     /// As a list or a tuple: equal to one of the same items, and to its like.
-    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn __eq__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let other = match other.cast::<LazySequence>() {
             Ok(other) => other.get().all(py)?,
             Err(_) if other.is_instance_of::<PyList>() || other.is_instance_of::<PyTuple>() => {
                 PyTuple::new(py, other.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
             }
-            Err(_) => return Ok(false),
+            Err(_) => return Ok(not_implemented(py)),
         };
-        self.all(py)?.eq(other)
+        Ok(PyBool::new(py, self.all(py)?.eq(other)?).to_owned().into_any())
     }
 
     fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -157,11 +163,11 @@ impl LazyMapping {
         self.dict(py)?.call_method0("items")
     }
 
-    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        if !other.hasattr("keys")? {
-            return Ok(false);
+    fn __eq__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if !many::is_abc(other, intern!(py, "Mapping"))? {
+            return Ok(not_implemented(py));
         }
-        self.dict(py)?.eq(py.get_type::<PyDict>().call1((other,))?)
+        Ok(PyBool::new(py, self.dict(py)?.eq(py.get_type::<PyDict>().call1((other,))?)?).to_owned().into_any())
     }
 
     fn __repr__(&self) -> String {

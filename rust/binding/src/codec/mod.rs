@@ -10,6 +10,7 @@
 //! | `field` | the descriptor that builds a field when it is first read |
 //! | `attribute` | the look-up of fields by name |
 //! | `read`, `write`, `scalar` | Python values from bincode and back |
+//! | `many` | lists and dicts to bincode |
 //! | `lent` | items of lists and dicts on their way to bytes |
 //! | `out` | bytes on their way to a bytes object |
 //! | `intern` | str objects of short texts, kept for the next time |
@@ -29,6 +30,7 @@ mod intern;
 mod layout;
 mod lazy;
 mod lent;
+mod many;
 mod msgpack;
 mod msgpack_read;
 mod msgpack_write;

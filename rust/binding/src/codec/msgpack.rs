@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyCFunction, PyMemoryView};
+use pyo3::types::{PyBytes, PyCFunction, PyMemoryView, PyType};
 use tierstore_core::codec::msgpack::{MAX_DEPTH, Splitter};
 use tierstore_core::error::Error;
 
@@ -32,6 +32,10 @@ impl Ext {
         Self { code, data }
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (i8, Bound<'py, PyBytes>)) {
+        (py.get_type::<Self>(), (self.code, PyBytes::new(py, &self.data)))
+    }
+
     fn __repr__(&self) -> String {
         format!("Ext({}, {} bytes)", self.code, self.data.len())
     }
@@ -54,6 +58,10 @@ impl Timestamp {
             return Err(to_py(&Error::invalid(format!("{nanoseconds} nanoseconds: the limit is 999999999"))));
         }
         Ok(Self { seconds, nanoseconds })
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (i64, u32)) {
+        (py.get_type::<Self>(), (self.seconds, self.nanoseconds))
     }
 
     fn __repr__(&self) -> String {

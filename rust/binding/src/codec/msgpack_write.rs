@@ -13,6 +13,7 @@ use tierstore_core::codec::sink::Sink;
 use tierstore_core::error::Error;
 
 use super::lent::{item_of, next_entry, own};
+use super::many::in_order;
 use super::msgpack::{Ext, Timestamp};
 use super::out::Out;
 use super::scalar;
@@ -214,7 +215,7 @@ fn open_tuple<'py>(out: &mut Out, tuple: &Bound<'py, PyTuple>) -> PyResult<Open<
 
 #[inline(always)]
 fn open_dict<'py>(out: &mut Out, dict: &Bound<'py, PyDict>) -> PyResult<Open<'py>> {
-    let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
+    let dict = in_order(dict)?;
     let left = dict.len();
     said(put::map(out, left))?;
     Ok(Open::Dict { dict, position: 0, left, value: None })

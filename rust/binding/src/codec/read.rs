@@ -1,5 +1,6 @@
 //! Python values from bincode bytes.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyMemoryView, PySlice, PyString, PyTuple};
@@ -212,7 +213,11 @@ fn dict<'py>(
     let dict = PyDict::new(py);
     for _ in 0..count {
         let key = read(py, &pair.0, reader, owner)?;
-        dict.set_item(key, read(py, &pair.1, reader, owner)?)?;
+        let value = read(py, &pair.1, reader, owner)?;
+        dict.set_item(key, value).map_err(|error| match error.is_instance_of::<PyTypeError>(py) {
+            true => to_py(&reader.fail("a key that cannot be hashed")),
+            false => error,
+        })?;
     }
     if dict.len() != count {
         return Err(to_py(&reader.fail("a key stands twice in a dict")));

@@ -197,7 +197,28 @@ fn decimals(py: Python<'_>) -> PyResult<&'static Py<PyType>> {
     CELL.get_or_try_init(py, || Ok(py.import("decimal")?.getattr("Decimal")?.cast_into::<PyType>()?.unbind()))
 }
 
+/// Whether a text is a number as Decimal writes it: of any other, what Decimal answers hangs on its context.
+fn is_decimal(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let all_digits = |text: &[u8]| digits(text) == text.len();
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    if let Some(payload) = text.strip_prefix(b"NaN").or_else(|| text.strip_prefix(b"sNaN")) {
+        return all_digits(payload);
+    }
+    let (whole, rest) = text.split_at(digits(text));
+    let (places, rest) = match rest.strip_prefix(b".") {
+        Some(rest) => (digits(rest), &rest[digits(rest)..]),
+        None => (1, rest),
+    };
+    let exponent = rest.strip_prefix(b"E+").or_else(|| rest.strip_prefix(b"E-"));
+    let ends = rest.is_empty() || exponent.is_some_and(|exponent| !exponent.is_empty() && all_digits(exponent));
+    text == b"Infinity" || (!whole.is_empty() && places > 0 && ends)
+}
+
 pub fn decimal<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    if !is_decimal(text) {
+        return Err(corrupt(format!("{} is no decimal number", String::from_utf8_lossy(text))));
+    }
     let text = super::read::str(py, text)?;
     decimals(py)?.bind(py).call1((&text,)).map_err(|_| corrupt(format!("{text} is no decimal number")))
 }
@@ -206,13 +227,17 @@ pub fn decimal<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>>
 pub fn decimal_text<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
     let py = value.py();
     let class = decimals(py)?.bind(py);
-    if value.get_type().is(class) {
-        return value.str();
-    }
-    if !value.is_instance(class)? {
+    let text = if value.get_type().is(class) {
+        value.str()?
+    } else if value.is_instance(class)? {
+        class.call_method1(intern!(py, "__str__"), (value,))?.cast_into::<PyString>()?
+    } else {
         return Err(expected("a Decimal", value));
+    };
+    match text.to_str()?.contains('e') {
+        true => Ok(PyString::new(py, &text.to_str()?.replace('e', "E"))), // as a context with `capitals=0` has it
+        false => Ok(text),
     }
-    Ok(class.call_method1(intern!(py, "__str__"), (value,))?.cast_into::<PyString>()?)
 }
 
 /// `what` was expected where `value` stands.

@@ -1,11 +1,8 @@
 //! bincode bytes from Python values.
 
-use std::collections::HashSet;
-
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use tierstore_core::codec::envelope::ENVELOPE_BYTES;
 use tierstore_core::codec::shape::Int;
 use tierstore_core::codec::sink::Sink;
@@ -14,9 +11,9 @@ use tierstore_core::error::Error;
 
 use super::field::field;
 use super::layout::Layout;
-use super::lent::{item_of, next_entry, own};
+use super::many::{items, pairs};
 use super::msgpack;
-use super::object::Record;
+use super::object::{Record, Source};
 use super::out::Out;
 use super::scalar::{self, expected};
 use super::shape::{Class, Compiled};
@@ -37,7 +34,7 @@ pub fn write(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting:
 }
 
 /// What recurs stands in functions of its own, and apart from what does not, so that a level of nesting takes little of the stack.
-fn any(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
+pub fn any(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     use tierstore_core::codec::shape::Shape::*;
     match shape {
         Option(_) if value.is_none() => {
@@ -158,7 +155,7 @@ pub fn copied(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 }
 
 #[inline(always)]
-fn int(out: &mut Out, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
+pub fn int(out: &mut Out, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if kind == Int::I64
         && value.is_exact_instance_of::<PyInt>()
         && let Some(number) = scalar::small_int(value)
@@ -226,118 +223,6 @@ fn member<'py>(class: &Class, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
 }
 
 #[inline(never)]
-fn items(out: &mut Out, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
-    if let Ok(list) = value.cast::<PyList>() {
-        return of_list(out, item, list, nesting);
-    }
-    if let Ok(tuple) = value.cast::<PyTuple>() {
-        return counted(out, tuple.len(), tuple.iter().map(Ok), |out, value| any(out, item, &value, nesting));
-    }
-    let is_text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
-    if is_text || !is_abc(value, intern!(value.py(), "Sequence"))? {
-        return Err(expected("a list, tuple or other sequence", value));
-    }
-    counted(out, value.len()?, value.try_iter()?, |out, value| any(out, item, &value, nesting))
-}
-
-/// Write what most items are, and exactly that; False for all else. Runs no Python code.
-#[inline(always)]
-fn plain(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    match shape {
-        Compiled::Str if value.is_exact_instance_of::<PyString>() => put::bytes(out, text(value)?),
-        Compiled::Int(kind) if value.is_exact_instance_of::<PyInt>() => int(out, *kind, value)?,
-        Compiled::F64 if value.is_exact_instance_of::<PyFloat>() => {
-            // SAFETY: it is a float.
-            out.put(unsafe { ffi::PyFloat_AS_DOUBLE(value.as_ptr()) }.to_le_bytes());
-        }
-        _ => return Ok(false),
-    }
-    Ok(true)
-}
-
-#[inline(never)]
-fn of_list(out: &mut Out, item: &Compiled, list: &Bound<'_, PyList>, nesting: u32) -> PyResult<()> {
-    let count = list.len();
-    put::uint(out, count as u64);
-    for at in 0..count {
-        let value = item_of(list, at).ok_or_else(changed)?;
-        if !plain(out, item, &value)? {
-            any(out, item, &own(&value), nesting)?;
-        }
-    }
-    if list.len() == count { Ok(()) } else { Err(changed()) }
-}
-
-/// `count` and then what `one` writes of each; what changed while it was read is refused.
-fn counted<T>(
-    out: &mut Out,
-    count: usize,
-    all: impl Iterator<Item = PyResult<T>>,
-    mut one: impl FnMut(&mut Out, T) -> PyResult<()>,
-) -> PyResult<()> {
-    put::uint(out, count as u64);
-    let mut written = 0;
-    for value in all {
-        one(out, value?)?;
-        written += 1;
-    }
-    if written == count { Ok(()) } else { Err(changed()) }
-}
-
-#[cold]
-fn changed() -> PyErr {
-    to_py(&Error::invalid("a collection changed while it was encoded"))
-}
-
-#[inline(never)]
-fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
-    let mut seen = HashSet::new();
-    let mut one = |out: &mut Out, (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>), may_recur: bool| {
-        let start = out.written().len();
-        entry_part(out, &pair.0, &key, nesting)?;
-        if may_recur && !seen.insert(out.written()[start..].to_vec()) {
-            return Err(to_py(&Error::invalid("two keys of a dict are the same when they are encoded")));
-        }
-        entry_part(out, &pair.1, &item, nesting)
-    };
-    if let Ok(dict) = value.cast::<PyDict>() {
-        let dict = if cfg!(Py_GIL_DISABLED) { dict.copy()? } else { dict.clone() };
-        let may_recur = !differ_encoded(&pair.0, &dict);
-        let mut position = 0;
-        let entries = std::iter::from_fn(|| next_entry(&dict, &mut position));
-        let entries = entries.map(|(key, item)| Ok((own(&key), own(&item))));
-        return counted(out, dict.len(), entries, |out, entry| one(out, entry, may_recur));
-    }
-    if !is_abc(value, intern!(value.py(), "Mapping"))? {
-        return Err(expected("a dict or other mapping", value));
-    }
-    let entries = value.call_method0(intern!(value.py(), "items"))?.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-    counted(out, entries.len(), entries.into_iter().map(|entry| entry.extract()), |out, entry| one(out, entry, true))
-}
-
-fn entry_part(out: &mut Out, shape: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
-    if plain(out, shape, value)? { Ok(()) } else { any(out, shape, value, nesting) }
-}
-
-/// Whether the keys of a dict, which are not equal, cannot be so as bytes either: where all are exactly str, or int. Floats of 32 bits,
-/// two forms of one moment, and keys with an equality of their own can.
-fn differ_encoded(shape: &Compiled, dict: &Bound<'_, PyDict>) -> bool {
-    let mut position = 0;
-    let mut keys = std::iter::from_fn(|| next_entry(dict, &mut position)).map(|(key, _)| key);
-    match shape {
-        Compiled::Str => keys.all(|key| key.is_exact_instance_of::<PyString>()),
-        Compiled::Int(_) => keys.all(|key| key.is_exact_instance_of::<PyInt>()),
-        _ => false,
-    }
-}
-
-/// Whether `value` is an instance of the class of this name in `collections.abc`. That may run Python code, whose errors are told: an
-/// interrupt is no answer.
-fn is_abc(value: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<bool> {
-    value.is_instance(&value.py().import(intern!(value.py(), "collections.abc"))?.getattr(name)?)
-}
-
-#[inline(never)]
 fn structure(
     out: &mut Out,
     class: &Class,
@@ -376,10 +261,11 @@ fn record(out: &mut Out, layout: &Layout, value: &Bound<'_, PyAny>, nesting: u32
     let Some(record) = Record::of(value, layout) else {
         return Err(expected(&layout.class(py)?.name()?.to_string(), value));
     };
-    if nesting >= MAX_NESTING {
+    let stands = stands(out, record, layout, nesting) && record.bytes().is_some();
+    if nesting >= MAX_NESTING && !(out.anew && stands) {
         return Err(to_py(&Error::invalid(format!("records more than {MAX_NESTING} deep in one another"))));
     }
-    let (revision, oldest) = match stands(out, record, layout) {
+    let (revision, oldest) = match stands {
         true => (record.revision, oldest_reader(record, layout)),
         false => (layout.revision, layout.oldest_reader),
     };
@@ -403,7 +289,7 @@ pub fn oldest_reader(record: &Record, layout: &Layout) -> u16 {
 pub fn body(out: &mut Out, py: Python<'_>, layout: &Layout, record: &Record, nesting: u32) -> PyResult<usize> {
     let start = out.written().len();
     if let Some(bytes) = record.bytes()
-        && stands(out, record, layout)
+        && stands(out, record, layout, nesting)
     {
         record.vouch(record.end as usize, bytes)?;
         out.put_slice(&bytes[record.start as usize..record.end as usize]);
@@ -411,12 +297,39 @@ pub fn body(out: &mut Out, py: Python<'_>, layout: &Layout, record: &Record, nes
             if record.whole { u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize } else { 0 };
         return Ok(head.min(out.written().len() - start));
     }
-    fields(out, py, layout, record, nesting)
+    match record.buffer(py) {
+        Some(buffer) => reread(out, layout, record, &buffer, nesting),
+        None => fields(out, py, layout, record, nesting),
+    }
 }
 
-/// Whether the bytes that a record came in are what is to be written. Not of an older writer's, nor where such may be within.
-fn stands(out: &Out, record: &Record, layout: &Layout) -> bool {
-    !out.anew || record.revision > layout.revision || (record.revision == layout.revision && !layout.has_records)
+/// Append the fields of a received record as its buffer has them, whatever became of the lists and dicts that were read from it.
+#[inline(never)]
+fn reread(
+    out: &mut Out,
+    layout: &Layout,
+    record: &Record,
+    buffer: &Bound<'_, PyBytes>,
+    nesting: u32,
+) -> PyResult<usize> {
+    let py = buffer.py();
+    let (key, start, end, revision) = (record.key, record.start, record.end, record.revision);
+    let source = Source { key, start, end, revision, checked: record.is_checked(), whole: record.whole };
+    let fresh = Record::allocate(layout.class(py)?, Some(buffer), &source)?;
+    let fresh = Record::of_any(&fresh)?;
+    for (at, own) in layout.fields.iter().enumerate() {
+        if own.revision > revision && !own.removed {
+            fresh.keep(field(py, record, layout, at)?, at, layout.fields.len())?; // a default, which is made once
+        }
+    }
+    fields(out, py, layout, fresh, nesting)
+}
+
+/// Whether the bytes that a record came in are what is to be written. Anew not an older writer's, nor where such may be within, as far
+/// as records are written in one another.
+fn stands(out: &Out, record: &Record, layout: &Layout, nesting: u32) -> bool {
+    let is_current = record.revision == layout.revision && !layout.has_records;
+    !out.anew || is_current || record.revision > layout.revision || nesting >= MAX_NESTING
 }
 
 /// Append the fields by their values.
