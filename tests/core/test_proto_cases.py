@@ -1,4 +1,4 @@
-"""Every case of the shared collection: the imports that protoc's parser reads, or the first error that it prints."""
+"""Every case of `tests/data`: the imports that protoc's parser reads, or the first error that it prints."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import pytest
 
 from tierstore.proto import ProtoSyntaxError, parse_imports, parse_many
 
-CASES = Path(__file__).parents[3] / "shared" / "data" / "proto_cases.jsonl"
+CASES = Path(__file__).parents[1] / "data" / "proto_cases.jsonl"
 
 
 def cases() -> list[dict[str, Any]]:
-    assert CASES.exists(), f"{CASES} is missing: the shared data folder belongs beside the project"
     return [json.loads(line) for line in CASES.read_text().splitlines()]
 
 
