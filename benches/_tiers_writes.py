@@ -15,7 +15,7 @@ from benches._paired import ROUNDS, Call, Row, alternate, at_least, calling, fas
 from benches.targets import body, seed
 from tierstore import Config
 from tierstore.backends import Unit
-from tierstore.backends.postgres import PostgresRecords
+from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.runtime import AsyncioRuntime
 from tierstore.store import parts_of
 from tierstore.stores.schemas.edits import Edit, change_of_state, edit_each

@@ -187,7 +187,7 @@ def _records(config: Config, runtime: Runtime) -> Records:
     if config.postgres is None:
         assert config.path is not None  # noqa: S101  (Config holds one of the two)
         return _sqlite(runtime, Path(config.path))
-    from tierstore.backends.postgres import PostgresRecords
+    from tierstore.backends.postgres.records import PostgresRecords
 
     policy = config.postgres
     return PostgresRecords(
@@ -205,7 +205,7 @@ def _records(config: Config, runtime: Runtime) -> Records:
 
 
 def _sqlite(runtime: Runtime, folder: Path) -> Records:
-    from tierstore.backends.sqlite import SqliteRecords
+    from tierstore.backends.sqlite.records import SqliteRecords
 
     return SqliteRecords(runtime, folder / DATABASE_FILE)
 
@@ -244,29 +244,29 @@ async def _open(backends: Backends, name: str, driver: Any, config: Config, dead
 
 def _blobs(config: Config, runtime: Runtime, telemetry: Telemetry) -> CountedBlobs | None:
     if config.objects is not None and config.gates.objects is not False:
-        from tierstore.backends.s3 import S3
+        from tierstore.backends.s3.blobs import S3
 
         return CountedBlobs(S3(runtime, config.objects), telemetry)
     if config.path is None:
         return None
-    from tierstore.backends.folder import Folder
+    from tierstore.backends.folder.blobs import Folder
 
     return CountedBlobs(Folder(runtime, Path(config.path) / OBJECTS_FOLDER), telemetry)
 
 
 def _sql_channel(runtime: Runtime, records: Any) -> Channel:
     if records.dialect == "sqlite":
-        from tierstore.backends.sqlite_channel import SqliteChannel
+        from tierstore.backends.sqlite.channel import SqliteChannel
 
         return SqliteChannel(runtime, records)
-    from tierstore.backends.outbox_channel import OutboxChannel
+    from tierstore.backends.postgres.channel import OutboxChannel
 
     return OutboxChannel(runtime, records)
 
 
 def _redis(policy: RedisConfig, runtime: Runtime, named: str) -> tuple[KeyValue, Channel]:
-    from tierstore.backends.redis import RedisKeyValue, route
-    from tierstore.backends.redis_channel import RedisChannel
+    from tierstore.backends.redis.channel import RedisChannel
+    from tierstore.backends.redis.key_value import RedisKeyValue, route
 
     where = route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster)
     soft, hard = policy.soft_timeout, policy.hard_timeout

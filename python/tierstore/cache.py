@@ -18,13 +18,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tierstore._native import Cache, CacheStats, FillTicket
+from tierstore.runtime.forks import generation
 
 __all__ = ["Cache", "CacheStats", "FillTicket"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 SWEEP_INTERVAL_S = 1.0
-_forks = 0
-"""How many forks lie between this process and the one that imported this module."""
 
 
 # ---- one load at a time ---------------------------------------------------------------------------------------------
@@ -40,7 +39,7 @@ class _Flight:
         """The load from within which this one was begun."""
         self.thread = thread
         """The thread whose event loop the loader runs on; None for a loader that blocks its thread."""
-        self.forks = _forks
+        self.forks = generation()
         self.waits: list[_Flight] = []
         """The loads that its loader waits for just now."""
         self.value: tuple[Any] | None = None
@@ -131,7 +130,7 @@ def _join(cache: Cache[Any, Any], key: Hashable, thread: int | None) -> tuple[Fi
     ticket, mine = cache.begin(key), _Flight(_current.get(), thread)
     while True:
         flight: _Flight = cache._join(ticket, mine)
-        if flight.forks == _forks:
+        if flight.forks == generation():
             break
         cache._leave(ticket, flight)  # its leader stayed in the process from which this one was forked
     return ticket, flight, flight is mine
@@ -381,11 +380,5 @@ _sweeper = _Sweeper()
 watch = _sweeper.watch
 
 
-def _forked() -> None:
-    global _forks
-    _forks += 1
-    _sweeper.after_fork()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_sweeper.after_fork)

@@ -34,7 +34,21 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
 
-from tierstore import _native
+from tierstore._native import (
+    Layout,
+    RecordBase,
+    adopt,
+    attach_meta,
+    bind_kind,
+    decode_as,
+    field_descriptor,
+    graft,
+    meta_of,
+    portable_bytes,
+    record_bytes,
+    record_equal,
+    record_hash,
+)
 from tierstore.layout import Shape, is_bulk, shape_of
 
 _SHOWN_CHARACTERS = 60
@@ -89,13 +103,13 @@ class _RecordClass(type):
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> _RecordClass:
         made = super().__new__(mcs, name, bases, {"__slots__": (), **namespace}, **options)
-        if bases != (_native.RecordBase,) and "__layout__" not in vars(made):
+        if bases != (RecordBase,) and "__layout__" not in vars(made):
             raise TypeError(f"{name}: an __init_subclass__ of a record class must call super().__init_subclass__(...)")
         return made
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-class Record(_native.RecordBase, metaclass=_RecordClass):
+class Record(RecordBase, metaclass=_RecordClass):
     """The base of all records; see the module's docstring. Immutable, hashable by content, safe to share between threads."""
 
     __slots__ = ()
@@ -104,7 +118,7 @@ class Record(_native.RecordBase, metaclass=_RecordClass):
     __kind__: ClassVar[int | None] = None
     __revision__: ClassVar[int] = 1
     __oldest_reader__: ClassVar[int] = 1
-    __layout__: ClassVar[_native.Layout]
+    __layout__: ClassVar[Layout]
 
     def __init_subclass__(cls, *, kind: int | None = None, revision: int = 1, oldest_reader: int | None = None) -> None:
         super().__init_subclass__()
@@ -118,30 +132,30 @@ class Record(_native.RecordBase, metaclass=_RecordClass):
         cls.__record_names__ = tuple(one.name for one in declared if not one.removed)
         type.__setattr__(cls, "__match_args__", cls.__record_names__)
         places = [wire.index(one) for one in declared if not one.removed]
-        layout = _native.Layout(kind, revision, cls.__oldest_reader__, [one.spec() for one in wire], places)
+        layout = Layout(kind, revision, cls.__oldest_reader__, [one.spec() for one in wire], places)
         cls.__layout__ = layout
         for place, one in enumerate(wire):
             if not one.removed:
-                setattr(cls, one.name, _native.field_descriptor(layout, place))
+                setattr(cls, one.name, field_descriptor(layout, place))
             elif one.name in vars(cls):
                 delattr(cls, one.name)
-        _native.adopt(cls, layout)
-        _native.bind_kind(layout)
+        adopt(cls, layout)
+        bind_kind(layout)
 
     @classmethod
     def from_bytes(cls, buffer: bytes | bytearray | memoryview, *, key: bytes = b"") -> Self:
         """As `codec.decode`, for this class, whichever declared its kind last. CorruptError."""
-        return _native.decode_as(buffer, cls, key=key)
+        return decode_as(buffer, cls, key=key)
 
     @property
     def meta(self) -> Any:
         """What the tier that read this record says of it; None for a record that no tier gave."""
-        return _native.meta_of(self)
+        return meta_of(self)
 
     def replace(self, /, **changes: Any) -> Self:
         """A record with these fields changed. Fields that only a newer revision knows are kept."""
         changed = type(self)(**{**self.asdict(), **changes})
-        return _native.graft(changed, self)
+        return graft(changed, self)
 
     __replace__ = replace
 
@@ -151,22 +165,22 @@ class Record(_native.RecordBase, metaclass=_RecordClass):
 
     def __bytes__(self) -> bytes:
         """The buffer that the record came in, else its encoding for no key."""
-        return _native.record_bytes(self)
+        return record_bytes(self)
 
     def __eq__(self, other: object) -> bool:
-        return _native.record_equal(self, other) if isinstance(other, Record) else NotImplemented
+        return record_equal(self, other) if isinstance(other, Record) else NotImplemented
 
     def __hash__(self) -> int:
-        return _native.record_hash(self)
+        return record_hash(self)
 
     def __copy__(self) -> Self:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return type(self).from_bytes(_native.portable_bytes(self))
+        return type(self).from_bytes(portable_bytes(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), _native.portable_bytes(self))
+        return _restore, (type(self), portable_bytes(self))
 
     def __repr__(self) -> str:
         shown = (f"{name}={_short(getattr(self, name))}" for name in self.__record_names__)
@@ -175,7 +189,7 @@ class Record(_native.RecordBase, metaclass=_RecordClass):
 
 def attach(record: Record, meta: Any) -> None:
     """Give the record the `meta` of this reading, in place of an earlier one; not part of its value."""
-    _native.attach_meta(record, meta)
+    attach_meta(record, meta)
 
 
 def _restore(cls: type[Record], buffer: bytes) -> Record:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from tests.conftest import Face
 from tierstore.backends import Records
-from tierstore.backends.postgres import PostgresRecords
-from tierstore.backends.sqlite import SqliteRecords
+from tierstore.backends.postgres.records import PostgresRecords
+from tierstore.backends.sqlite.records import SqliteRecords
 from tierstore.runtime import Runtime
 from tierstore.sql import load_queries
 from tierstore.tiers.migrate import Migrator

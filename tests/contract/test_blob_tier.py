@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tierstore import _native
-from tierstore.backends.folder import Folder
+from tierstore.backends.folder.blobs import Folder
 from tierstore.errors import ConnectionError, CorruptError, NotFoundError, UnsupportedError
 from tierstore.tiers.blobs import CHUNK_BYTES, BlobTier
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import Face
 from tierstore.backends import Blobs
-from tierstore.backends.folder import Folder
-from tierstore.backends.s3 import MULTIPART_BYTES, S3
+from tierstore.backends.folder.blobs import Folder
+from tierstore.backends.s3.blobs import MULTIPART_BYTES, S3
 from tierstore.errors import InvalidKeyError, NotFoundError, TimeoutError
 from tierstore.runtime import Runtime
 

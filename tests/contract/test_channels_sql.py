@@ -12,8 +12,8 @@ import pytest
 from tests.clock import BUSY_S
 from tests.contract.engines import Engine, PostgresEngine
 from tierstore.backends import Change, Channel, Echo, Event, Gap, Invalidated, Records
-from tierstore.backends.outbox_channel import OutboxChannel
-from tierstore.backends.sqlite_channel import SqliteChannel
+from tierstore.backends.postgres.channel import OutboxChannel
+from tierstore.backends.sqlite.channel import SqliteChannel
 from tierstore.runtime import Deadline, drive
 
 

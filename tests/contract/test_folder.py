@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Face
-from tierstore.backends.folder import ABANDONED_S, Folder
+from tierstore.backends.folder.blobs import ABANDONED_S, Folder
 from tierstore.errors import StorageError, UnsupportedError
 from tierstore.runtime import Runtime
 
@@ -103,7 +103,7 @@ def test_strangers_in_the_folder_are_not_listed(face: Face, folder: Folder, runt
 WRITER = """
 import hashlib, os, sys
 from pathlib import Path
-from tierstore.backends.folder import Folder
+from tierstore.backends.folder.blobs import Folder
 from tierstore.runtime import ThreadsRuntime, drive
 runtime = ThreadsRuntime()
 folder = Folder(runtime, Path(sys.argv[1]))

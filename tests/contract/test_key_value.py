@@ -10,8 +10,8 @@ import pytest
 
 from tierstore.backends import Change, Fill, KeyValue, Lease
 from tierstore.backends.memory import MemoryKeyValue
-from tierstore.backends.redis import RedisKeyValue, route
-from tierstore.backends.redis_commands import Script
+from tierstore.backends.redis.commands import Script
+from tierstore.backends.redis.key_value import RedisKeyValue, route
 from tierstore.plan.keys import l2_key, lease_key, namespace
 
 BACKENDS = ("memory", "redis", "cluster")

@@ -16,8 +16,8 @@ from tests.contract.engines import PostgresEngine
 from tests.contract.test_records import add, subjects
 from tierstore import errors
 from tierstore.backends import Records
-from tierstore.backends.postgres import PostgresRecords
-from tierstore.backends.postgres_pool import Pool
+from tierstore.backends.postgres.pool import Pool
+from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.runtime import Deadline, drive
 
 
@@ -230,7 +230,7 @@ def test_connections_are_recycled_after_their_lifetime(pg: PostgresEngine) -> No
 
 @pytest.mark.requirement("S1-44")
 def test_a_connection_that_was_idle_long_is_checked(pg: PostgresEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tierstore.backends.postgres_pool.CHECK_AFTER_IDLE_S", 0.0)
+    monkeypatch.setattr("tierstore.backends.postgres.pool.CHECK_AFTER_IDLE_S", 0.0)
     records = pg.migrated(max_connections=2)
     alive = Pool._alive
     found: list[bool] = []

@@ -19,13 +19,13 @@ from tests.clock import BUSY_S
 from tests.contract.engines import ONLY, SqliteEngine
 from tests.contract.test_records import add, subjects
 from tierstore import errors
-from tierstore.backends.sqlite_connection import Connection
+from tierstore.backends.sqlite.connection import Connection
 from tierstore.runtime import Deadline, drive
 
 WRITER = """
 import sys
 from tests.contract.engines import queries_of
-from tierstore.backends.sqlite import SqliteRecords
+from tierstore.backends.sqlite.records import SqliteRecords
 from tierstore.runtime import ThreadsRuntime, drive
 runtime = ThreadsRuntime()
 

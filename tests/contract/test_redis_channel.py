@@ -13,9 +13,9 @@ import redis
 
 from tests.servers.redis import Redis
 from tierstore.backends import Change, Echo, Gap, Invalidated
-from tierstore.backends.redis import route
-from tierstore.backends.redis_channel import RedisChannel
-from tierstore.backends.redis_commands import Plain
+from tierstore.backends.redis.channel import RedisChannel
+from tierstore.backends.redis.commands import Plain
+from tierstore.backends.redis.key_value import route
 from tierstore.errors import QueryError
 from tierstore.runtime import AsyncioRuntime
 

@@ -16,7 +16,7 @@ from tests.clock import BUSY_S
 from tests.conftest import BlockingFace, Face
 from tests.contract.test_blobs import PREFIX, Store
 from tests.servers.http_proxy import Proxy, cut_body, http_proxy, instead
-from tierstore.backends.s3 import MULTIPART_BYTES, S3
+from tierstore.backends.s3.blobs import MULTIPART_BYTES, S3
 from tierstore.errors import (
     ClosedError,
     ConfigError,

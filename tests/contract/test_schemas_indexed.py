@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.schema_stores import FACES, Opened, opened, server_config
 from tierstore import CacheConfig, Config, PostgresConfig
-from tierstore.backends.postgres import PostgresRecords
+from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.plan.search import FIRST
 from tierstore.runtime import AsyncioRuntime
 from tierstore.stores.schemas import candidates, text_index

@@ -8,8 +8,8 @@ import sqlite3
 import psycopg
 import pytest
 
-from tierstore.backends.postgres import PostgresRecords
-from tierstore.backends.sqlite import SqliteRecords
+from tierstore.backends.postgres.records import PostgresRecords
+from tierstore.backends.sqlite.records import SqliteRecords
 from tierstore.plan.search import FIRST, fts_contains, fts_similar, terms, words_of
 from tierstore.runtime import AsyncioRuntime
 from tierstore.sql import load_queries

@@ -10,7 +10,7 @@ import redis
 
 from tests.contract.schema_stores import FACES, opened, server_config
 from tierstore import CacheConfig, RedisConfig, codec
-from tierstore.backends.redis import HEADER_BYTES
+from tierstore.backends.redis.key_value import HEADER_BYTES
 from tierstore.store import parts_of
 from tierstore.stores.schemas import Schema
 

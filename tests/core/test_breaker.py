@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tierstore.backends.breaker import FAILURES, JITTER, LONGEST_OPEN_S, OPEN_S, PROBED_S, Breaker
+from tierstore.backends.redis.breaker import FAILURES, JITTER, LONGEST_OPEN_S, OPEN_S, PROBED_S, Breaker
 from tierstore.errors import ConnectionError, TimeoutError
 
 CAUSE = TimeoutError("too slow")

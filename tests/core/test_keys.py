@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierstore._native import slot
-from tierstore.backends.redis_cluster import cluster_slot
+from tierstore.backends.redis.cluster import cluster_slot
 from tierstore.errors import ValidationError
 from tierstore.plan.keys import SLOTS, channel_tag, floor_key, l2_key, l2_keys, lease_key, namespace, slot_tag
 

@@ -11,8 +11,8 @@ import pytest
 
 from tierstore._native import LoopReplies
 from tierstore.errors import TimeoutError
-from tierstore.replies import late
 from tierstore.runtime import AsyncioRuntime
+from tierstore.runtime.replies import late
 
 LONG_S = 60.0
 

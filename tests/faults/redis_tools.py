@@ -7,7 +7,7 @@ import time
 from typing import Any, NamedTuple
 
 from tierstore.backends import Change, Fill, Lease
-from tierstore.backends.redis import HARD_TIMEOUT_S, SOFT_TIMEOUT_S, RedisKeyValue, route
+from tierstore.backends.redis.key_value import HARD_TIMEOUT_S, SOFT_TIMEOUT_S, RedisKeyValue, route
 from tierstore.errors import StorageError
 from tierstore.plan.keys import l2_key
 

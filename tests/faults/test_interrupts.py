@@ -9,7 +9,7 @@ import pytest
 
 import tierstore
 from tests.faults.interrupts import Interrupter
-from tierstore.backends.redis_wire import pack
+from tierstore.backends.redis.wire import pack
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # coroutines that were interrupted before they began
 STRIDE = {"sqlite": 1, "servers": 5}

@@ -12,9 +12,9 @@ import redis
 from tests.faults.redis_tools import NOISE_S, OTHER, RECOVERY_S, TOKEN, Client
 from tests.servers.redis_cluster import RedisCluster
 from tests.servers.redis_impostor import Refuser
-from tierstore.backends.breaker import FAILURES
-from tierstore.backends.redis import HARD_TIMEOUT_S, SOFT_TIMEOUT_S
-from tierstore.backends.redis_cluster import cluster_slot
+from tierstore.backends.redis.breaker import FAILURES
+from tierstore.backends.redis.cluster import cluster_slot
+from tierstore.backends.redis.key_value import HARD_TIMEOUT_S, SOFT_TIMEOUT_S
 from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError
 
 Make = Callable[..., Client]

@@ -19,8 +19,8 @@ from tests.faults.redis_tools import NOISE_S, PATIENT_S, TOKEN, Client
 from tests.servers.process import free_port
 from tests.servers.redis import Redis
 from tierstore.backends import Fill
-from tierstore.backends.redis import SOFT_TIMEOUT_S
-from tierstore.backends.redis_node import LIMIT
+from tierstore.backends.redis.key_value import SOFT_TIMEOUT_S
+from tierstore.backends.redis.node import LIMIT
 from tierstore.errors import ConfigError, ConnectionError, PoolTimeoutError, TimeoutError
 from tierstore.runtime import AsyncioRuntime
 

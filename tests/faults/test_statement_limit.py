@@ -8,7 +8,7 @@ import pytest
 
 import tierstore
 from tests.contract.engines import PostgresEngine
-from tierstore.backends.postgres_pool import Pool
+from tierstore.backends.postgres.pool import Pool
 from tierstore.runtime import Deadline
 from tierstore.store import Store
 from tierstore.telemetry import OFF

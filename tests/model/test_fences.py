@@ -30,10 +30,10 @@ from tests.model.fence_world import (
 )
 from tests.model.search import run_at_random, search
 from tierstore.backends import Change, Fill, Lease
-from tierstore.backends import redis as redis_backend
 from tierstore.backends.fences import Fences, Mark
-from tierstore.backends.redis import RedisKeyValue, route
-from tierstore.backends.redis_commands import Script
+from tierstore.backends.redis import key_value as redis_backend
+from tierstore.backends.redis.commands import Script
+from tierstore.backends.redis.key_value import RedisKeyValue, route
 from tierstore.plan.keys import floor_key, lease_key
 from tierstore.runtime import ThreadsRuntime, drive
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.model.fence_world import FIRST_ID, Notes, World, writer
 from tierstore.backends import Change, Fill
-from tierstore.backends import redis as redis_backend
-from tierstore.backends.redis import RedisKeyValue, route
-from tierstore.backends.redis_commands import Plain, Script
+from tierstore.backends.redis import key_value as redis_backend
+from tierstore.backends.redis.commands import Plain, Script
+from tierstore.backends.redis.key_value import RedisKeyValue, route
 from tierstore.plan.keys import floor_key, lease_key
 from tierstore.runtime import AsyncioRuntime
 

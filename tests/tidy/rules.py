@@ -37,7 +37,7 @@ DRIVERS = {
     "botocore": "s3",
     "sqlite3": "sqlite",
 }
-"""A driver is imported in the backend file, or files, whose name begins with this."""
+"""A driver is imported in its server's folder of `backends/` only."""
 
 PURE_ROOMS = ("tiers", "stores", "plan")
 RUNTIMES_ONLY = {"asyncio", "threading", "time", "concurrent", "queue", "sched", "selectors"}
@@ -120,11 +120,11 @@ def rust_direction(tree: Tree) -> Iterator[str]:
 
 
 def drivers(tree: Tree) -> Iterator[str]:
-    """A driver is imported in its own backend's file, and never by importing the package."""
+    """A driver is imported in its own backend's folder, and never by importing the package."""
     for path, module in _python(tree):
         for line, name in _imports(path, _without_type_checking(module)):
             owner = DRIVERS.get(name.split(".")[0])
-            if owner is not None and not re.fullmatch(rf"{PACKAGE}backends/{owner}(_\w+)?\.py", path):
+            if owner is not None and not path.startswith(f"{PACKAGE}backends/{owner}/"):
                 yield f"{path}:{line} imports the driver {name}"
 
 

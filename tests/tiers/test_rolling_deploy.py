@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.model.world import FakeRecords, World
-from tierstore.backends.redis import RedisKeyValue, route
+from tierstore.backends.redis.key_value import RedisKeyValue, route
 from tierstore.layout import u64
 from tierstore.records import Record, field
 from tierstore.tiers.engine import Engine, Tiers

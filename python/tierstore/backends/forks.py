@@ -1,7 +1,7 @@
 """Handles that a forked child inherits are never used and never closed there.
 
 Closing one would speak on the parent's socket (PostgreSQL's library says goodbye to the server) or drop the parent's view of its
-locks (SQLite forbids using a connection across a fork at all). So a driver compares `generation()` with the one it connected in;
+locks (SQLite forbids using a connection across a fork at all). So a driver compares `runtime.generation()` with the one it connected in;
 where they differ it hands the old handles to `leak` and connects anew.
 """
 
@@ -29,17 +29,11 @@ class Pausable(Protocol):
         ...
 
 
-_generation = 0
 _pausable: weakref.WeakSet[Pausable] = weakref.WeakSet()
 _paused: list[Callable[[], object]] = []
 _torn: set[Path] = set()
 """In a forked child: files that the parent was writing at the fork."""
 _being_torn: set[Path] = set()
-
-
-def generation() -> int:
-    """How many forks lie between this process and the one that imported tierstore."""
-    return _generation
 
 
 def leak(handle: object) -> None:
@@ -86,8 +80,6 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
-    global _generation
-    _generation += 1
     _paused.clear()
     _pausable.clear()
     _torn.update(_being_torn)

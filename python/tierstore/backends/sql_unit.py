@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from tierstore import errors
-from tierstore.backends import Params, Row, forks
-from tierstore.runtime import Deadline
+from tierstore.backends import Params, Row
+from tierstore.runtime import Deadline, generation
 
 NOTHING: Params = {}
 Answered = tuple[list[Row], int]
@@ -21,7 +21,7 @@ class SqlUnit(ABC):
     def __init__(self, queries: Mapping[str, str], deadline: Deadline) -> None:
         self._queries = queries
         self._deadline = deadline
-        self._generation = forks.generation()
+        self._generation = generation()
         self._savepoints = 0
         self.ended = False
         self.position: str | None = None
@@ -56,6 +56,6 @@ class SqlUnit(ABC):
         """ClosedError once it has ended, or in a forked child; TimeoutError past its deadline."""
         if self.ended:
             raise errors.ClosedError("the transaction has ended: begin another", tier="database")
-        if self._generation != forks.generation():
+        if self._generation != generation():
             raise errors.ClosedError("the process forked inside this transaction: begin another here", tier="database")
         self._deadline.check("in a transaction")

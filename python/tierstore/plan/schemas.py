@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from tierstore import _native
+from tierstore._native import canonical_uuid
 from tierstore.errors import InvalidKeyError, ValidationError
 from tierstore.plan.arguments import shown
 from tierstore.plan.pointer import pointer
@@ -176,5 +176,5 @@ def projection(schema_type: str, content: bytes) -> str:
 def check_id(value: object) -> str:
     """The canonical text of an id given as text in any spelling or as `uuid.UUID`. InvalidKeyError for anything else."""
     if isinstance(value, (str, UUID)):
-        return _native.canonical_uuid(value)
+        return canonical_uuid(value)
     raise InvalidKeyError(f"an id is text or a UUID, not {type(value).__name__}", place="id")

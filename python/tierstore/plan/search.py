@@ -24,7 +24,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from tierstore import _native
+from tierstore._native import trigrams
 from tierstore.errors import ValidationError
 from tierstore.plan.schemas import MAX_TEXT_CHARACTERS, check_text
 
@@ -219,12 +219,12 @@ def _has(text: str, trigrams: Collection[str], needed: int) -> bool:
 
 def _demand(word: str, *, blanks: bool) -> tuple[frozenset[str], int]:
     """The trigrams that the index is asked for, and how many of them a similar text has."""
-    trigrams = frozenset(_native.trigrams(word))
-    needed = math.ceil(len(trigrams) * SIMILAR_SHARE - 1e-6)
+    shingles = frozenset(trigrams(word))
+    needed = math.ceil(len(shingles) * SIMILAR_SHARE - 1e-6)
     if blanks:
-        return trigrams, needed
-    inner = frozenset(trigram for trigram in trigrams if len(trigram) == 3 and trigram.isascii() and trigram.isalnum())
-    return inner, needed - (len(trigrams) - len(inner))
+        return shingles, needed
+    inner = frozenset(trigram for trigram in shingles if len(trigram) == 3 and trigram.isascii() and trigram.isalnum())
+    return inner, needed - (len(shingles) - len(inner))
 
 
 def _at_least(trigrams: list[str], needed: int) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal, NamedTuple, cast
 
-from tierstore import _native
+from tierstore._native import SizeRouter, uuid7
+from tierstore._native import digest as digest_of
 from tierstore.backends import Blobs, Records, Unit
 from tierstore.cache import Cache
 from tierstore.errors import CorruptError, NotFoundError, StorageError, UnsupportedError
@@ -59,14 +60,14 @@ class BlobTier:
         runtime: Runtime,
         records: Records,
         blobs: Blobs | None,
-        router: _native.SizeRouter | None = None,
+        router: SizeRouter | None = None,
         *,
         cached_bytes: int = CACHED_BYTES,
     ) -> None:
         self._runtime = runtime
         self._records = records
         self._blobs = blobs
-        self.router = router or _native.SizeRouter()
+        self.router = router or SizeRouter()
         self._kept_up_to = cached_bytes // CACHED_SHARE
         self._cache: Cache[str, bytes] = Cache(
             max(1, cached_bytes // 1024), max_weight=cached_bytes, weigher=lambda _digest, content: len(content)
@@ -96,7 +97,7 @@ class BlobTier:
 
     async def _put(self, blobs: Blobs, digest: str, content: bytes, deadline: Deadline) -> str | None:
         """The id of the upload, or None where the object store did not take it."""
-        upload_id = _native.uuid7()
+        upload_id = uuid7()
         async with self._records.aside(deadline=deadline) as unit:
             row = {"upload_id": upload_id, "digest": digest, "size": len(content)}
             await unit.execute("blobs.begin_upload", row)
@@ -213,8 +214,8 @@ class BlobTier:
 
     async def _digest(self, content: bytes, deadline: Deadline) -> str:
         if len(content) < HASHED_ASIDE_BYTES:
-            return _native.digest(content)
-        return await self._runtime.call(_native.digest, content, deadline=deadline)
+            return digest_of(content)
+        return await self._runtime.call(digest_of, content, deadline=deadline)
 
     # Addresses
 

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from tierstore.errors import TimeoutError
-from tierstore.replies import Reply
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
+from tierstore.runtime.replies import Reply
 from tierstore.tiers.flight import Flight
 
 LANES = 2

@@ -10,8 +10,8 @@ import copy
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, NamedTuple
 
-from tierstore.replies import Reply
 from tierstore.runtime import Deadline
+from tierstore.runtime.replies import Reply
 
 
 class Lease(NamedTuple):

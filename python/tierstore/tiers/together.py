@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tierstore.errands import Errand
 from tierstore.errors import (
     ClosedError,
     ConnectionError,
@@ -20,6 +19,7 @@ from tierstore.errors import (
     TimeoutError,
 )
 from tierstore.runtime import Deadline
+from tierstore.runtime.errands import Errand
 from tierstore.tiers import session
 from tierstore.tiers.coalesce import Coalescer, settle
 from tierstore.tiers.flight import Flight

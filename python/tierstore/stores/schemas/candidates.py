@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
 
-from tierstore import _native
+from tierstore._native import Proposal, rank_many
 from tierstore.backends import Row
 from tierstore.plan.search import (
     BLOCKS,
@@ -169,7 +169,7 @@ def _spare(tier: str) -> int:
 class Proposed:
     """What the index proposed, at most `most`, and what the database said of it: number, description, search text, metadata."""
 
-    def __init__(self, proposal: _native.Proposal, most: int) -> None:
+    def __init__(self, proposal: Proposal, most: int) -> None:
         self.ids = proposal.ids
         self.is_cut = len(self.ids) == most
         self.rows: list[tuple[int, str, str, str | None]] = []
@@ -271,7 +271,7 @@ def _scores(query: Query, tier: str, rows: Sequence[Row]) -> Sequence[float | No
     if query.words is None:
         return [0.0] * len(rows)
     number = TIERS.index(tier)
-    ranks = _native.rank_many(query.words.text, [(row[1], row[6], row[7]) for row in rows])
+    ranks = rank_many(query.words.text, [(row[1], row[6], row[7]) for row in rows])
     return [rank[1] if rank is not None and rank[0] == number else None for rank in ranks]
 
 

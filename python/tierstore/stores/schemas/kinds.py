@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tierstore import _native
+from tierstore._native import Version
 from tierstore.backends import Params, Row
 from tierstore.plan.lifecycle import LATEST_STATES
 from tierstore.records import attach
@@ -97,7 +97,7 @@ async def _load_ids(keys: list[str], source: Source) -> Loaded:
 
 async def _load_versions(keys: list[tuple[str, str]], source: Source) -> Loaded:
     fenced = _Fenced(source)
-    found = await reads.by_versions(fenced.fetch, [(subject, _native.Version(text)) for subject, text in keys])
+    found = await reads.by_versions(fenced.fetch, [(subject, Version(text)) for subject, text in keys])
     return fenced.loaded(_derived(keys, found))
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tierstore import _native
+from tierstore._native import Version
 from tierstore.backends import Params, Row
 from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
 from tierstore.plan.schemas import check_prefix, check_subject
@@ -56,7 +56,7 @@ def _found(row: Row | None) -> Found:
     return Found(None if is_deleted(row) else schema_of(row), row[13])
 
 
-async def by_versions(fetch: Fetch, keys: Sequence[tuple[str, _native.Version]]) -> list[Found]:
+async def by_versions(fetch: Fetch, keys: Sequence[tuple[str, Version]]) -> list[Found]:
     """In argument order, each with the row_version of its subject."""
     params = {
         "subjects": [subject for subject, _ in keys],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tierstore import _native
+from tierstore._native import SizeRouter
 from tierstore.errors import StorageError
 from tierstore.records import attach
 from tierstore.runtime import Deadline, Runtime
@@ -97,5 +97,5 @@ def inside(write: Transaction) -> reads.Fetch:
     return reads.past_fence(write.unit.fetch)
 
 
-def _prepare(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter, batch: bool) -> list[Registration]:
+def _prepare(items: Sequence[Mapping[str, Any]], router: SizeRouter, batch: bool) -> list[Registration]:
     return prepare_many(items, router, batch=batch)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tierstore import _native
+from tierstore._native import Placement, SizeRouter, Version, search_text, uuid7
 from tierstore.errors import StorageError, ValidationError
 from tierstore.plan import lifecycle
 from tierstore.plan.arguments import in_list, shown
@@ -26,10 +26,10 @@ class Registration:
 
     index: int | None
     subject: str
-    version: _native.Version
+    version: Version
     schema_type: str
     content: bytes
-    placement: _native.Placement
+    placement: Placement
     params: dict[str, Any]
 
     @property
@@ -43,18 +43,18 @@ class Registration:
         return self.subject, version_identity(self.version)
 
 
-def version_identity(version: _native.Version) -> str:
+def version_identity(version: Version) -> str:
     """The version's text without its build metadata."""
     return str(version).split("+", 1)[0]
 
 
-def as_version(version: object) -> _native.Version:
+def as_version(version: object) -> Version:
     """A version given as text or as `Version`. ValidationError for anything that semver does not take."""
-    if isinstance(version, _native.Version):
+    if isinstance(version, Version):
         return version
     if not isinstance(version, str):
         raise ValidationError(f"a version is text, not {type(version).__name__}", place="version")
-    return _native.Version(version)
+    return Version(version)
 
 
 def as_bytes(content: object) -> bytes:
@@ -93,7 +93,7 @@ def bytes_in(items: Sequence[Mapping[str, Any]]) -> int:
     return sum(len(item["content"]) for item in items if isinstance(item["content"], (bytes, bytearray, memoryview)))
 
 
-def prepare_many(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter, *, batch: bool) -> list[Registration]:
+def prepare_many(items: Sequence[Mapping[str, Any]], router: SizeRouter, *, batch: bool) -> list[Registration]:
     """All items checked. The error of the first wrong one names its index, where it is a batch. CPU only; O(bytes)."""
     prepared = []
     for number, item in enumerate(items):
@@ -106,7 +106,7 @@ def prepare_many(items: Sequence[Mapping[str, Any]], router: _native.SizeRouter,
 
 
 def prepare(
-    router: _native.SizeRouter,
+    router: SizeRouter,
     *,
     subject: object,
     version: object,
@@ -123,7 +123,7 @@ def prepare(
     subject, parsed = check_subject(subject), as_version(version)
     kind, state = check_type(schema_type), lifecycle.check_state(state)
     described = describe(metadata, description, tags)
-    identifier = _native.uuid7() if id is None else check_id(id)
+    identifier = uuid7() if id is None else check_id(id)
     body = as_bytes(content)
     check_size(body)
     check_content(kind, body)
@@ -141,7 +141,7 @@ def prepare(
         "state": state,
         "content": projection(kind, body),
         "metadata": described.metadata,
-        "search_text": _native.search_text(kind, body, SEARCH_TEXT_BYTES),
+        "search_text": search_text(kind, body, SEARCH_TEXT_BYTES),
         "body": body if placement.tier == "inline" else None,
         "digest": placement.digest,
         "size": placement.size,

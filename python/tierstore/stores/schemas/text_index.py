@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tierstore import _native
+from tierstore._native import Proposal, SearchIndex
 from tierstore.backends import Row
 from tierstore.plan.search import TIERS, Key
 from tierstore.runtime import Deadline, Runtime
@@ -62,7 +62,7 @@ class _Copy:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self.index: _native.SearchIndex | None = _native.SearchIndex()
+        self.index: SearchIndex | None = SearchIndex()
         self.position = Position()
         self.is_reading = False
 
@@ -136,7 +136,7 @@ class TextIndex:
         copy.position = start.behind(page[0][0] if page else "", rows)
         return len(rows) < PAGE_ROWS and not start.until
 
-    async def _add(self, index: _native.SearchIndex, rows: Sequence[Row], deadline: Deadline) -> None:
+    async def _add(self, index: SearchIndex, rows: Sequence[Row], deadline: Deadline) -> None:
         given = [(row[2], row[3], row[4], row[5], row[6], bytes(row[7]), row[8], row[9]) for row in rows]
         if given and not (len(given) <= FEW_ROWS and index.try_add(given)):
             await self._runtime.call(index.add, given, deadline=deadline)
@@ -145,12 +145,12 @@ class TextIndex:
 class Proposer:
     """The index for one search."""
 
-    def __init__(self, index: _native.SearchIndex, runtime: Runtime, deadline: Deadline) -> None:
+    def __init__(self, index: SearchIndex, runtime: Runtime, deadline: Deadline) -> None:
         self._index = index
         self._runtime = runtime
         self._deadline = deadline
 
-    async def propose(self, text: str, tier: str, after: Key, limit: int) -> _native.Proposal:
+    async def propose(self, text: str, tier: str, after: Key, limit: int) -> Proposal:
         """At most `limit` rows of a tier behind a key, in order, every hit of the tier before the last of them among them."""
         number = TIERS.index(tier)
         if tier == "similar":  # tens of milliseconds, where next to nothing is similar

@@ -14,7 +14,8 @@ from typing import IO, Any
 
 import orjson
 
-from tierstore import _native
+from tierstore._native import digest as digest_of
+from tierstore._native import uuid7
 from tierstore.errors import CorruptError, NotFoundError, ValidationError
 from tierstore.plan.arguments import check_path
 from tierstore.stores.schemas.model import Schema
@@ -34,7 +35,7 @@ class Exporting:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = check_path(path)
-        self._beside = self._path.with_name(f".{self._path.name}.{_native.uuid7()}")
+        self._beside = self._path.with_name(f".{self._path.name}.{uuid7()}")
         self._file: IO[bytes] | None = None
 
     def write(self, schemas: list[Schema]) -> None:
@@ -116,7 +117,7 @@ def _item(line: bytes, number: int) -> Item:
         fields["content"] = base64.b64decode(encoded, validate=True)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # bad JSON and bad base64 are ValueErrors
         raise ValidationError(f"the line is no exported schema: {error}", place=place) from error
-    if _native.digest(fields["content"]) != digest:
+    if digest_of(fields["content"]) != digest:
         raise CorruptError(f"the content of line {number} does not match its digest: the file was damaged")
     item: Item = fields
     return item

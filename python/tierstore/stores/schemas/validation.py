@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from tierstore import _native
+from tierstore._native import check_json, parse_imports
 from tierstore.errors import ValidationError
 from tierstore.plan.arguments import shown
 from tierstore.plan.pointer import pointer
@@ -54,11 +54,11 @@ def check_type(schema_type: object) -> str:
 
 
 def _json(content: bytes) -> None:
-    _native.check_json(content)
+    check_json(content)
 
 
 def _parsed(content: bytes) -> Any:
-    _native.check_json(content)
+    check_json(content)
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:  # a number beyond the range of a double, which JSON allows
@@ -95,7 +95,7 @@ def _avro(content: bytes) -> None:
 
 
 def _protobuf(content: bytes) -> None:
-    _native.parse_imports(content, strict=True)
+    parse_imports(content, strict=True)
 
 
 _CHECKS: dict[str, Callable[[bytes], None]] = {

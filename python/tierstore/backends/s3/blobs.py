@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tierstore.backends import BlobInfo
 from tierstore.backends.digests import ALGORITHM, blob_name, digest_of
-from tierstore.backends.s3_client import (
+from tierstore.backends.s3.client import (
     STANDS_IN_THE_WAY,
     UNKNOWN_CALL,
     code_of,

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tierstore.backends import Change, Fill, Lease
-from tierstore.backends.redis_cluster import Cluster, cluster_slot
-from tierstore.backends.redis_commands import FILL, INVALIDATE, LEASE, RELEASE, Call, Command, Plain
-from tierstore.backends.redis_errors import typed
-from tierstore.backends.redis_link import EPOCH_BYTES
-from tierstore.backends.redis_route import Route, SentinelAddress, by_sentinel, by_url
-from tierstore.backends.redis_wire import ReplyError
+from tierstore.backends.redis.cluster import Cluster, cluster_slot
+from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, RELEASE, Call, Command, Plain
+from tierstore.backends.redis.errors import typed
+from tierstore.backends.redis.link import EPOCH_BYTES
+from tierstore.backends.redis.route import Route, SentinelAddress, by_sentinel, by_url
+from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.plan.keys import floor_key, lease_key
 from tierstore.runtime import Deadline, Runtime

@@ -18,9 +18,9 @@ from psycopg.pq import TransactionStatus
 
 from tierstore import errors
 from tierstore.backends import Params, PoolStats, Row
-from tierstore.backends.postgres_connection import PREPARED_MAX
-from tierstore.backends.postgres_errors import is_gone, translate
-from tierstore.backends.postgres_wire import Result, Wire, connecting
+from tierstore.backends.postgres.connection import PREPARED_MAX
+from tierstore.backends.postgres.errors import is_gone, translate
+from tierstore.backends.postgres.wire import Result, Wire, connecting
 from tierstore.runtime import Deadline
 
 CHECK_AFTER_IDLE_S = 30.0

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from tierstore.backends.breaker import Breaker
-from tierstore.backends.redis_commands import Command
-from tierstore.backends.redis_errors import must_reconnect
-from tierstore.backends.redis_link import Link
-from tierstore.backends.redis_wire import ReplyError
+from tierstore.backends.redis.breaker import Breaker
+from tierstore.backends.redis.commands import Command
+from tierstore.backends.redis.errors import must_reconnect
+from tierstore.backends.redis.link import Link
+from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ClosedError, ConnectionError, PoolTimeoutError, StorageError, TimeoutError
 from tierstore.runtime import Deadline, Runtime, Waiter
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tierstore.backends.redis_wire import ReplyError
+from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError
 
 UNAVAILABLE = {

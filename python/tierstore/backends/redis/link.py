@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tierstore.backends.redis_errors import refused_login, typed
-from tierstore.backends.redis_wire import ReplyError, Wire, open_asyncio, open_blocking, pack
+from tierstore.backends.redis.errors import refused_login, typed
+from tierstore.backends.redis.wire import ReplyError, Wire, open_asyncio, open_blocking, pack
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 

@@ -10,8 +10,8 @@ import psycopg
 
 from tierstore import errors
 from tierstore.backends import Params
-from tierstore.backends.postgres_errors import is_refusal, translate
-from tierstore.backends.postgres_pool import Pool
+from tierstore.backends.postgres.errors import is_refusal, translate
+from tierstore.backends.postgres.pool import Pool
 from tierstore.backends.sql_unit import Answered, SqlUnit
 from tierstore.runtime import Deadline
 

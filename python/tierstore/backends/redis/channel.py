@@ -18,11 +18,11 @@ from typing import Any
 import orjson
 
 from tierstore.backends import Change, Echo, Event, Gap, Invalidated
-from tierstore.backends.redis_commands import PUBLISH, Command, Plain
-from tierstore.backends.redis_errors import typed
-from tierstore.backends.redis_link import Link
-from tierstore.backends.redis_route import Route
-from tierstore.backends.redis_wire import ReplyError, pack
+from tierstore.backends.redis.commands import PUBLISH, Command, Plain
+from tierstore.backends.redis.errors import typed
+from tierstore.backends.redis.link import Link
+from tierstore.backends.redis.route import Route
+from tierstore.backends.redis.wire import ReplyError, pack
 from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError
 from tierstore.plan.keys import channel_tag
 from tierstore.runtime import Deadline, Runtime

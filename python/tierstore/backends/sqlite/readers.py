@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from tierstore.backends.sqlite_connection import Connection
+from tierstore.backends.sqlite.connection import Connection
 
 P = ParamSpec("P")
 T = TypeVar("T")

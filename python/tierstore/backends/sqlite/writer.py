@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tierstore import errors
-from tierstore.backends import forks, sqlite_connection
-from tierstore.backends.sqlite_connection import Connection
-from tierstore.backends.turns import LoopTurn, LoopTurns, ThreadTurn, ThreadTurns, Turns, turns
+from tierstore.backends import forks
+from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_io, translate
+from tierstore.backends.sqlite.turns import LoopTurn, LoopTurns, ThreadTurn, ThreadTurns, Turns, turns
 from tierstore.runtime import Deadline, Runtime
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class Writer:
             raise errors.OutcomeUnknownError(
                 "the deadline passed during the commit", idempotency_key=idempotency_key, tier="database"
             ) from None
-        except sqlite_connection.REFUSALS as error:
+        except REFUSALS as error:
             raise _refused_commit(error, idempotency_key) from error
 
     def _commit(self) -> None:
@@ -213,6 +213,6 @@ def _seen(future: asyncio.Future[Any]) -> None:
 
 
 def _refused_commit(error: BaseException, idempotency_key: str | None) -> BaseException:
-    if sqlite_connection.is_io(error):
+    if is_io(error):
         return errors.OutcomeUnknownError(f"COMMIT: {error}", idempotency_key=idempotency_key, tier="database")
-    return sqlite_connection.translate(error, "COMMIT")
+    return translate(error, "COMMIT")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from tierstore.backends.redis_commands import Command
-from tierstore.backends.redis_errors import typed
-from tierstore.backends.redis_link import Account, Link, open_link
-from tierstore.backends.redis_node import Node
-from tierstore.backends.redis_wire import ReplyError, pack, settings_of
+from tierstore.backends.redis.commands import Command
+from tierstore.backends.redis.errors import typed
+from tierstore.backends.redis.link import Account, Link, open_link
+from tierstore.backends.redis.node import Node
+from tierstore.backends.redis.wire import ReplyError, pack, settings_of
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 

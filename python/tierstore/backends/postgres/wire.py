@@ -22,8 +22,8 @@ from psycopg import waiting
 from psycopg.pq import TransactionStatus
 
 from tierstore.backends import Params, Row
-from tierstore.backends.postgres_connection import Adaptation, AsyncLimited, BlockingLimited, Limited
-from tierstore.backends.postgres_errors import is_gone
+from tierstore.backends.postgres.connection import Adaptation, AsyncLimited, BlockingLimited, Limited
+from tierstore.backends.postgres.errors import is_gone
 from tierstore.runtime import Runtime
 
 REAPED_MAX = 16

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from tierstore import errors
-from tierstore.backends import Fenced, Params, PoolStats, Row, forks, sqlite_connection
-from tierstore.backends.file_lock import file_lock
+from tierstore.backends import Fenced, Params, PoolStats, Row, forks
 from tierstore.backends.rows import fenced
 from tierstore.backends.sql_unit import NOTHING, Answered, SqlUnit
-from tierstore.backends.sqlite_connection import Connection
-from tierstore.backends.sqlite_readers import IDLE_MAX, Loan, Readers
-from tierstore.backends.sqlite_writer import Writer
-from tierstore.runtime import Deadline, Runtime
+from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_busy, translate
+from tierstore.backends.sqlite.file_lock import file_lock
+from tierstore.backends.sqlite.readers import IDLE_MAX, Loan, Readers
+from tierstore.backends.sqlite.writer import Writer
+from tierstore.runtime import Deadline, Runtime, generation
 from tierstore.sql import is_slow, load_queries
 
 
@@ -44,7 +44,7 @@ class SqliteRecords:
 
     def _start(self) -> None:
         """Everything that belongs to one process."""
-        self._generation = forks.generation()
+        self._generation = generation()
         self._writer = Writer(self._runtime, self._path)
         self._staging = Writer(self._runtime, self._path.with_name("staging.db"))
         self._readers = Readers(self._path)
@@ -54,7 +54,7 @@ class SqliteRecords:
         self._check()
         try:
             await self._runtime.call(self._connect, deadline=deadline)
-        except (*sqlite_connection.REFUSALS, OSError) as error:
+        except (*REFUSALS, OSError) as error:
             raise errors.ConnectionError(f"cannot open {self._path}: {error}", tier="database") from error
         self._opened = True
 
@@ -70,7 +70,7 @@ class SqliteRecords:
             opened.pop_all()
 
     def _check(self) -> None:
-        if self._generation != forks.generation():
+        if self._generation != generation():
             forks.leak((self._writer, self._staging, self._readers))
             self._start()
         if self._closed:
@@ -93,19 +93,19 @@ class SqliteRecords:
         after: str | None = None,
     ) -> list[Row]:
         """`primary` and `after` change nothing: there is one database."""
-        if self._generation != forks.generation() or not self._opened or self._closed:
+        if self._generation != generation() or not self._opened or self._closed:
             await self._ready(deadline)
         deadline.check(query)
         try:
             if query not in self._slow:
                 try:
                     return self._read(query, params, deadline, 0.0)
-                except sqlite_connection.REFUSALS as error:
-                    if not sqlite_connection.is_busy(error):
+                except REFUSALS as error:
+                    if not is_busy(error):
                         raise
             return await self._read_aside(query, params, deadline)
-        except sqlite_connection.REFUSALS as error:
-            raise sqlite_connection.translate(error, query) from error
+        except REFUSALS as error:
+            raise translate(error, query) from error
 
     def _read(self, query: str, params: Params, deadline: Deadline, busy_s: float) -> list[Row]:
         readers = self._readers
@@ -172,7 +172,7 @@ class SqliteRecords:
             if turn.held:
                 try:
                     turn.undo()
-                except sqlite_connection.REFUSALS:
+                except REFUSALS:
                     pass  # what ended the unit ended the transaction too
                 finally:
                     turn.give()
@@ -188,13 +188,13 @@ class SqliteRecords:
         try:
             await turn.take(deadline)
             await self._writer.call(self._run_script, text, transaction, then, deadline, deadline=deadline)
-        except sqlite_connection.REFUSALS as error:
-            raise sqlite_connection.translate(error, "the migration") from error
+        except REFUSALS as error:
+            raise translate(error, "the migration") from error
         finally:
             if turn.held:
                 try:
                     turn.undo()
-                except sqlite_connection.REFUSALS:
+                except REFUSALS:
                     pass  # what ended the unit ended the transaction too
                 finally:
                     turn.give()
@@ -239,7 +239,7 @@ class SqliteRecords:
         if self._closed:
             return
         self._closed = True
-        if self._opened and self._generation == forks.generation():
+        if self._opened and self._generation == generation():
             self._readers.close()
             await self._writer.close(deadline)
             await self._staging.close(deadline)
@@ -262,8 +262,8 @@ class SqliteUnit(SqlUnit):
     async def begin(self, bump: str | None) -> None:
         try:
             await self._writer.begin(bump, self._deadline)
-        except sqlite_connection.REFUSALS as error:
-            raise sqlite_connection.translate(error, "BEGIN") from error
+        except REFUSALS as error:
+            raise translate(error, "BEGIN") from error
 
     async def execute_many(self, query: str, many: Sequence[Params]) -> None:
         self._check()
@@ -272,8 +272,8 @@ class SqliteUnit(SqlUnit):
             await self._writer.call(
                 connection.run_many, self._queries[query], many, self._deadline.at, deadline=self._deadline
             )
-        except sqlite_connection.REFUSALS as error:
-            raise sqlite_connection.translate(error, query) from error
+        except REFUSALS as error:
+            raise translate(error, query) from error
 
     async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
         self._check()
@@ -282,5 +282,5 @@ class SqliteUnit(SqlUnit):
             return await self._writer.call(
                 connection.run, sql, params or NOTHING, self._deadline.at, deadline=self._deadline
             )
-        except sqlite_connection.REFUSALS as error:
-            raise sqlite_connection.translate(error, name) from error
+        except REFUSALS as error:
+            raise translate(error, name) from error

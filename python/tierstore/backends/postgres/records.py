@@ -21,15 +21,15 @@ import psycopg_pool
 
 from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks
-from tierstore.backends.postgres_connection import CONNECT_S, arguments, settings
-from tierstore.backends.postgres_errors import translate
-from tierstore.backends.postgres_pool import Pool, PoolPolicy
-from tierstore.backends.postgres_unit import PostgresUnit, transaction
-from tierstore.backends.postgres_wire import Wire, wire
+from tierstore.backends.postgres.connection import CONNECT_S, arguments, settings
+from tierstore.backends.postgres.errors import translate
+from tierstore.backends.postgres.pool import Pool, PoolPolicy
+from tierstore.backends.postgres.unit import PostgresUnit, transaction
+from tierstore.backends.postgres.wire import Wire, wire
 from tierstore.backends.rows import fenced
 from tierstore.backends.sql_unit import NOTHING
 from tierstore.plan.migrations import statements
-from tierstore.runtime import Deadline, Runtime
+from tierstore.runtime import Deadline, Runtime, generation
 from tierstore.sql import load_queries
 
 ASIDE_CONNECTIONS = 2
@@ -100,7 +100,7 @@ class PostgresRecords:
 
     def _start(self) -> None:
         """Everything that belongs to one process."""
-        self._generation = forks.generation()
+        self._generation = generation()
         self._wire: Wire = wire(self._runtime)
         policy, make = self._policy, self._wire
         self._primary = Pool(make, "tierstore", policy)
@@ -113,7 +113,7 @@ class PostgresRecords:
         self._turn = itertools.count()
 
     def _check(self) -> None:
-        if self._generation != forks.generation():
+        if self._generation != generation():
             forks.leak((self._wire, self._primary, self._aside, self._jobs, self._replicas))
             self._start()
         if self._closed:
@@ -280,7 +280,7 @@ class PostgresRecords:
         if self._closed:
             return
         self._closed = True
-        if self._generation == forks.generation():
+        if self._generation == generation():
             pools = [self._primary, self._aside, self._jobs, *(replica.pool for replica in self._replicas)]
             for pool in pools:
                 pool.shut()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import NamedTuple, Protocol
 
-from tierstore.backends.redis_wire import pack
+from tierstore.backends.redis.wire import pack
 
 
 class Command(Protocol):

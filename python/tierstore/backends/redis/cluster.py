@@ -12,12 +12,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import lru_cache
 from typing import Any
 
-from tierstore.backends.redis_commands import Command, Plain
-from tierstore.backends.redis_errors import typed
-from tierstore.backends.redis_link import Link, open_link
-from tierstore.backends.redis_node import Node
-from tierstore.backends.redis_route import Settings, account_of
-from tierstore.backends.redis_wire import ReplyError, settings_of
+from tierstore.backends.redis.commands import Command, Plain
+from tierstore.backends.redis.errors import typed
+from tierstore.backends.redis.link import Link, open_link
+from tierstore.backends.redis.node import Node
+from tierstore.backends.redis.route import Settings, account_of
+from tierstore.backends.redis.wire import ReplyError, settings_of
 from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 

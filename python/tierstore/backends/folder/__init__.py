@@ -1,0 +1,1 @@
+"""Content as files in a folder."""
