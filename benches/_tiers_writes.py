@@ -23,7 +23,7 @@ from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.registration import prepare
 from tierstore.tiers.delivery import Notice
 from tierstore.tiers.engine import Engine, Tiers
-from tierstore.tiers.together import Together
+from tierstore.tiers.group_commit import GroupCommit
 
 CALLERS, SEEDED, DOOMED = 100, 6_000, 10_000
 BODIES = 1_000
@@ -32,7 +32,7 @@ SUBJECT = "INSERT INTO subjects (subject, row_version) VALUES (%(subject)s, next
 SCHEMA = """
 INSERT INTO schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
-    metadata, search_text, body, content_digest, content_size, content_tier, row_version
+    metadata, search_text, body, content_digest, content_size, placement, row_version
 ) VALUES (
     %(id)s, %(subject)s, %(major)s, %(minor)s, %(patch)s, %(prerelease)s, %(build)s, %(prerelease_key)s, %(schema_type)s, %(state)s,
     %(content)s, %(metadata)s, %(search_text)s, %(body)s, %(digest)s, %(size)s, %(tier)s, nextval('row_version')
@@ -143,7 +143,7 @@ def _set_state_shared(records: PostgresRecords, ids: list[str]) -> Call:
     flips, runtime = _flips(ids), AsyncioRuntime()
     engine = _Unheard(runtime, Tiers(records))
     kinds = Kinds(engine)
-    together: Together[Edit, Any] = Together(engine, lambda write, edits: edit_each(write, kinds, edits))
+    together: GroupCommit[Edit, Any] = GroupCommit(engine, lambda write, edits: edit_each(write, kinds, edits))
 
     async def change(_: int) -> None:
         await together.write(next(flips), runtime.deadline(10))

@@ -30,7 +30,7 @@ def record(size: int) -> Schema:
         metadata_json='{"tags":["production"]}',
         content_digest="0" * 64,
         content_size=size,
-        content_tier="inline",
+        placement="inline",
         row_version=7,
         created_at=NOW,
         updated_at=NOW,

@@ -17,7 +17,7 @@ LATEST = (
 )
 COLUMNS = (
     "id, subject, version_major, version_minor, version_patch, prerelease, prerelease_key, schema_type, state, content,"
-    " metadata, search_text, body, content_digest, content_size, content_tier, row_version"
+    " metadata, search_text, body, content_digest, content_size, placement, row_version"
 )
 FILL = f"""
 INSERT INTO subjects SELECT 's' || n, n + 1 FROM generate_series(0, 999) AS n;

@@ -105,7 +105,7 @@ def insert(connection, subject, number):
     connection.execute("INSERT INTO subjects VALUES (%s, %s)", (subject, number))
     connection.execute(
         "INSERT INTO schemas (id, subject, version_major, version_minor, version_patch, prerelease, prerelease_key, schema_type,"
-        " content, metadata, search_text, body, content_digest, content_size, content_tier, row_version)"
+        " content, metadata, search_text, body, content_digest, content_size, placement, row_version)"
         " VALUES (gen_random_uuid(), %s, 1, 0, 0, '', '\\xff', 'json', '{}', '{}', 'customer_name', '{}', 'd', 2, 'inline', %s)",
         (subject, number),
     )

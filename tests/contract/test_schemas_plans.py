@@ -23,7 +23,7 @@ FILL_POSTGRES = """
 INSERT INTO subjects SELECT 'team' || n % 997 || '.' || md5(n::text), n FROM generate_series(1, {rows}) AS n;
 INSERT INTO schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, prerelease_key, schema_type, content, metadata,
-    search_text, body, content_digest, content_size, content_tier, row_version
+    search_text, body, content_digest, content_size, placement, row_version
 )
 SELECT
     gen_random_uuid(), 'team' || n % 997 || '.' || md5(n::text), 1, 0, 0, '', '\\xff', 'json', '{{}}',
@@ -39,7 +39,7 @@ SELECT n, printf('team%d.%08x', n % 997, n * 2654435761 % 4294967296) AS subject
 INSERT INTO subjects SELECT subject, n FROM numbers;
 INSERT INTO schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, prerelease_key, schema_type, content, metadata,
-    search_text, body, content_digest, content_size, content_tier, row_version, created_at, updated_at
+    search_text, body, content_digest, content_size, placement, row_version, created_at, updated_at
 )
 SELECT
     printf('%032x', n), subject, 1, 0, 0, '', x'ff', 'json', '{{}}', '{{"tags": ["common"]}}',

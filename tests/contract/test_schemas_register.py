@@ -270,7 +270,7 @@ def test_large_content_lies_elsewhere_and_reads_back(schemas, size):
         return made, moved, page, found
 
     made, moved, page, found = schemas.run(scenario)
-    assert (made.content_tier, made.content_size) == (tier, size)
+    assert (made.placement, made.content_size) == (tier, size)
     assert made.content == moved.content == content
     assert all(each == moved for each in found)
     assert not hasattr(page.items[0], "content")

@@ -13,7 +13,7 @@ from tests.contract.schema_stores import FACES, backend_config, opened
 from tests.contract.test_schemas_reads import all_pages
 from tierstore import CacheConfig, _native, errors
 from tierstore.plan import search as plan
-from tierstore.plan.search import BLOCK_HITS, TIERS, graded
+from tierstore.plan.search import BLOCK_HITS, GRADES, graded
 from tierstore.stores.schemas import candidates, text_index
 
 CONTENT = b'{"type": "object", "properties": {"customer_name": {"type": "string"}}}'
@@ -250,7 +250,7 @@ def _scored_fields(schemas):
 def _expected(text, rows):
     ranks = _native.rank_many(text, [row[:3] for row in rows])
     return {
-        (row[0], row[3], graded(TIERS[rank[0]], rank[1]))
+        (row[0], row[3], graded(GRADES[rank[0]], rank[1]))
         for row, rank in zip(rows, ranks, strict=True)
         if rank is not None
     }

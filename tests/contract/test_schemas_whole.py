@@ -138,7 +138,7 @@ def test_export_and_import(request, fresh, store_backend, store_face, tmp_path):
     with ExitStack() as stack:
         second = stack.enter_context(opened(other, store_face, backend_config(request, other, tmp_path / "second")))
         after = second.run(read_in)
-    same = ("subject", "version", "content", "schema_type", "state", "metadata", "content_digest", "content_tier")
+    same = ("subject", "version", "content", "schema_type", "state", "metadata", "content_digest", "placement")
     assert before.keys() == after.keys()
     for identifier, schema in before.items():
         assert [getattr(schema, name) for name in same] == [getattr(after[identifier], name) for name in same]

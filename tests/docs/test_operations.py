@@ -125,7 +125,7 @@ def test_refused_uploads_are_named_by_health_and_lose_nothing(database, s3_serve
         async with tierstore.open(Config(postgres=pool, objects=objects)) as store:
             s3_server.client().delete_bucket(Bucket=bucket)
             stored = await store.schemas.register("large", "1.0.0", LARGE, timeout=20)
-            assert stored.content_tier == "row"
+            assert stored.placement == "row"
             objects_health = (await store.health()).tiers["objects"]
             assert not objects_health.ok
             assert objects_health.detail

@@ -48,7 +48,7 @@ def test_no_client_is_made_behind_a_closed_gate(database):
     async def scenario():
         async with tierstore.open(config(database, redis=False, objects=False, replicas=False)) as store:
             made = await store.schemas.register("a", "1.0.0", b'"' + b"x" * 1_100_000 + b'"')
-            assert made.content_tier == "row"
+            assert made.placement == "row"
             assert await store.schemas.get(made.id, read="any") == made
             health = await store.health()
             assert health.ok

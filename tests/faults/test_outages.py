@@ -97,10 +97,10 @@ def test_objects_stopped(everything, s3_server):
         cold = replace(everything.config(), cache=tierstore.CacheConfig(warm_on_start=False))
         async with tierstore.open(everything.config()) as store, tierstore.open(cold) as reader:
             before = await store.schemas.register("before", "1.0.0", LARGE)
-            assert before.content_tier == "object"
+            assert before.placement == "object"
             s3_server.stop()
             during = await store.schemas.register("during", "1.0.0", LARGE + b" ", timeout=20)
-            assert during.content_tier == "row"
+            assert during.placement == "row"
             assert (await reader.schemas.get(during.id)).content == LARGE + b" "
             assert not (await reader.health()).tiers["objects"].ok
             with pytest.raises(tierstore.StorageError):

@@ -19,7 +19,7 @@ from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
 from tests.model.world import Bus, FakeChannel, FakeRecords, SteppedKeyValue, World, item_kind
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.tiers.engine import Engine, Limits, Tiers
-from tierstore.tiers.together import Together
+from tierstore.tiers.group_commit import GroupCommit
 from tierstore.tiers.transaction import Transaction
 
 KEYS = ("a", "b")
@@ -55,7 +55,7 @@ class Process:
             self.runtime, Tiers(self.records, story.key_value, channel), namespace="sim", limits=Limits()
         )
         self.items = self.engine.kind(item_kind())
-        self.together: Together[Write, int] = Together(self.engine, self._write_together)
+        self.together: GroupCommit[Write, int] = GroupCommit(self.engine, self._write_together)
         self.supervisor = SimSupervisor(runtime)
         self.tasks: list[Task] = []
         self.alive = True

@@ -76,7 +76,7 @@ def before_commit(process: Process) -> None:
 
 def no_flush_on_a_gap(process: Process) -> None:
     """A message that was missed is not noticed (rule 5)."""
-    process.engine.missed = lambda reason: None
+    process.engine.on_gap = lambda reason: None
 
 
 def joins_old_flights(process: Process) -> None:

@@ -118,7 +118,7 @@ async def _totals(store: Store, out: Output) -> None:
             "schemas": totals.total_schemas,
             **{f"{name} schemas": count for name, count in sorted(totals.by_type.items())},
             "content bytes": totals.content_bytes,
-            **{f"bytes in {tier}": size for tier, size in sorted(totals.bytes_by_tier.items())},
+            **{f"bytes in {tier}": size for tier, size in sorted(totals.bytes_by_placement.items())},
         },
         title="stored",
     )

@@ -1,15 +1,15 @@
 """What a search asks of the index in memory and of the two engines, so that all answer the same page.
 
 Each gives candidates, a superset of the hits; the core's score alone says which of them are hits, and how good. Candidates come
-in tiers, each read in one order, newest version first within a subject (`Key`):
+in grades, each read in one order, newest version first within a subject (`Key`):
 
     subject     every word of three letters or more stands in the subject
     anywhere    every such word stands in subject, description or search text
     similar     the rest: some word is only similar to what is there
 
-A hit's score is the core's, graded by its tier: every hit of a tier scores above every hit of the next. So a page reads a tier only if
-those before it do not fill the page, and the dearest, what is only similar, is mostly left alone. A tier is cut into blocks in the order
-of `Key`, and a block is listed by descending score before the next one: a tier whose hits are one block is ranked as a whole, and one
+A hit's score is the core's, graded by its grade: every hit of a grade scores above every hit of the next. So a page reads a grade only if
+those before it do not fill the page, and the dearest, what is only similar, is mostly left alone. A grade is cut into blocks in the order
+of `Key`, and a block is listed by descending score before the next one: a grade whose hits are one block is ranked as a whole, and one
 with more never has to be read as a whole.
 
 SQLite's trigram index knows no word boundaries. A word with n trigrams is similar only if 0.6 n of them are found. Those with a blank
@@ -47,12 +47,12 @@ SHORTEST_SOUGHT = 3
 SIMILAR_SHARE = 0.6
 SEPARATORS = "".join(chr(code) for code in (9, 10, 13, *range(32, 127)) if not chr(code).isalnum())
 _BLANKS = str.maketrans(dict.fromkeys(SEPARATORS, " "))
-TIERS = ("subject", "anywhere", "similar")
+GRADES = ("subject", "anywhere", "similar")
 NOTHING = "\x01"
 """A pattern that no text matches."""
 BLOCKS = {"all": 0, "subject": BLOCK_HITS, "anywhere": BLOCK_HITS, "similar": SIMILAR_BLOCK_HITS}
-"""How many hits of a tier are ranked together. Without a text there is nothing to rank: 0, as many as a page lacks."""
-GRADES = {tier: grade for grade, tier in enumerate(reversed(TIERS))}
+"""How many hits of a grade are ranked together. Without a text there is nothing to rank: 0, as many as a page lacks."""
+_RANKS = {grade: rank for rank, grade in enumerate(reversed(GRADES))}
 
 
 class Key(NamedTuple):
@@ -81,14 +81,14 @@ class Words(NamedTuple):
     long: tuple[str, ...]
     short: tuple[str, ...]
 
-    def tiers(self) -> tuple[str, ...]:
-        """The tiers that can hold hits."""
-        return TIERS if self.long else TIERS[:1]
+    def grades(self) -> tuple[str, ...]:
+        """The grades that can hold hits."""
+        return GRADES if self.long else GRADES[:1]
 
 
-def graded(tier: str, score: float) -> float:
-    """The score of a hit in that tier: between 0 and 1, above all of the tiers behind."""
-    return (GRADES[tier] + score) / len(TIERS)
+def graded(grade: str, score: float) -> float:
+    """The score of a hit in that grade: between 0 and 1, above all of the grades behind."""
+    return (_RANKS[grade] + score) / len(GRADES)
 
 
 def words_of(text: object) -> Words | None:
@@ -108,8 +108,8 @@ def words_of(text: object) -> Words | None:
 def terms(words: Words, ranked: Sequence[str] = ()) -> dict[str, Any]:
     """The parameters of a search that come from its words. The first of `ranked` leads, or the longest: it finds the fewest.
 
-    `contained` are the patterns that tell an earlier tier's hit from a similar one; beyond ASCII they tell nothing. `narrow`: a word in
-    the subject is worth more than it could be anywhere else, so of this tier the subject is all that the score needs.
+    `contained` are the patterns that tell an earlier grade's hit from a similar one; beyond ASCII they tell nothing. `narrow`: a word in
+    the subject is worth more than it could be anywhere else, so of this grade the subject is all that the score needs.
     """
     lead, second = (*(ranked or sorted(words.long, key=len, reverse=True)), "", "")[:2]
     second = second or lead

@@ -108,7 +108,7 @@ class CachedKind(Generic[K, R]):
     ) -> list[R | None]:
         """One record or None for each key, in order; one round trip a tier."""
         way = SESSION if read == "session" and not_before is None else route(read, not_before)
-        found = self.l1.hits(list(keys)) if way is SESSION else [self._cached(key, way) for key in keys]
+        found = self.l1.peek_many(list(keys)) if way is SESSION else [self._cached(key, way) for key in keys]
         missing = list(dict.fromkeys(key for key, value in zip(keys, found, strict=True) if value is None))
         if missing:
             loaded = await self._miss_many(missing, deadline, way)
@@ -452,9 +452,9 @@ class CachedKind(Generic[K, R]):
 
     def lookups(self) -> int:
         """Reads of this kind since the store was opened."""
-        return self.hits() + self.misses
+        return self.hit_count() + self.misses
 
-    def hits(self) -> int:
+    def hit_count(self) -> int:
         """Those that L1 answered."""
         return max(0, self.l1.cache.stats().hits - self.l1.looks)
 

@@ -27,15 +27,15 @@ RETRY_S = 0.2
 class Listener(Protocol):
     """What the carriers tell the engine."""
 
-    def told(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
+    def on_invalidated(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
         """Keys that some process changed. `ahead_of_l2`: their invalidation in L2 may not have happened yet."""
         ...
 
-    def echoed(self, sent_at: float, *, l2: bool) -> None:
+    def on_echo(self, sent_at: float, *, l2: bool) -> None:
         """All that was committed before `sent_at` has been told; with `l2`, L2 was told as well."""
         ...
 
-    def missed(self, reason: str) -> None:
+    def on_gap(self, reason: str) -> None:
         """Anything may have changed."""
         ...
 
@@ -96,21 +96,21 @@ class Carriers:
         assert self._standby is not None  # noqa: S101  (this job is started only with one)
         for event in await self._standby.receive(wait_s=self._wait_s):
             if isinstance(event, Echo):
-                self._listener.echoed(event.sent_at, l2=False)
+                self._listener.on_echo(event.sent_at, l2=False)
             else:
                 self._pass_on(event, ahead_of_l2=self.on_standby)
         return 0.0 if self.on_standby else STANDBY_S
 
     def _heard(self, echo: Echo) -> None:
         self._heard_at = max(self._heard_at, echo.sent_at)
-        self._listener.echoed(echo.sent_at, l2=self._relayed)
+        self._listener.on_echo(echo.sent_at, l2=self._relayed)
 
     def _pass_on(self, event: Event, *, ahead_of_l2: bool) -> None:
         if isinstance(event, Invalidated):
             self._counters.invalidations_received += len(event.changes)
-            self._listener.told(event.changes, ahead_of_l2=ahead_of_l2)
+            self._listener.on_invalidated(event.changes, ahead_of_l2=ahead_of_l2)
         elif isinstance(event, Gap):
-            self._listener.missed(event.reason)
+            self._listener.on_gap(event.reason)
 
     def _look(self) -> None:
         """Go over when the first carrier has been silent too long, and back when it speaks again."""

@@ -280,7 +280,7 @@ class Engine:
 
     # What the carriers tell
 
-    def told(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
+    def on_invalidated(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
         if ahead_of_l2 and self._shared is not None:
             self.unconfirmed.add(list(changes), self.runtime.monotonic())
         for change in changes:
@@ -293,7 +293,7 @@ class Engine:
                 self._replicas.changed(named.kind, key)
                 cached.changed(key, change.version)
 
-    def echoed(self, sent_at: float, *, l2: bool) -> None:
+    def on_echo(self, sent_at: float, *, l2: bool) -> None:
         self.freshness.echo(sent_at)
         if l2:
             self._l2_told(sent_at)
@@ -303,7 +303,7 @@ class Engine:
         if self.unconfirmed:
             self.unconfirmed.echo(sent_at)
 
-    def missed(self, reason: str) -> None:
+    def on_gap(self, reason: str) -> None:
         self.flush()
 
     async def _check_epoch(self, deadline: Deadline) -> None:
@@ -384,7 +384,7 @@ class Engine:
 
     def _l1_totals(self) -> tuple[int, int]:
         kinds = self.kinds.values()
-        return sum(cached.hits() for cached in kinds), sum(cached.misses for cached in kinds)
+        return sum(cached.hit_count() for cached in kinds), sum(cached.misses for cached in kinds)
 
 
 def _share(hits: int, misses: int) -> float:

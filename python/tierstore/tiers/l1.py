@@ -39,7 +39,7 @@ class L1:
         self.refused = 0
         self.looks = 0
 
-    def hits(self, keys: list[Any]) -> list[Any]:
+    def peek_many(self, keys: list[Any]) -> list[Any]:
         """`hit` for each key, with one look at the clock."""
         now = self._clock()
         fresh = now < self._freshness.until

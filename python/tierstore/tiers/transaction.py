@@ -94,8 +94,8 @@ class Transaction:
         return self._unit is not None
 
     @property
-    def told(self) -> bool:
-        """Whether it changed anything that the caches were told of."""
+    def has_changes(self) -> bool:
+        """Whether it changed anything that is cached."""
         return bool(self._changes)
 
     def held_by(self, engine: object, caller: Hashable) -> bool:

@@ -1,4 +1,4 @@
-"""Candidates of one tier of a search in the order of keys, by the index in memory or by the database, and which of them are hits."""
+"""Candidates of one grade of a search in the order of keys, by the index in memory or by the database, and which of them are hits."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tierstore.backends import Row
 from tierstore.plan.search import (
     BLOCKS,
     FIRST,
+    GRADES,
     MANY_PROPOSED,
-    TIERS,
     WALKED_ROWS,
     Key,
     Walk,
@@ -49,8 +49,8 @@ class Query:
         names = ("subject", "states", "schema_type", "tags", "metadata")
         return ["search", None if self.words is None else self.words.text, *(self.params[name] for name in names)]
 
-    def tiers(self) -> tuple[str, ...]:
-        return ("all",) if self.words is None else self.words.tiers()
+    def grades(self) -> tuple[str, ...]:
+        return ("all",) if self.words is None else self.words.grades()
 
     def is_filtered(self) -> bool:
         """By what the database has an index for."""
@@ -60,17 +60,17 @@ class Query:
         """Whether a row's metadata, where it is given, contains what is asked for: SQLite leaves that to its caller."""
         return metadata is None or self.metadata is None or contains(orjson.loads(metadata), self.metadata)
 
-    def source(self, tier: str, ranked: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
-        """The query that finds a tier's candidates, and its parameters. `ranked`: the words, the rarest first."""
+    def source(self, grade: str, ranked: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+        """The query that finds a grade's candidates, and its parameters. `ranked`: the words, the rarest first."""
         if self.words is None:
             return "schemas_search.all", self.params
         params = self.params | terms(self.words, ranked)
         if not self.words.long:
             return "schemas_search.prefix", params | prefix_ranges(self.words)
         if self.dialect == "postgres":
-            return f"schemas_search.{tier}", params
-        fts = fts_similar(params["lead"]) if tier == "similar" else fts_contains(self.words.long)
-        return f"schemas_search.{tier}" + ("_scan" if fts is None else ""), params | {"fts": fts}
+            return f"schemas_search.{grade}", params
+        fts = fts_similar(params["lead"]) if grade == "similar" else fts_contains(self.words.long)
+        return f"schemas_search.{grade}" + ("_scan" if fts is None else ""), params | {"fts": fts}
 
 
 class Source(Protocol):
@@ -82,7 +82,7 @@ class Source(Protocol):
 
 
 class Found(NamedTuple):
-    """A hit of the tier."""
+    """A hit of the grade."""
 
     score: float
     source: Source
@@ -90,14 +90,14 @@ class Found(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Hits in the order of keys, and behind which key to go on; None where the tier ends."""
+    """Hits in the order of keys, and behind which key to go on; None where the grade ends."""
 
     found: list[Found]
     behind: Key | None
 
 
 class Candidates(Protocol):
-    """The candidates of one tier."""
+    """The candidates of one grade."""
 
     async def read(self, after: Key, wanted: int) -> Batch:
         """Some of those behind a key, with at most `wanted` hits."""
@@ -107,8 +107,8 @@ class Candidates(Protocol):
 class Indexed:
     """Proposed by the index of this process; the database says which are still there and pass the filters.
 
-    `ahead`: the rows of tiers that were asked for together with those of an earlier one, which could not fill the page; `lacking`: what the
-    page lacks.
+    `ahead`: the rows of grades that were asked for together with those of an earlier one, which could not fill the page.
+    `lacking`: what the page lacks.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Indexed:
         fetch: Fetch,
         query: Query,
         words: Words,
-        tier: str,
+        grade: str,
         index: Proposer,
         ahead: dict[str, Proposed],
         lacking: int,
@@ -124,7 +124,7 @@ class Indexed:
         self._fetch = fetch
         self._query = query
         self._words = words
-        self._tier = tier
+        self._grade = grade
         self._index = index
         self._ahead = ahead
         self._lacking = lacking
@@ -132,22 +132,22 @@ class Indexed:
 
     async def read(self, after: Key, wanted: int) -> Batch:
         """As `Candidates` says."""
-        proposed = self._ahead.pop(self._tier, None) if after == FIRST else None
+        proposed = self._ahead.pop(self._grade, None) if after == FIRST else None
         if proposed is None:
-            self._most = min(MOST_CANDIDATES, max(wanted + _spare(self._tier), 2 * self._most))
+            self._most = min(MOST_CANDIDATES, max(wanted + _spare(self._grade), 2 * self._most))
             proposed = await self._ask(after)
-        return proposed.batch(self._query, self._words.text, TIERS.index(self._tier), wanted)
+        return proposed.batch(self._query, self._words.text, GRADES.index(self._grade), wanted)
 
     async def _ask(self, after: Key) -> Proposed:
-        """The tier's rows behind a key, and where they are too few for the page, those of the next tiers by the way."""
-        text, tiers = self._words.text, self._query.tiers()
-        rest = iter(tiers[tiers.index(self._tier) + 1 :])
-        first = Proposed(await self._index.propose(text, self._tier, after, self._most), self._most)
-        asked, count, last = [first], len(first.ids), self._tier
-        while count < self._lacking and not asked[-1].is_cut and (tier := next(rest, None)) is not None:
-            most = BLOCKS[tier] + _spare(tier)
-            asked.append(Proposed(await self._index.propose(text, tier, FIRST, most), most))
-            self._ahead[tier], count, last = asked[-1], count + len(asked[-1].ids), tier
+        """The grade's rows behind a key, and where they are too few for the page, those of the next grades by the way."""
+        text, grades = self._words.text, self._query.grades()
+        rest = iter(grades[grades.index(self._grade) + 1 :])
+        first = Proposed(await self._index.propose(text, self._grade, after, self._most), self._most)
+        asked, count, last = [first], len(first.ids), self._grade
+        while count < self._lacking and not asked[-1].is_cut and (grade := next(rest, None)) is not None:
+            most = BLOCKS[grade] + _spare(grade)
+            asked.append(Proposed(await self._index.propose(text, grade, FIRST, most), most))
+            self._ahead[grade], count, last = asked[-1], count + len(asked[-1].ids), grade
         if count:
             narrow = last == "subject" and self._words.text.isascii()
             ids = [identifier for each in asked for identifier in each.ids]
@@ -162,8 +162,8 @@ class Indexed:
         return first
 
 
-def _spare(tier: str) -> int:
-    return SPARE_SIMILAR if tier == "similar" else SPARE_CANDIDATES
+def _spare(grade: str) -> int:
+    return SPARE_SIMILAR if grade == "similar" else SPARE_CANDIDATES
 
 
 class Proposed:
@@ -183,12 +183,12 @@ class Proposed:
         """As `Source` says."""
         return Key(*self._proposal.key(number))
 
-    def batch(self, query: Query, text: str, tier: int, wanted: int) -> Batch:
-        """The hits of the tier, at most `wanted`."""
+    def batch(self, query: Query, text: str, grade: int, wanted: int) -> Batch:
+        """The hits of the grade, at most `wanted`."""
         found: list[Found] = []
         ranks = self._proposal.rank(text, [row[:3] for row in self.rows])
         for (number, _, _, metadata), rank in zip(self.rows, ranks, strict=True):
-            if rank is not None and rank[0] == tier and query.holds(metadata):
+            if rank is not None and rank[0] == grade and query.holds(metadata):
                 found.append(Found(rank[1], self, number))
                 if len(found) == wanted and number < len(self.ids) - 1:
                     return Batch(found, self.key(number))
@@ -196,22 +196,22 @@ class Proposed:
 
 
 class Stored:
-    """Rows that the database finds by a tier's own query."""
+    """Rows that the database finds by a grade's own query."""
 
-    def __init__(self, fetch: Fetch, query: Query, tier: str) -> None:
+    def __init__(self, fetch: Fetch, query: Query, grade: str) -> None:
         self._fetch = fetch
         self._query = query
-        self._tier = tier
+        self._grade = grade
 
     async def read(self, after: Key, wanted: int) -> Batch:
         """As `Candidates` says."""
-        source, params = self._query.source(self._tier)
+        source, params = self._query.source(self._grade)
         if source == "schemas_search.subject" and self._query.dialect == "sqlite" and await self._is_frequent(params):
             source = "schemas_search.subject_scan"
         are_hits = self._query.words is None and self._query.metadata is None
         limit = wanted + (1 if are_hits else SPARE_CANDIDATES)
         rows = await self._fetch(source, params | _behind(after) | {"limit": limit})
-        return _batch(self._query, self._tier, rows, wanted, limit)
+        return _batch(self._query, self._grade, rows, wanted, limit)
 
     async def _is_frequent(self, params: Mapping[str, Any]) -> bool:
         """Whether SQLite's index proposes so many rows that all subjects are read sooner."""
@@ -255,10 +255,10 @@ class _Rows(NamedTuple):
         return Key(row[1], row[2], row[3], row[4], bytes(row[5]))
 
 
-def _batch(query: Query, tier: str, rows: Sequence[Row], wanted: int, limit: int) -> Batch:
+def _batch(query: Query, grade: str, rows: Sequence[Row], wanted: int, limit: int) -> Batch:
     """The hits among rows of which at most `limit` were asked for."""
     source, found = _Rows(rows), []
-    for number, (row, score) in enumerate(zip(rows, _scores(query, tier, rows), strict=True)):
+    for number, (row, score) in enumerate(zip(rows, _scores(query, grade, rows), strict=True)):
         if score is not None and query.holds(row[8]):
             found.append(Found(score, source, number))
             if len(found) == wanted and number < len(rows) - 1:
@@ -266,11 +266,11 @@ def _batch(query: Query, tier: str, rows: Sequence[Row], wanted: int, limit: int
     return Batch(found, source.key(len(rows) - 1) if len(rows) == limit else None)
 
 
-def _scores(query: Query, tier: str, rows: Sequence[Row]) -> Sequence[float | None]:
-    """Of those that are hits of the tier."""
+def _scores(query: Query, grade: str, rows: Sequence[Row]) -> Sequence[float | None]:
+    """Of those that are hits of the grade."""
     if query.words is None:
         return [0.0] * len(rows)
-    number = TIERS.index(tier)
+    number = GRADES.index(grade)
     ranks = rank_many(query.words.text, [(row[1], row[6], row[7]) for row in rows])
     return [rank[1] if rank is not None and rank[0] == number else None for rank in ranks]
 

@@ -39,7 +39,7 @@ class _Described:
 class Schema(_Described, Record, kind=1, revision=1):
     """One version of a subject, with its content.
 
-    `content_tier` says where the bytes lie: "inline" in the row, "row" in chunks beside it, "object" in the object store. `row_version`
+    `placement` says where the bytes lie: "inline" in the row, "row" in chunks beside it, "object" in the object store. `row_version`
     rises with every change, over all schemas; pass it as `expected_version`. Times are aware, in UTC, by the database's clock.
     """
 
@@ -51,7 +51,7 @@ class Schema(_Described, Record, kind=1, revision=1):
     metadata_json: str
     content_digest: str
     content_size: u64
-    content_tier: str
+    placement: str
     row_version: u64
     created_at: datetime
     updated_at: datetime
@@ -69,7 +69,7 @@ class SchemaInfo(_Described, Record, kind=2, revision=1):
     metadata_json: str
     content_digest: str
     content_size: u64
-    content_tier: str
+    placement: str
     row_version: u64
     created_at: datetime
     updated_at: datetime
@@ -93,7 +93,7 @@ class SchemaStatistics:
     by_state: Mapping[str, int]
     by_type: Mapping[str, int]
     content_bytes: int
-    bytes_by_tier: Mapping[str, int]
+    bytes_by_placement: Mapping[str, int]
     hit_rates: Mapping[str, float]
 
 

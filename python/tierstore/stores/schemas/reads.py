@@ -146,18 +146,18 @@ async def statistics(fetch: Fetch, hit_rates: Mapping[str, float]) -> SchemaStat
     subjects = (await fetch("schemas.count_subjects", {}))[0][0]
     by_state: Counter[str] = Counter()
     by_type: Counter[str] = Counter()
-    bytes_by_tier: Counter[str] = Counter()
+    bytes_by_placement: Counter[str] = Counter()
     for state, schema_type, tier, count, size in rows:
         by_state[state] += count
         by_type[schema_type] += count
-        bytes_by_tier[tier] += int(size)
+        bytes_by_placement[tier] += int(size)
     return SchemaStatistics(
         total_schemas=by_state.total(),
         active_schemas=by_state["active"],
         subjects=subjects,
         by_state=dict(by_state),
         by_type=dict(by_type),
-        content_bytes=bytes_by_tier.total(),
-        bytes_by_tier=dict(bytes_by_tier),
+        content_bytes=bytes_by_placement.total(),
+        bytes_by_placement=dict(bytes_by_placement),
         hit_rates={**hit_rates, "total": 1.0 - math.prod(1.0 - rate for rate in hit_rates.values())},
     )

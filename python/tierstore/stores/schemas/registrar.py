@@ -78,10 +78,10 @@ class Registrar:
 
     async def filled(self, schema: Schema, deadline: Deadline) -> Schema:
         """With its content, which the record of a large one does not carry."""
-        if schema.content_tier == INLINE or len(schema.content) == schema.content_size:
+        if schema.placement == INLINE or len(schema.content) == schema.content_size:
             return schema
         content = await self._blobs.read(
-            schema.content_digest, schema.content_tier, schema.content_size, deadline=deadline
+            schema.content_digest, schema.placement, schema.content_size, deadline=deadline
         )
         filled = schema.replace(content=content)
         attach(filled, schema.meta)

@@ -22,9 +22,9 @@ from tierstore.stores.schemas.validation import check_type
 
 
 class Start(NamedTuple):
-    """Where a block begins: in which tier, behind which key."""
+    """Where a block begins: in which grade, behind which key."""
 
-    tier: int
+    grade: int
     after: Key
 
 
@@ -74,7 +74,7 @@ async def search(
     while following is not None and not more:
         start = following
         found, following = await _block(fetch, query, start, index, ahead, limit - len(hits))
-        ranked = _ranked(found, query.tiers()[start.tier], query) if found else []
+        ranked = _ranked(found, query.grades()[start.grade], query) if found else []
         if behind is not None:
             ranked = [make for make in ranked if make().rank() > behind]
         behind = None
@@ -85,11 +85,11 @@ async def search(
     return await _page(fetch, query, hits, _cursor(query, start, hits[-1]) if more else None)
 
 
-def _ranked(found: Sequence[Found], tier: str, query: Query) -> list[Callable[[], Hit]]:
+def _ranked(found: Sequence[Found], grade: str, query: Query) -> list[Callable[[], Hit]]:
     """The best first; they came in the order of keys, and keep it where the score is the same. Made only as far as they are looked at."""
 
     def hit(each: Found) -> Hit:
-        score = each.score if query.words is None else graded(tier, each.score)
+        score = each.score if query.words is None else graded(grade, each.score)
         return Hit(each.source.id(each.number), each.source.key(each.number), score)
 
     return [functools.partial(hit, each) for each in sorted(found, key=lambda each: -each.score)]
@@ -105,29 +105,29 @@ async def _block(
 ) -> tuple[list[Found], Start | None]:
     """The hits of one block in the order of keys, and where the next one begins (None: nowhere). `lacking`: how many the page lacks."""
     number, after = start
-    tiers = query.tiers()
-    if number >= len(tiers):
+    grades = query.grades()
+    if number >= len(grades):
         return [], None
-    tier, words = tiers[number], query.words
-    size = BLOCKS[tier] or lacking
-    candidates: Candidates = Stored(fetch, query, tier)
-    if index is not None and words is not None and (tier == "similar" or not query.is_filtered()):
+    grade, words = grades[number], query.words
+    size = BLOCKS[grade] or lacking
+    candidates: Candidates = Stored(fetch, query, grade)
+    if index is not None and words is not None and (grade == "similar" or not query.is_filtered()):
         # The database finds few rows by their tags or metadata; of those that are only similar it has to read most.
-        candidates = Indexed(fetch, query, words, tier, index, ahead, lacking)
-    elif tier == "similar" and words is not None:
+        candidates = Indexed(fetch, query, words, grade, index, ahead, lacking)
+    elif grade == "similar" and words is not None:
         candidates = Walked(fetch, query, words)
     found: list[Found] = []
     while len(found) < size:
         batch = await candidates.read(after, size - len(found))
         found += batch.found
         if batch.behind is None:
-            return found, Start(number + 1, FIRST) if number + 1 < len(tiers) else None
+            return found, Start(number + 1, FIRST) if number + 1 < len(grades) else None
         after = batch.behind
     return found, Start(number, after)
 
 
 def _cursor(query: Query, start: Start, last: Hit | None) -> str:
-    position: list[Any] = [start.tier, *_written(start.after)]
+    position: list[Any] = [start.grade, *_written(start.after)]
     if last is not None:
         position += [last.score, last.id, *_written(last.key)]
     return write_cursor(query.binding(), position)

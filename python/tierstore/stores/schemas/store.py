@@ -31,8 +31,8 @@ from tierstore.stores.schemas.transfer import BATCH_ITEMS, Exporting, read_batch
 from tierstore.telemetry import Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine
+from tierstore.tiers.group_commit import GroupCommit
 from tierstore.tiers.kind import ABSENT, Absence
-from tierstore.tiers.together import Together
 from tierstore.tiers.transaction import Transaction
 
 MAX_EXPIRES_S = 7 * 86_400
@@ -52,8 +52,8 @@ class SchemaStore(SchemaCalls):
         self._operations = Operations(runtime, telemetry, deadlines)
         self._kinds = kinds = Kinds(engine)
         self._registrar = Registrar(kinds, blobs, runtime)
-        self._registrations: Together[Registration, Schema] = Together(engine, self._registrar.apply_each)
-        self._edits: Together[Edit, Schema | bool] = Together(engine, self._registrar.edit_each)
+        self._registrations: GroupCommit[Registration, Schema] = GroupCommit(engine, self._registrar.apply_each)
+        self._edits: GroupCommit[Edit, Schema | bool] = GroupCommit(engine, self._registrar.edit_each)
         self._access = Access()
         self._seen = self._access.seen
         self._texts = TextIndex(engine, runtime)
@@ -73,13 +73,13 @@ class SchemaStore(SchemaCalls):
             if schema is not None:
                 if schema is ABSENT:
                     return None
-                if schema.content_tier == INLINE:
+                if schema.placement == INLINE:
                     self._seen(id)
                     return schema
         with self._operations.begin("get", id, timeout, "read") as operation:
             identifier = check_id(id)
             schema = await self._by_id.get(identifier, deadline=operation.deadline, read=read, not_before=not_before)
-            if schema is not None and schema.content_tier == INLINE:
+            if schema is not None and schema.placement == INLINE:
                 self._seen(identifier)
                 return schema
             return await self._answer(schema, operation.deadline)
@@ -89,7 +89,7 @@ class SchemaStore(SchemaCalls):
         if type(id) is not str:
             return None
         schema = self._hit(id)
-        if schema is None or schema is ABSENT or schema.content_tier != INLINE:
+        if schema is None or schema is ABSENT or schema.placement != INLINE:
             return None
         self._seen(id)
         return schema
@@ -108,7 +108,7 @@ class SchemaStore(SchemaCalls):
             derived = self._hit_version((subject, version))
             if derived is not None and derived is not ABSENT:
                 schema = schema_in(derived)
-                if schema.content_tier == INLINE:
+                if schema.placement == INLINE:
                     self._seen(schema.id)
                     return schema
         with self._operation("get_version", subject, timeout, "read") as operation:
@@ -141,7 +141,7 @@ class SchemaStore(SchemaCalls):
             derived = self._hit_latest(subject)
             if derived is not None and derived is not ABSENT:
                 schema = schema_in(derived)
-                if schema.content_tier == INLINE:
+                if schema.placement == INLINE:
                     self._seen(schema.id)
                     return schema
         with self._operation("get_latest", subject, timeout, "read") as operation:
@@ -163,7 +163,7 @@ class SchemaStore(SchemaCalls):
         if derived is None or derived is ABSENT:
             return None
         schema = schema_in(derived)
-        if schema.content_tier != INLINE:
+        if schema.placement != INLINE:
             return None
         self._seen(schema.id)
         return schema
@@ -320,7 +320,7 @@ class SchemaStore(SchemaCalls):
 
     def totals(self) -> dict[Total, int]:
         """What this store counts for telemetry."""
-        fetched = sum(kind.hits() + kind.misses for kind in self._kinds.all)
+        fetched = sum(kind.hit_count() + kind.misses for kind in self._kinds.all)
         return {
             "schema_registry.schemas.registered": self._registrar.registered,
             "schema_registry.schemas.fetched": fetched,
@@ -366,7 +366,7 @@ class SchemaStore(SchemaCalls):
         if schema is None:
             return None
         self._seen(schema.id)
-        return schema if schema.content_tier == INLINE else await self._registrar.filled(schema, deadline)
+        return schema if schema.placement == INLINE else await self._registrar.filled(schema, deadline)
 
 
 def _no_hit(_key: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tierstore._native import Proposal, SearchIndex
 from tierstore.backends import Row
-from tierstore.plan.search import TIERS, Key
+from tierstore.plan.search import GRADES, Key
 from tierstore.runtime import Deadline, Runtime
 from tierstore.stores.schemas.reads import Fetch
 from tierstore.tiers.engine import Engine
@@ -150,9 +150,9 @@ class Proposer:
         self._runtime = runtime
         self._deadline = deadline
 
-    async def propose(self, text: str, tier: str, after: Key, limit: int) -> Proposal:
-        """At most `limit` rows of a tier behind a key, in order, every hit of the tier before the last of them among them."""
-        number = TIERS.index(tier)
-        if tier == "similar":  # tens of milliseconds, where next to nothing is similar
+    async def propose(self, text: str, grade: str, after: Key, limit: int) -> Proposal:
+        """At most `limit` rows of a grade behind a key, in order, every hit of the grade before the last of them among them."""
+        number = GRADES.index(grade)
+        if grade == "similar":  # tens of milliseconds, where next to nothing is similar
             return await self._runtime.call(self._index.propose, text, number, after, limit, deadline=self._deadline)
         return self._index.propose(text, number, after, limit)

@@ -82,7 +82,7 @@ def _registered(registration: Registration, row: Row) -> Schema:
         metadata_json=params["metadata"],
         content_digest=params["digest"],
         content_size=params["size"],
-        content_tier=params["tier"],
+        placement=params["tier"],
         row_version=row[1],
         created_at=created_at,
         updated_at=created_at,

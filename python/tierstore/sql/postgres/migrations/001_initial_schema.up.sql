@@ -12,7 +12,7 @@
 --                metadata: the caller's mapping with "tags" (a list of strings) and "description" (a string) in it; the column
 --                description is generated from it.
 --                content: a projection for search only, '{}' where the document is large or JSONB cannot hold it.
---                content_tier says where the exact bytes are: inline (column body), row (blob_chunks), object (the object store).
+--                placement says where the exact bytes are: inline (column body), row (blob_chunks), object (the object store).
 --                content_digest: hex SHA-256; content_size: bytes.
 --                search_text: the core's distinct identifiers of the content, lower case.
 --                deleted_at: soft deletion. purged_at: a tombstone: body is NULL, content '{}', search_text '', and prerelease is
@@ -58,7 +58,7 @@ CREATE TABLE schemas (
     body BYTEA,
     content_digest TEXT NOT NULL,
     content_size BIGINT NOT NULL CHECK (content_size >= 0),
-    content_tier VARCHAR(10) NOT NULL,
+    placement VARCHAR(10) NOT NULL,
     row_version BIGINT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -66,10 +66,10 @@ CREATE TABLE schemas (
     purged_at TIMESTAMPTZ,
     CONSTRAINT unique_subject_version UNIQUE (subject, version_major, version_minor, version_patch, prerelease),
     CONSTRAINT schemas_state CHECK (state IN ('draft', 'active', 'deprecated', 'disabled', 'archived')),
-    CONSTRAINT schemas_tier CHECK (content_tier IN ('inline', 'row', 'object')),
+    CONSTRAINT schemas_tier CHECK (placement IN ('inline', 'row', 'object')),
     CONSTRAINT schemas_purged CHECK ((purged_at IS NULL) = (prerelease IS NOT NULL)),
     CONSTRAINT schemas_purged_is_deleted CHECK (purged_at IS NULL OR deleted_at IS NOT NULL),
-    CONSTRAINT schemas_body CHECK ((body IS NOT NULL) = (content_tier = 'inline' AND purged_at IS NULL))
+    CONSTRAINT schemas_body CHECK ((body IS NOT NULL) = (placement = 'inline' AND purged_at IS NULL))
 );
 -- Bodies are often compressed already or read whole: no second compression.
 ALTER TABLE schemas ALTER COLUMN body SET STORAGE EXTERNAL;

@@ -5,7 +5,7 @@
 SELECT
     pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     CASE WHEN s.deleted_at IS NULL THEN s.body END
@@ -18,7 +18,7 @@ SELECT
     pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
     k.number, o.row_version,
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body
@@ -38,7 +38,7 @@ SELECT
     pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
     k.number, o.row_version,
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body
@@ -64,7 +64,7 @@ LEFT JOIN schemas AS s ON s.id = coalesce(r.id, p.id)
 -- name: infos
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint
 FROM schemas AS s
@@ -73,7 +73,7 @@ WHERE s.id = ANY(%(ids)s::uuid[]) AND s.deleted_at IS NULL
 -- name: list
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.prerelease_key
@@ -91,7 +91,7 @@ LIMIT %(limit)s
 -- As list, the soft-deleted ones among them; tombstones are not.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.prerelease_key
@@ -115,10 +115,10 @@ ORDER BY o.subject
 LIMIT %(limit)s
 
 -- name: counts
-SELECT s.state, s.schema_type, s.content_tier, count(*), coalesce(sum(s.content_size), 0)::bigint
+SELECT s.state, s.schema_type, s.placement, count(*), coalesce(sum(s.content_size), 0)::bigint
 FROM schemas AS s
 WHERE s.deleted_at IS NULL
-GROUP BY s.state, s.schema_type, s.content_tier
+GROUP BY s.state, s.schema_type, s.placement
 
 -- name: count_subjects
 SELECT count(DISTINCT s.subject) FROM schemas AS s WHERE s.deleted_at IS NULL
@@ -130,7 +130,7 @@ SELECT p.id::text, p.access_count FROM popular_schemas AS p ORDER BY p.access_co
 -- Every schema that is not deleted, in the order of its id.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body

@@ -15,7 +15,7 @@ WITH owner AS (
 )
 INSERT INTO schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
-    metadata, search_text, body, content_digest, content_size, content_tier, row_version, created_at, updated_at
+    metadata, search_text, body, content_digest, content_size, placement, row_version, created_at, updated_at
 )
 SELECT
     i.id, i.subject, i.major, i.minor, i.patch, i.prerelease, i.build, i.prerelease_key, i.schema_type, i.state, i.content, i.metadata,
@@ -42,7 +42,7 @@ WITH owner AS (
 )
 INSERT INTO schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
-    metadata, search_text, body, content_digest, content_size, content_tier, row_version, created_at, updated_at
+    metadata, search_text, body, content_digest, content_size, placement, row_version, created_at, updated_at
 )
 SELECT
     %(id)s::uuid, owner.subject, %(major)s, %(minor)s, %(patch)s, %(prerelease)s, %(build)s, %(prerelease_key)s, %(schema_type)s,
@@ -58,7 +58,7 @@ RETURNING
 -- What stands in the way of a registration, deleted ones too. Answers the owner's row_version last.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body, o.row_version
@@ -74,7 +74,7 @@ INNER JOIN subjects AS o ON o.subject = s.subject
 -- Schemas as they stand, whatever their state; tombstones too.
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body, s.purged_at IS NOT NULL
@@ -115,7 +115,7 @@ WHERE
     END
 RETURNING
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     CASE WHEN e.action <> 'delete' THEN s.body END, owner.row_version
@@ -136,7 +136,7 @@ WHERE
     s.id = %(id)s::uuid AND s.subject = owner.subject AND s.purged_at IS NULL
 RETURNING
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.content_tier, s.row_version,
+    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body, owner.row_version

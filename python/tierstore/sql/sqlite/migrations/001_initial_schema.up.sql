@@ -46,7 +46,7 @@ CREATE TABLE schemas (
     search_text TEXT NOT NULL DEFAULT '',
     content_digest TEXT NOT NULL,
     content_size INTEGER NOT NULL CHECK (content_size >= 0),
-    content_tier TEXT NOT NULL,
+    placement TEXT NOT NULL,
     row_version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
@@ -56,10 +56,10 @@ CREATE TABLE schemas (
     body BLOB,
     CONSTRAINT unique_subject_version UNIQUE (subject, version_major, version_minor, version_patch, prerelease),
     CONSTRAINT schemas_state CHECK (state IN ('draft', 'active', 'deprecated', 'disabled', 'archived')),
-    CONSTRAINT schemas_tier CHECK (content_tier IN ('inline', 'row', 'object')),
+    CONSTRAINT schemas_tier CHECK (placement IN ('inline', 'row', 'object')),
     CONSTRAINT schemas_purged CHECK ((purged_at IS NULL) = (prerelease IS NOT NULL)),
     CONSTRAINT schemas_purged_is_deleted CHECK (purged_at IS NULL OR deleted_at IS NOT NULL),
-    CONSTRAINT schemas_body CHECK ((body IS NOT NULL) = (content_tier = 'inline' AND purged_at IS NULL))
+    CONSTRAINT schemas_body CHECK ((body IS NOT NULL) = (placement = 'inline' AND purged_at IS NULL))
 );
 
 CREATE TABLE blobs (

@@ -13,7 +13,7 @@ WHERE deleted_at IS NULL;
 
 CREATE INDEX idx_schemas_active ON schemas (schema_type, subject) WHERE deleted_at IS NULL AND state = 'active';
 CREATE INDEX idx_schemas_state ON schemas (state, schema_type, content_size, deleted_at) WHERE deleted_at IS NULL;
-CREATE INDEX idx_schemas_digest ON schemas (content_digest) WHERE content_tier <> 'inline' AND purged_at IS NULL;
+CREATE INDEX idx_schemas_digest ON schemas (content_digest) WHERE placement <> 'inline' AND purged_at IS NULL;
 CREATE INDEX idx_schemas_purged ON schemas (purged_at) WHERE purged_at IS NOT NULL;
 
 CREATE VIRTUAL TABLE schemas_fts USING fts5(

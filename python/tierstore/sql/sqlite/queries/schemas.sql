@@ -5,7 +5,7 @@
 SELECT
     f.value + 1, f.value + 1,
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     CASE WHEN s.deleted_at IS NULL THEN s.body END
 FROM row_version AS f
@@ -17,7 +17,7 @@ SELECT
     f.value + 1, f.value + 1,
     k.key + 1, o.row_version,
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     s.body
 FROM row_version AS f
@@ -38,7 +38,7 @@ SELECT
     f.value + 1, f.value + 1,
     k.key + 1, o.row_version,
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     s.body
 FROM row_version AS f
@@ -67,7 +67,7 @@ LEFT JOIN schemas AS s ON s.id = coalesce(
 -- name: infos
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at
 FROM schemas AS s
 WHERE s.id IN (SELECT k.value FROM json_each(:ids) AS k) AND s.deleted_at IS NULL
@@ -76,7 +76,7 @@ WHERE s.id IN (SELECT k.value FROM json_each(:ids) AS k) AND s.deleted_at IS NUL
 -- slow
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     s.prerelease_key
 FROM schemas AS s
@@ -93,7 +93,7 @@ LIMIT :limit
 -- As list, the soft-deleted ones among them; tombstones are not.
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     s.prerelease_key
 FROM schemas AS s
@@ -117,10 +117,10 @@ LIMIT :limit
 
 -- name: counts
 -- slow
-SELECT s.state, s.schema_type, s.content_tier, count(*), sum(s.content_size)
+SELECT s.state, s.schema_type, s.placement, count(*), sum(s.content_size)
 FROM schemas AS s
 WHERE s.deleted_at IS NULL
-GROUP BY s.state, s.schema_type, s.content_tier
+GROUP BY s.state, s.schema_type, s.placement
 
 -- name: count_subjects
 -- slow
@@ -135,7 +135,7 @@ SELECT p.id, p.access_count FROM popular_schemas AS p ORDER BY p.access_count DE
 -- Every schema that is not deleted, in the order of its id.
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     s.body
 FROM schemas AS s

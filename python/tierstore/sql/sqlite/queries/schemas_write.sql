@@ -15,7 +15,7 @@ WHERE subject IN (SELECT i.subject FROM json_each(:ids) AS k INNER JOIN schemas 
 -- What is there already is passed over: the caller looks whether the id came back.
 INSERT INTO schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
-    metadata, search_text, body, content_digest, content_size, content_tier, row_version, created_at, updated_at
+    metadata, search_text, body, content_digest, content_size, placement, row_version, created_at, updated_at
 )
 VALUES (
     :id, :subject, :major, :minor, :patch, :prerelease, :build, :prerelease_key, :schema_type, :state, :content, :metadata,
@@ -30,7 +30,7 @@ RETURNING id, row_version, created_at, row_version
 -- What stands in the way of a registration, deleted ones too. Answers the owner's row_version last.
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     s.body, o.row_version
 FROM json_each(:subjects) AS k
@@ -46,7 +46,7 @@ INNER JOIN subjects AS o ON o.subject = s.subject
 -- Schemas as they stand, whatever their state; tombstones too.
 SELECT
     s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.content_tier, s.row_version, s.created_at, s.updated_at,
+    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
     s.deleted_at,
     s.body, s.purged_at IS NOT NULL
 FROM json_each(:ids) AS k
@@ -81,7 +81,7 @@ WHERE
 RETURNING
     id, subject, version_major, version_minor, version_patch,
     prerelease, build, schema_type, state, metadata, content_digest,
-    content_size, content_tier, row_version, created_at, updated_at,
+    content_size, placement, row_version, created_at, updated_at,
     deleted_at,
     body, row_version
 
@@ -99,7 +99,7 @@ WHERE
 RETURNING
     id, subject, version_major, version_minor, version_patch,
     prerelease, build, schema_type, state, metadata, content_digest,
-    content_size, content_tier, row_version, created_at, updated_at,
+    content_size, placement, row_version, created_at, updated_at,
     deleted_at,
     body, (SELECT value FROM row_version)
 

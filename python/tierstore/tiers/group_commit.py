@@ -75,7 +75,7 @@ class _Ride:
             self.errand.stop()
 
 
-class Together(Generic[I, A]):
+class GroupCommit(Generic[I, A]):
     """`apply` does several writes in the transaction that is given, and answers for each what its caller gets or is to be raised."""
 
     def __init__(self, engine: Engine, apply: Apply[I, A]) -> None:
