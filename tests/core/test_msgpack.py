@@ -1,16 +1,14 @@
-"""MessagePack: the shared vectors, equality with msgspec, limits, and streams in pieces."""
+"""MessagePack: equality with msgspec, limits, and streams in pieces. What each byte means: `test_msgpack_table.py`."""
 
 from __future__ import annotations
 
 import array
 import gc
-import json
 import math
 import struct
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +19,6 @@ from hypothesis import strategies as st
 from tierstore import codec
 from tierstore.errors import CorruptError, ValidationError
 
-VECTORS = Path(__file__).parents[3] / "shared" / "data" / "msgpack-test-suite.json"
 TEXT = st.text(st.characters(codec="utf-8"))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | TEXT | st.binary(),
@@ -29,50 +26,6 @@ VALUES = st.recursive(
     max_leaves=20,
 )
 BOUNDARIES = [sign * 2**bits + step for bits in range(65) for sign in (1, -1) for step in (-1, 0, 1)]
-
-
-def vectors() -> list[tuple[Any, list[bytes]]]:
-    assert VECTORS.exists(), f"{VECTORS} is missing: the shared data folder belongs beside the project"
-    cases = []
-    for group in json.loads(VECTORS.read_text()).values():
-        for case in group:
-            cases.append((expected(case), [bytes.fromhex(one.replace("-", "")) for one in case["msgpack"]]))
-    return cases
-
-
-def expected(case: dict[str, Any]) -> Any:
-    if "bignum" in case:
-        return int(case["bignum"])
-    if "binary" in case:
-        return bytes.fromhex(case["binary"].replace("-", ""))
-    if "ext" in case:
-        return codec.Ext(case["ext"][0], bytes.fromhex(case["ext"][1].replace("-", "")))
-    if "timestamp" in case:
-        return moment(*case["timestamp"])
-    return next(value for name, value in case.items() if name != "msgpack")
-
-
-def moment(seconds: int, nanoseconds: int) -> datetime | codec.Timestamp:
-    if nanoseconds % 1000:
-        return codec.Timestamp(seconds, nanoseconds)
-    try:
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanoseconds // 1000)
-    except (ValueError, OverflowError):
-        return codec.Timestamp(seconds, nanoseconds)
-
-
-@pytest.mark.requirement("S1-24", "S5-03")
-def test_all_233_encodings_decode_and_every_value_encodes_to_one_of_them():
-    decoded = 0
-    for value, encodings in vectors():
-        for encoding in encodings:
-            found = codec.msgpack_decode(encoding)
-            assert found == value
-            assert isinstance(found, bool) == isinstance(value, bool)
-            decoded += 1
-            assert codec.msgpack_encode(found) in encodings
-        assert codec.msgpack_encode(value) in encodings
-    assert decoded == 233
 
 
 @given(VALUES)
