@@ -17,7 +17,7 @@ from benches import _machine
 from benches.targets import seed
 from tests.servers.fleet import Fleet
 from tierstore import Config, PostgresConfig
-from tierstore.sql import load_queries
+from tierstore.sql import load_queries, qualified
 from tierstore.stores.schemas.edits import change_of_state
 
 SCHEMAS, ROWS_A_STATEMENT = 6_000, 50
@@ -37,7 +37,7 @@ class Changing:
         self._connection = connection
         self._ids = ids
         self._states = itertools.cycle(("deprecated", "active"))
-        self._edit = load_queries("postgres")["schemas_write.edit"].encode()
+        self._edit = qualified(load_queries("postgres")["schemas_write.edit"], schema="public", trgm="public").encode()
         self._usage = Path(f"/proc/{connection.info.backend_pid}/schedstat")
 
     def _used_us(self) -> float:

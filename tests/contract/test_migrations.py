@@ -16,7 +16,7 @@ from tests.contract.engines import Engine, PostgresEngine, SqliteEngine, queries
 from tierstore import errors
 from tierstore.plan.migrations import Applied, Migration, check, parse, statements
 from tierstore.runtime import ThreadsRuntime, drive
-from tierstore.sql import MigrationFile, load_migrations, load_queries
+from tierstore.sql import MigrationFile, load_migrations, load_queries, qualified
 from tierstore.tiers.migrate import Migrator
 
 TABLES = ["idempotency", "outbox", "schema_access_log", "schemas", "subjects"]
@@ -209,7 +209,9 @@ def test_every_named_query_can_be_prepared(engine: Engine) -> None:
     with psycopg.connect(engine.url, autocommit=True) as pg:
         for number, (name, text) in enumerate(queries.items()):
             try:
-                pg.execute(f"PREPARE q{number} AS {_numbered(text)}".encode())
+                pg.execute(
+                    f"PREPARE q{number} AS {_numbered(qualified(text, schema='public', trgm='public'))}".encode()
+                )
             except psycopg.Error as error:
                 if not _code(text).startswith(("CREATE", "REFRESH")):  # PREPARE takes none of these
                     pytest.fail(f"{name}: {error}")

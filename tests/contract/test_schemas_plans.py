@@ -12,7 +12,7 @@ from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.backends.sqlite.records import SqliteRecords
 from tierstore.plan.search import FIRST, fts_contains, fts_similar, terms, words_of
 from tierstore.runtime import AsyncioRuntime
-from tierstore.sql import load_queries
+from tierstore.sql import load_queries, qualified
 from tierstore.tiers.migrate import Migrator
 
 ROWS = 100_000
@@ -88,7 +88,7 @@ def sqlite_rows(tmp_path_factory):
 
 
 def explain_postgres(connection, query, **params):
-    text = load_queries("postgres")[query]
+    text = qualified(load_queries("postgres")[query], schema="public", trgm="public")
     rows = connection.execute("EXPLAIN " + text, FILTERS | START | params).fetchall()
     return "\n".join(row[0] for row in rows)
 

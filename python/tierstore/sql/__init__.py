@@ -5,7 +5,10 @@
     sql/<dialect>/migrations/NNN_<name>.up.sql and .down.sql
 
 Parameters are `:name` on SQLite and `%(name)s` on PostgreSQL (where a literal percent sign is written `%%`, so pg_trgm's `%>` is
-`%%>`). `-- slow` marks a query that may visit many rows: in the async face SQLite answers it on a thread, all others on the loop.
+`%%>`).
+On PostgreSQL every name says its schema, so that no query depends on a session's search_path: `qualified` puts it in. `{schema}` is the
+store's schema, `{schema_text}` the same as a literal, `{trgm}` the schema of the extension pg_trgm (`OPERATOR({trgm}.%%>)`).
+`-- slow` marks a query that may visit many rows: in the async face SQLite answers it on a thread, all others on the loop.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Literal, NamedTuple
 Dialect = Literal["sqlite", "postgres"]
 
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$")
+_PLACE = re.compile(r"\{(?:schema|schema_text|trgm)\}")
 _FILE = re.compile(r"^(\d{3})_([a-z0-9_]+)\.(up|down)\.sql$")
 
 
@@ -62,6 +66,20 @@ def load_migrations(dialect: Dialect) -> tuple[MigrationFile, ...]:
 def is_slow(query: str) -> bool:
     """Whether the query's header says `-- slow`."""
     return query.startswith("-- slow\n")
+
+
+def qualified(text: str, *, schema: str, trgm: str) -> str:
+    """`text` with the names of both schemas put in, quoted."""
+    named = {
+        "{schema}": _identifier(schema),
+        "{schema_text}": "'" + schema.replace("'", "''") + "'",
+        "{trgm}": _identifier(trgm),
+    }
+    return _PLACE.sub(lambda found: named[found[0]], text)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _entries(dialect: Dialect, folder: str) -> list[Traversable]:

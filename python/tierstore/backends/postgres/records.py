@@ -30,7 +30,7 @@ from tierstore.backends.rows import fenced
 from tierstore.backends.sql_unit import NOTHING
 from tierstore.plan.migrations import statements
 from tierstore.runtime import Deadline, Runtime, generation
-from tierstore.sql import load_queries
+from tierstore.sql import load_queries, qualified
 
 ASIDE_CONNECTIONS = 2
 JOB_CONNECTIONS = 3
@@ -81,8 +81,9 @@ class PostgresRecords:
         queries: Mapping[str, str] | None = None,
     ) -> None:
         self._runtime = runtime
-        self._queries = load_queries("postgres") if queries is None else queries
         self._schema = schema
+        self._sources = load_queries("postgres") if queries is None else queries
+        self._queries = {name: self._qualified(text) for name, text in self._sources.items()}
         self._arguments = arguments(url, writes=True)
         self._policy = PoolPolicy(
             self._arguments,
@@ -97,6 +98,9 @@ class PostgresRecords:
         self._replica_arguments = [arguments(replica, writes=False) for replica in replicas]
         self._closed = False
         self._start()
+
+    def _qualified(self, text: str) -> str:
+        return qualified(text, schema=self._schema, trgm="public")
 
     def _start(self) -> None:
         """Everything that belongs to one process."""
@@ -227,6 +231,7 @@ class PostgresRecords:
         self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None
     ) -> None:
         async with self._private(deadline) as connection:
+            text = self._qualified(text)
             texts = ["BEGIN", text] if transaction else statements(text)
             for statement in filter(None, texts):
                 await self._wire.execute(connection, statement, None)

@@ -1,12 +1,12 @@
 -- The extension stays: others may use it.
-DROP VIEW subject_versions;
-DROP TABLE idempotency;
-DROP TABLE outbox;
-DROP TABLE blob_uploads;
-DROP TABLE blob_chunks;
-DROP TABLE blobs;
-DROP TABLE schemas;
-DROP TABLE subjects;
-DROP FUNCTION refuse_older_version();
-DROP TABLE tierstore_meta;
-DROP SEQUENCE row_version;
+DROP VIEW {schema}.subject_versions;
+DROP TABLE {schema}.idempotency;
+DROP TABLE {schema}.outbox;
+DROP TABLE {schema}.blob_uploads;
+DROP TABLE {schema}.blob_chunks;
+DROP TABLE {schema}.blobs;
+DROP TABLE {schema}.schemas;
+DROP TABLE {schema}.subjects;
+DROP FUNCTION {schema}.refuse_older_version();
+DROP TABLE {schema}.tierstore_meta;
+DROP SEQUENCE {schema}.row_version;

@@ -24,25 +24,27 @@
 -- blob_uploads   The pending rows: one per upload, committed aside, removed by upload_id and never by digest.
 -- blob_chunks    256 KiB pieces of a blob whose tier is row, seq from 0.
 
-CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+-- Two stores in two schemas of one database may come here at once, and IF NOT EXISTS alone lets both try.
+SELECT pg_advisory_xact_lock(hashtext('tierstore extension'));
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA {trgm};
 
-CREATE SEQUENCE row_version AS bigint;
+CREATE SEQUENCE {schema}.row_version AS bigint;
 
-CREATE TABLE tierstore_meta (
+CREATE TABLE {schema}.tierstore_meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
-INSERT INTO tierstore_meta (key, value) VALUES ('identity', gen_random_uuid()::text), ('outbox_trimmed', '0');
+INSERT INTO {schema}.tierstore_meta (key, value) VALUES ('identity', gen_random_uuid()::text), ('outbox_trimmed', '0');
 
 -- COLLATE "C": subjects are ordered by their bytes, as on SQLite, and a prefix search can use the key.
-CREATE TABLE subjects (
+CREATE TABLE {schema}.subjects (
     subject VARCHAR(255) COLLATE "C" PRIMARY KEY,
     row_version BIGINT NOT NULL
 );
 
-CREATE TABLE schemas (
+CREATE TABLE {schema}.schemas (
     id UUID PRIMARY KEY,
-    subject VARCHAR(255) COLLATE "C" NOT NULL REFERENCES subjects (subject),
+    subject VARCHAR(255) COLLATE "C" NOT NULL REFERENCES {schema}.subjects (subject),
     version_major INTEGER NOT NULL CHECK (version_major >= 0),
     version_minor INTEGER NOT NULL CHECK (version_minor >= 0),
     version_patch INTEGER NOT NULL CHECK (version_patch >= 0),
@@ -72,10 +74,10 @@ CREATE TABLE schemas (
     CONSTRAINT schemas_body CHECK ((body IS NOT NULL) = (placement = 'inline' AND purged_at IS NULL))
 );
 -- Bodies are often compressed already or read whole: no second compression.
-ALTER TABLE schemas ALTER COLUMN body SET STORAGE EXTERNAL;
+ALTER TABLE {schema}.schemas ALTER COLUMN body SET STORAGE EXTERNAL;
 
 
-CREATE TABLE blobs (
+CREATE TABLE {schema}.blobs (
     digest TEXT PRIMARY KEY,
     size BIGINT NOT NULL CHECK (size >= 0),
     tier VARCHAR(10) NOT NULL CHECK (tier IN ('row', 'object')),
@@ -84,23 +86,23 @@ CREATE TABLE blobs (
     updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
-CREATE TABLE blob_chunks (
-    digest TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+CREATE TABLE {schema}.blob_chunks (
+    digest TEXT NOT NULL REFERENCES {schema}.blobs (digest) ON DELETE CASCADE,
     seq INTEGER NOT NULL CHECK (seq >= 0),
     bytes BYTEA NOT NULL,
     PRIMARY KEY (digest, seq)
 );
-ALTER TABLE blob_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
+ALTER TABLE {schema}.blob_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
 
-CREATE TABLE blob_uploads (
+CREATE TABLE {schema}.blob_uploads (
     upload_id UUID PRIMARY KEY,
     digest TEXT NOT NULL,
     size BIGINT NOT NULL CHECK (size >= 0),
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_blob_uploads_digest ON blob_uploads (digest);
+CREATE INDEX idx_blob_uploads_digest ON {schema}.blob_uploads (digest);
 
-CREATE TABLE outbox (
+CREATE TABLE {schema}.outbox (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid XID8 NOT NULL DEFAULT pg_current_xact_id(),
     keys TEXT[] NOT NULL,
@@ -109,19 +111,19 @@ CREATE TABLE outbox (
     delivered_at TIMESTAMPTZ,
     CONSTRAINT outbox_pairs CHECK (cardinality(keys) = cardinality(versions))
 );
-CREATE INDEX idx_outbox_xid ON outbox (xid);
-CREATE INDEX idx_outbox_undelivered ON outbox (id) WHERE delivered_at IS NULL;
+CREATE INDEX idx_outbox_xid ON {schema}.outbox (xid);
+CREATE INDEX idx_outbox_undelivered ON {schema}.outbox (id) WHERE delivered_at IS NULL;
 
-CREATE TABLE idempotency (
+CREATE TABLE {schema}.idempotency (
     key TEXT PRIMARY KEY,
     request TEXT NOT NULL,
     result JSONB NOT NULL,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_idempotency_created ON idempotency (created_at);
+CREATE INDEX idx_idempotency_created ON {schema}.idempotency (created_at);
 
 -- Every version of a subject that is not deleted, newest first within a subject where the reader orders by the parts descending.
-CREATE VIEW subject_versions AS
+CREATE VIEW {schema}.subject_versions AS
 SELECT
     s.subject,
     s.version_major,
@@ -135,11 +137,11 @@ SELECT
     s.state,
     s.row_version,
     s.created_at
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE s.deleted_at IS NULL;
 
 -- A row never gets an older version than it has: a defect in a query shows as an error, not as a cache that goes backwards.
-CREATE FUNCTION refuse_older_version() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.refuse_older_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.row_version <= OLD.row_version THEN
         RAISE EXCEPTION 'row_version must rise: % after %', NEW.row_version, OLD.row_version
@@ -148,7 +150,7 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER schemas_version_rises BEFORE UPDATE ON schemas
-FOR EACH ROW EXECUTE FUNCTION refuse_older_version();
-CREATE TRIGGER subjects_version_rises BEFORE UPDATE ON subjects
-FOR EACH ROW EXECUTE FUNCTION refuse_older_version();
+CREATE TRIGGER schemas_version_rises BEFORE UPDATE ON {schema}.schemas
+FOR EACH ROW EXECUTE FUNCTION {schema}.refuse_older_version();
+CREATE TRIGGER subjects_version_rises BEFORE UPDATE ON {schema}.subjects
+FOR EACH ROW EXECUTE FUNCTION {schema}.refuse_older_version();

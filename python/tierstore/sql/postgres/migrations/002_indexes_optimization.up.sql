@@ -13,68 +13,68 @@
 --                       = schema_access_log.access_count + excluded.access_count.
 -- popular_schemas       REFRESH MATERIALIZED VIEW CONCURRENTLY by a job; no write refreshes it.
 
-CREATE INDEX idx_schemas_latest ON schemas
+CREATE INDEX idx_schemas_latest ON {schema}.schemas
 (subject, version_major DESC, version_minor DESC, version_patch DESC, prerelease_key DESC)
 INCLUDE (id, state, row_version)
 WHERE deleted_at IS NULL;
 
-CREATE INDEX idx_schemas_active ON schemas (schema_type, subject) WHERE deleted_at IS NULL AND state = 'active';
-CREATE INDEX idx_schemas_state ON schemas (state, schema_type) INCLUDE (content_size) WHERE deleted_at IS NULL;
-CREATE INDEX idx_schemas_digest ON schemas (content_digest) WHERE placement <> 'inline' AND purged_at IS NULL;
-CREATE INDEX idx_schemas_purged ON schemas (purged_at) WHERE purged_at IS NOT NULL;
+CREATE INDEX idx_schemas_active ON {schema}.schemas (schema_type, subject) WHERE deleted_at IS NULL AND state = 'active';
+CREATE INDEX idx_schemas_state ON {schema}.schemas (state, schema_type) INCLUDE (content_size) WHERE deleted_at IS NULL;
+CREATE INDEX idx_schemas_digest ON {schema}.schemas (content_digest) WHERE placement <> 'inline' AND purged_at IS NULL;
+CREATE INDEX idx_schemas_purged ON {schema}.schemas (purged_at) WHERE purged_at IS NOT NULL;
 
-CREATE INDEX idx_schemas_tags ON schemas USING gin ((metadata -> 'tags'));
-CREATE INDEX idx_schemas_metadata ON schemas USING gin (metadata jsonb_path_ops);
-CREATE INDEX idx_schemas_content ON schemas USING gin (content jsonb_path_ops);
+CREATE INDEX idx_schemas_tags ON {schema}.schemas USING gin ((metadata -> 'tags'));
+CREATE INDEX idx_schemas_metadata ON {schema}.schemas USING gin (metadata jsonb_path_ops);
+CREATE INDEX idx_schemas_content ON {schema}.schemas USING gin (content jsonb_path_ops);
 
-CREATE TABLE schema_texts (
+CREATE TABLE {schema}.schema_texts (
     schema_id UUID PRIMARY KEY,
     subject VARCHAR(255) COLLATE "C" NOT NULL,
     description TEXT NOT NULL,
     search_text TEXT NOT NULL
 );
-INSERT INTO schema_texts (schema_id, subject, description, search_text)
-SELECT s.id, s.subject, s.description, s.search_text FROM schemas AS s WHERE s.purged_at IS NULL;
-CREATE INDEX idx_schemas_search ON schema_texts
-USING gin (subject gin_trgm_ops, description gin_trgm_ops, search_text gin_trgm_ops);
+INSERT INTO {schema}.schema_texts (schema_id, subject, description, search_text)
+SELECT s.id, s.subject, s.description, s.search_text FROM {schema}.schemas AS s WHERE s.purged_at IS NULL;
+CREATE INDEX idx_schemas_search ON {schema}.schema_texts
+USING gin (subject {trgm}.gin_trgm_ops, description {trgm}.gin_trgm_ops, search_text {trgm}.gin_trgm_ops);
 
-CREATE FUNCTION copy_texts() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.copy_texts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO schema_texts (schema_id, subject, description, search_text)
+    INSERT INTO {schema}.schema_texts (schema_id, subject, description, search_text)
     SELECT a.id, a.subject, a.description, a.search_text FROM added AS a;
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER schemas_texts_added AFTER INSERT ON schemas
-REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION copy_texts();
+CREATE TRIGGER schemas_texts_added AFTER INSERT ON {schema}.schemas
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {schema}.copy_texts();
 
-CREATE FUNCTION renew_texts() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.renew_texts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM schema_texts WHERE schema_id = OLD.id;
+    DELETE FROM {schema}.schema_texts WHERE schema_id = OLD.id;
     IF TG_OP = 'UPDATE' AND NEW.purged_at IS NULL THEN
-        INSERT INTO schema_texts (schema_id, subject, description, search_text)
+        INSERT INTO {schema}.schema_texts (schema_id, subject, description, search_text)
         VALUES (NEW.id, NEW.subject, NEW.description, NEW.search_text);
     END IF;
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER schemas_texts_changed AFTER UPDATE ON schemas
+CREATE TRIGGER schemas_texts_changed AFTER UPDATE ON {schema}.schemas
 FOR EACH ROW WHEN (
     OLD.description <> NEW.description OR OLD.search_text <> NEW.search_text OR (OLD.purged_at IS NULL AND NEW.purged_at IS NOT NULL)
-) EXECUTE FUNCTION renew_texts();
-CREATE TRIGGER schemas_texts_removed AFTER DELETE ON schemas
-FOR EACH ROW EXECUTE FUNCTION renew_texts();
+) EXECUTE FUNCTION {schema}.renew_texts();
+CREATE TRIGGER schemas_texts_removed AFTER DELETE ON {schema}.schemas
+FOR EACH ROW EXECUTE FUNCTION {schema}.renew_texts();
 
-CREATE TABLE schema_access_log (
-    schema_id UUID NOT NULL REFERENCES schemas (id) ON DELETE CASCADE,
+CREATE TABLE {schema}.schema_access_log (
+    schema_id UUID NOT NULL REFERENCES {schema}.schemas (id) ON DELETE CASCADE,
     hour TIMESTAMPTZ NOT NULL,
     access_count BIGINT NOT NULL CHECK (access_count > 0),
     last_accessed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (schema_id, hour)
 );
-CREATE INDEX idx_schema_access_log_hour ON schema_access_log (hour);
+CREATE INDEX idx_schema_access_log_hour ON {schema}.schema_access_log (hour);
 
-CREATE MATERIALIZED VIEW popular_schemas AS
+CREATE MATERIALIZED VIEW {schema}.popular_schemas AS
 SELECT
     s.id,
     s.subject,
@@ -84,9 +84,9 @@ SELECT
     s.prerelease,
     sum(l.access_count)::bigint AS access_count,
     max(l.last_accessed_at) AS last_accessed_at
-FROM schemas AS s
-INNER JOIN schema_access_log AS l ON l.schema_id = s.id
+FROM {schema}.schemas AS s
+INNER JOIN {schema}.schema_access_log AS l ON l.schema_id = s.id
 WHERE s.deleted_at IS NULL AND s.state IN ('active', 'deprecated')
 GROUP BY s.id;
-CREATE UNIQUE INDEX idx_popular_schemas_id ON popular_schemas (id);
-CREATE INDEX idx_popular_schemas_count ON popular_schemas (access_count DESC, id);
+CREATE UNIQUE INDEX idx_popular_schemas_id ON {schema}.popular_schemas (id);
+CREATE INDEX idx_popular_schemas_count ON {schema}.popular_schemas (access_count DESC, id);

@@ -1,2 +1,2 @@
-DROP INDEX idx_schemas_registered;
-ALTER TABLE schemas DROP COLUMN registered_by;
+DROP INDEX {schema}.idx_schemas_registered;
+ALTER TABLE {schema}.schemas DROP COLUMN registered_by;

@@ -1,24 +1,24 @@
 -- Content outside rows: what lives where, its chunks, and the uploads under way (those are committed aside).
 
 -- name: begin_upload
-INSERT INTO blob_uploads (upload_id, digest, size) VALUES (%(upload_id)s::uuid, %(digest)s, %(size)s);
+INSERT INTO {schema}.blob_uploads (upload_id, digest, size) VALUES (%(upload_id)s::uuid, %(digest)s, %(size)s);
 
 -- name: end_uploads
-DELETE FROM blob_uploads WHERE upload_id = ANY(%(upload_ids)s::uuid[]);
+DELETE FROM {schema}.blob_uploads WHERE upload_id = ANY(%(upload_ids)s::uuid[]);
 
 -- name: make_live
 -- In the transaction that refers to it. A blob that the sweep has doomed lives again; where it lies already it stays.
-INSERT INTO blobs (digest, size, tier) VALUES (%(digest)s, %(size)s, %(tier)s)
+INSERT INTO {schema}.blobs (digest, size, tier) VALUES (%(digest)s, %(size)s, %(tier)s)
 ON CONFLICT (digest) DO UPDATE SET state = 'live', updated_at = now();
 
 -- name: add_chunk
-INSERT INTO blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s) ON CONFLICT (digest, seq) DO NOTHING;
+INSERT INTO {schema}.blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s) ON CONFLICT (digest, seq) DO NOTHING;
 
 -- name: set_tier
-UPDATE blobs SET tier = %(tier)s, updated_at = now() WHERE digest = %(digest)s;
+UPDATE {schema}.blobs SET tier = %(tier)s, updated_at = now() WHERE digest = %(digest)s;
 
 -- name: chunks
-SELECT bytes FROM blob_chunks WHERE digest = %(digest)s ORDER BY seq;
+SELECT bytes FROM {schema}.blob_chunks WHERE digest = %(digest)s ORDER BY seq;
 
 -- name: live
-SELECT digest FROM blobs WHERE digest = ANY(%(digests)s::text[]) AND state = 'live';
+SELECT digest FROM {schema}.blobs WHERE digest = ANY(%(digests)s::text[]) AND state = 'live';

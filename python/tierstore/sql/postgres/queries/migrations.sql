@@ -1,7 +1,7 @@
 -- Which migrations have been applied.
 
 -- name: create_table
-CREATE TABLE IF NOT EXISTS tierstore_migrations (
+CREATE TABLE IF NOT EXISTS {schema}.tierstore_migrations (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     checksum TEXT NOT NULL,
@@ -10,14 +10,14 @@ CREATE TABLE IF NOT EXISTS tierstore_migrations (
 );
 
 -- name: exists
-SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'tierstore_migrations';
+SELECT count(*) FROM pg_tables WHERE schemaname = {schema_text} AND tablename = 'tierstore_migrations';
 
 -- name: applied
-SELECT number, name, checksum, oldest_code, (extract(EPOCH FROM applied_at) * 1000000)::bigint FROM tierstore_migrations ORDER BY number;
+SELECT number, name, checksum, oldest_code, (extract(EPOCH FROM applied_at) * 1000000)::bigint FROM {schema}.tierstore_migrations ORDER BY number;
 
 -- name: record
-INSERT INTO tierstore_migrations (number, name, checksum, oldest_code, applied_at)
+INSERT INTO {schema}.tierstore_migrations (number, name, checksum, oldest_code, applied_at)
 VALUES (%(number)s, %(name)s, %(checksum)s, %(oldest_code)s, now());
 
 -- name: forget
-DELETE FROM tierstore_migrations WHERE number = %(number)s;
+DELETE FROM {schema}.tierstore_migrations WHERE number = %(number)s;

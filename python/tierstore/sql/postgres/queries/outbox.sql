@@ -1,27 +1,27 @@
 -- The outbox: one row per write, in its transaction. ids are not given in commit order: readers go by xid.
 
 -- name: append
-INSERT INTO outbox (keys, versions) VALUES (%(keys)s::text[], %(versions)s::bigint[]) RETURNING id, xid::text::bigint;
+INSERT INTO {schema}.outbox (keys, versions) VALUES (%(keys)s::text[], %(versions)s::bigint[]) RETURNING id, xid::text::bigint;
 
 -- name: claim_relay
 -- One relay at a time; the lock ends with the transaction.
-SELECT 1 WHERE pg_try_advisory_xact_lock(hashtext('tierstore relay'), hashtext(current_schema()));
+SELECT 1 WHERE pg_try_advisory_xact_lock(hashtext('tierstore relay'), hashtext({schema_text}));
 
 -- name: undelivered
 -- Everything that is committed, above the oldest running transaction too: an echo says that all of it was delivered. A row that commits
 -- late is not skipped: it shows up later, still without its mark.
-SELECT id, keys, versions, xid::text::bigint FROM outbox
+SELECT id, keys, versions, xid::text::bigint FROM {schema}.outbox
 WHERE delivered_at IS NULL
 ORDER BY id
 LIMIT %(limit)s::bigint;
 
 -- name: mark_delivered
-UPDATE outbox SET delivered_at = now() WHERE id = ANY(%(ids)s::bigint[]) AND delivered_at IS NULL;
+UPDATE {schema}.outbox SET delivered_at = now() WHERE id = ANY(%(ids)s::bigint[]) AND delivered_at IS NULL;
 
 -- name: trim
 -- What was trimmed is written down, so that a poller that slept through it knows that it missed something.
 WITH gone AS (
-    DELETE FROM outbox
+    DELETE FROM {schema}.outbox
     WHERE
         delivered_at IS NOT NULL
         AND created_at < now() - make_interval(secs => %(keep_s)s)
@@ -29,7 +29,7 @@ WITH gone AS (
     RETURNING xid::text::bigint AS xid
 )
 
-UPDATE tierstore_meta AS m
+UPDATE {schema}.tierstore_meta AS m
 SET value = greatest(m.value::bigint, (SELECT max(g.xid) FROM gone AS g))::text
 WHERE m.key = 'outbox_trimmed' AND EXISTS (SELECT 1 FROM gone);
 
@@ -37,12 +37,12 @@ WHERE m.key = 'outbox_trimmed' AND EXISTS (SELECT 1 FROM gone);
 -- Every row of a transaction that had not ended at the last poll, but for those seen. The left join answers one row for none.
 SELECT
     pg_snapshot_xmin(s.now)::text::bigint AS xmin,
-    (SELECT m.value::bigint FROM tierstore_meta AS m WHERE m.key = 'outbox_trimmed') AS trimmed,
+    (SELECT m.value::bigint FROM {schema}.tierstore_meta AS m WHERE m.key = 'outbox_trimmed') AS trimmed,
     extract(EPOCH FROM pg_postmaster_start_time())::text AS server,
     o.id,
     o.xid::text::bigint,
     o.keys,
     o.versions
 FROM (SELECT pg_current_snapshot() AS now) AS s
-LEFT JOIN outbox AS o ON o.xid >= (%(since)s::bigint)::text::xid8 AND o.id <> ALL(%(seen)s::bigint[])
+LEFT JOIN {schema}.outbox AS o ON o.xid >= (%(since)s::bigint)::text::xid8 AND o.id <> ALL(%(seen)s::bigint[])
 ORDER BY o.xid, o.id;

@@ -23,7 +23,7 @@ SELECT concat_ws(
     (SELECT c.system_identifier FROM pg_control_system() AS c),
     substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
     (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()),
-    (SELECT m.value FROM tierstore_meta AS m WHERE m.key = 'identity')
+    (SELECT m.value FROM {schema}.tierstore_meta AS m WHERE m.key = 'identity')
 );
 
 -- name: server
@@ -33,18 +33,18 @@ SELECT current_setting('server_version');
 SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer;
 
 -- name: try_exclusive
-SELECT pg_try_advisory_lock(hashtext('tierstore migrations'), hashtext(current_schema()));
+SELECT pg_try_advisory_lock(hashtext('tierstore migrations'), hashtext({schema_text}));
 
 -- name: claim_key
 -- Waits for another transaction that claims the key, and changes nothing if that commits.
-INSERT INTO idempotency (key, request, result) VALUES (%(key)s, %(request)s, '[]')
+INSERT INTO {schema}.idempotency (key, request, result) VALUES (%(key)s, %(request)s, '[]')
 ON CONFLICT (key) DO NOTHING;
 
 -- name: keep_answer
-UPDATE idempotency SET result = %(result)s::jsonb WHERE key = %(key)s;
+UPDATE {schema}.idempotency SET result = %(result)s::jsonb WHERE key = %(key)s;
 
 -- name: recall
-SELECT request, result::text FROM idempotency WHERE key = %(key)s;
+SELECT request, result::text FROM {schema}.idempotency WHERE key = %(key)s;
 
 -- name: forget
-DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => %(keep_s)s);
+DELETE FROM {schema}.idempotency WHERE created_at < now() - make_interval(secs => %(keep_s)s);

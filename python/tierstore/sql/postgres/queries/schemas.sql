@@ -10,7 +10,7 @@ SELECT
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     CASE WHEN s.deleted_at IS NULL THEN s.body END
 FROM (SELECT pg_current_snapshot() AS snapshot) AS f
-LEFT JOIN schemas AS s ON s.id = ANY(%(ids)s::uuid[])
+LEFT JOIN {schema}.schemas AS s ON s.id = ANY(%(ids)s::uuid[])
 
 -- name: get_versions
 -- One row a key, in any order: its number from 1, the owner's row_version (NULL: no such subject), and the schema.
@@ -26,8 +26,8 @@ FROM (SELECT pg_current_snapshot() AS snapshot) AS f
 CROSS JOIN unnest(
     %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[]
 ) WITH ORDINALITY AS k (subject, major, minor, patch, prerelease, number)
-LEFT JOIN subjects AS o ON o.subject = k.subject
-LEFT JOIN schemas AS s ON
+LEFT JOIN {schema}.subjects AS o ON o.subject = k.subject
+LEFT JOIN {schema}.schemas AS s ON
     s.subject = k.subject AND s.version_major = k.major AND s.version_minor = k.minor AND s.version_patch = k.patch
     AND s.prerelease = k.prerelease AND s.deleted_at IS NULL
 
@@ -44,9 +44,9 @@ SELECT
     s.body
 FROM (SELECT pg_current_snapshot() AS snapshot) AS f
 CROSS JOIN unnest(%(subjects)s::text[]) WITH ORDINALITY AS k (subject, number)
-LEFT JOIN subjects AS o ON o.subject = k.subject
+LEFT JOIN {schema}.subjects AS o ON o.subject = k.subject
 LEFT JOIN LATERAL (
-    SELECT r.id FROM schemas AS r
+    SELECT r.id FROM {schema}.schemas AS r
     WHERE
         r.subject = k.subject AND r.deleted_at IS NULL AND r.state = ANY(%(states)s::text[])
         AND (%(prerelease)s OR r.prerelease_key = '\xff'::bytea)
@@ -54,12 +54,12 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS r ON TRUE
 LEFT JOIN LATERAL (
-    SELECT p.id FROM schemas AS p
+    SELECT p.id FROM {schema}.schemas AS p
     WHERE p.subject = k.subject AND p.deleted_at IS NULL AND p.state = ANY(%(states)s::text[]) AND r.id IS NULL
     ORDER BY p.version_major DESC, p.version_minor DESC, p.version_patch DESC, p.prerelease_key DESC
     LIMIT 1
 ) AS p ON TRUE
-LEFT JOIN schemas AS s ON s.id = coalesce(r.id, p.id)
+LEFT JOIN {schema}.schemas AS s ON s.id = coalesce(r.id, p.id)
 
 -- name: infos
 SELECT
@@ -67,7 +67,7 @@ SELECT
     s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE s.id = ANY(%(ids)s::uuid[]) AND s.deleted_at IS NULL
 
 -- name: list
@@ -77,7 +77,7 @@ SELECT
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.prerelease_key
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE
     s.subject = %(subject)s AND s.deleted_at IS NULL
     AND (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
@@ -95,7 +95,7 @@ SELECT
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.prerelease_key
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE
     s.subject = %(subject)s AND s.purged_at IS NULL
     AND (s.version_major, s.version_minor, s.version_patch, s.prerelease_key)
@@ -107,24 +107,24 @@ LIMIT %(limit)s
 
 -- name: subjects
 SELECT o.subject
-FROM subjects AS o
+FROM {schema}.subjects AS o
 WHERE
     o.subject >= %(prefix)s AND o.subject < %(end)s AND o.subject > %(after)s
-    AND EXISTS (SELECT 1 FROM schemas AS s WHERE s.subject = o.subject AND s.deleted_at IS NULL)
+    AND EXISTS (SELECT 1 FROM {schema}.schemas AS s WHERE s.subject = o.subject AND s.deleted_at IS NULL)
 ORDER BY o.subject
 LIMIT %(limit)s
 
 -- name: counts
 SELECT s.state, s.schema_type, s.placement, count(*), coalesce(sum(s.content_size), 0)::bigint
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE s.deleted_at IS NULL
 GROUP BY s.state, s.schema_type, s.placement
 
 -- name: count_subjects
-SELECT count(DISTINCT s.subject) FROM schemas AS s WHERE s.deleted_at IS NULL
+SELECT count(DISTINCT s.subject) FROM {schema}.schemas AS s WHERE s.deleted_at IS NULL
 
 -- name: popular
-SELECT p.id::text, p.access_count FROM popular_schemas AS p ORDER BY p.access_count DESC, p.id LIMIT %(limit)s
+SELECT p.id::text, p.access_count FROM {schema}.popular_schemas AS p ORDER BY p.access_count DESC, p.id LIMIT %(limit)s
 
 -- name: export
 -- Every schema that is not deleted, in the order of its id.
@@ -134,7 +134,7 @@ SELECT
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE s.id > %(after)s::uuid AND s.deleted_at IS NULL
 ORDER BY s.id
 LIMIT %(limit)s

@@ -8,7 +8,7 @@
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     ''::text, ''::text, NULL::text
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE
     s.deleted_at IS NULL
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
@@ -30,8 +30,8 @@ LIMIT %(limit)s
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     CASE WHEN %(narrow)s::boolean THEN '' ELSE t.description END, CASE WHEN %(narrow)s::boolean THEN '' ELSE t.search_text END, NULL::text
-FROM schema_texts AS t
-INNER JOIN schemas AS s ON t.schema_id = s.id
+FROM {schema}.schema_texts AS t
+INNER JOIN {schema}.schemas AS s ON t.schema_id = s.id
 WHERE
     s.deleted_at IS NULL
     AND t.subject ILIKE %(pattern)s AND t.subject ILIKE ALL(%(patterns)s::text[]) AND t.subject ILIKE ALL(%(prefixes)s::text[])
@@ -54,7 +54,7 @@ LIMIT %(limit)s
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     ''::text, ''::text, NULL::text
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE
     s.deleted_at IS NULL
     AND (
@@ -81,7 +81,7 @@ LIMIT %(limit)s
 -- Found first, by the texts alone: without statistics yet the planner would begin with all schemas instead.
 WITH found AS MATERIALIZED (
     SELECT t.schema_id, t.description, t.search_text
-    FROM schema_texts AS t
+    FROM {schema}.schema_texts AS t
     WHERE
         (t.search_text LIKE %(pattern)s OR t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s)
         AND (
@@ -100,7 +100,7 @@ SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     f.description, f.search_text, NULL::text
 FROM found AS f
-INNER JOIN schemas AS s ON f.schema_id = s.id
+INNER JOIN {schema}.schemas AS s ON f.schema_id = s.id
 WHERE
     s.deleted_at IS NULL
     AND (%(states)s::text[] IS NULL OR s.state = ANY(%(states)s))
@@ -120,7 +120,7 @@ LIMIT %(limit)s
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     s.description, s.search_text, NULL::text
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE
     s.deleted_at IS NULL
     AND (%(subject)s::text IS NULL OR s.subject = %(subject)s)
@@ -138,31 +138,31 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 LIMIT %(limit)s
 
 -- name: similar
--- `lead` and `second` are the two rarest words (or one word twice); word_similarity_threshold is set when a connection is made.
+-- `lead` and `second` are the two rarest words (or one word twice); how similar is similar enough is pg_trgm's own word_similarity_threshold.
 -- Found first and ordered afterwards: word_similarity costs tens of microseconds a row, so that walking the rows in order would be slow.
 -- Each condition by itself: without statistics yet the planner would compare every row with all of them.
 -- Only the rarest word is the index's: the planner takes all similar words for equally rare.
 WITH near AS MATERIALIZED (
-    SELECT t.schema_id FROM schema_texts AS t
+    SELECT t.schema_id FROM {schema}.schema_texts AS t
     WHERE t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s OR t.search_text LIKE %(pattern)s
     UNION
-    SELECT t.schema_id FROM schema_texts AS t WHERE t.subject %%> %(lead)s
+    SELECT t.schema_id FROM {schema}.schema_texts AS t WHERE t.subject OPERATOR({trgm}.%%>) %(lead)s
     UNION
-    SELECT t.schema_id FROM schema_texts AS t WHERE t.description %%> %(lead)s
+    SELECT t.schema_id FROM {schema}.schema_texts AS t WHERE t.description OPERATOR({trgm}.%%>) %(lead)s
     UNION
-    SELECT t.schema_id FROM schema_texts AS t WHERE t.search_text %%> %(lead)s
+    SELECT t.schema_id FROM {schema}.schema_texts AS t WHERE t.search_text OPERATOR({trgm}.%%>) %(lead)s
 )
 SELECT
     s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
     f.description, f.search_text, NULL::text
 FROM near AS n
-INNER JOIN schema_texts AS f ON n.schema_id = f.schema_id
-INNER JOIN schemas AS s ON n.schema_id = s.id
+INNER JOIN {schema}.schema_texts AS f ON n.schema_id = f.schema_id
+INNER JOIN {schema}.schemas AS s ON n.schema_id = s.id
 WHERE
     (
         %(second)s = %(lead)s OR f.search_text LIKE %(second_pattern)s
         OR f.subject ILIKE %(second_pattern)s OR f.description ILIKE %(second_pattern)s
-        OR f.subject %%> %(second)s OR f.description %%> %(second)s OR f.search_text %%> %(second)s
+        OR f.subject OPERATOR({trgm}.%%>) %(second)s OR f.description OPERATOR({trgm}.%%>) %(second)s OR f.search_text OPERATOR({trgm}.%%>) %(second)s
     )
     AND EXISTS (
         SELECT 1 FROM unnest(%(contained)s::text[]) AS p (pattern)
@@ -195,7 +195,7 @@ FROM (VALUES (1)) AS one (one)
 LEFT JOIN LATERAL (
     SELECT
         s.registered_by, s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, s.description, s.search_text
-    FROM schemas AS s
+    FROM {schema}.schemas AS s
     WHERE
         s.purged_at IS NULL
         AND (s.registered_by, s.id) > (%(at)s::bigint::text::xid8, %(id)s::uuid)
@@ -219,7 +219,7 @@ CROSS JOIN LATERAL (
     SELECT
         CASE WHEN %(narrow)s::boolean THEN '' ELSE c.description END AS description,
         CASE WHEN %(narrow)s::boolean THEN '' ELSE c.search_text END AS search_text
-    FROM schemas AS c
+    FROM {schema}.schemas AS c
     WHERE
         c.id = k.id AND c.deleted_at IS NULL
         AND (%(states)s::text[] IS NULL OR c.state = ANY(%(states)s))

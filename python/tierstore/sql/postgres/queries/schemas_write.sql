@@ -6,20 +6,20 @@
 -- What another transaction or an earlier item holds already is passed over: the caller looks at the ids that came back. `owners` is
 -- sorted, and locks are taken in that order.
 WITH owner AS (
-    INSERT INTO subjects (subject, row_version)
-    SELECT t.subject, nextval('row_version')
+    INSERT INTO {schema}.subjects (subject, row_version)
+    SELECT t.subject, nextval('{schema}.row_version')
     FROM (SELECT set_config('lock_timeout', %(patience)s, true)) AS patience
     CROSS JOIN unnest(%(owners)s::text[]) AS t (subject)
-    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version')
+    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('{schema}.row_version')
     RETURNING subject, row_version
 )
-INSERT INTO schemas (
+INSERT INTO {schema}.schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
     metadata, search_text, body, content_digest, content_size, placement, row_version, created_at, updated_at
 )
 SELECT
     i.id, i.subject, i.major, i.minor, i.patch, i.prerelease, i.build, i.prerelease_key, i.schema_type, i.state, i.content, i.metadata,
-    i.search_text, i.body, i.digest, i.size, i.tier, nextval('row_version'), statement_timestamp(), statement_timestamp()
+    i.search_text, i.body, i.digest, i.size, i.tier, nextval('{schema}.row_version'), statement_timestamp(), statement_timestamp()
 FROM unnest(
     %(ids)s::uuid[], %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[],
     %(builds)s::text[], %(prerelease_keys)s::bytea[], %(schema_types)s::text[], %(states)s::text[], %(contents)s::jsonb[],
@@ -36,18 +36,18 @@ RETURNING
 
 -- name: register
 WITH owner AS (
-    INSERT INTO subjects (subject, row_version) VALUES (%(subject)s, nextval('row_version'))
-    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version')
+    INSERT INTO {schema}.subjects (subject, row_version) VALUES (%(subject)s, nextval('{schema}.row_version'))
+    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('{schema}.row_version')
     RETURNING subject, row_version
 )
-INSERT INTO schemas (
+INSERT INTO {schema}.schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
     metadata, search_text, body, content_digest, content_size, placement, row_version, created_at, updated_at
 )
 SELECT
     %(id)s::uuid, owner.subject, %(major)s, %(minor)s, %(patch)s, %(prerelease)s, %(build)s, %(prerelease_key)s, %(schema_type)s,
     %(state)s, %(content)s::jsonb, %(metadata)s::jsonb, %(search_text)s, %(body)s, %(digest)s, %(size)s, %(tier)s,
-    nextval('row_version'), statement_timestamp(), statement_timestamp()
+    nextval('{schema}.row_version'), statement_timestamp(), statement_timestamp()
 FROM owner
 ON CONFLICT DO NOTHING
 RETURNING
@@ -65,10 +65,10 @@ SELECT
 FROM unnest(
     %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[]
 ) AS k (subject, major, minor, patch, prerelease)
-INNER JOIN schemas AS s ON
+INNER JOIN {schema}.schemas AS s ON
     s.subject = k.subject AND s.version_major = k.major AND s.version_minor = k.minor AND s.version_patch = k.patch
     AND s.prerelease = k.prerelease
-INNER JOIN subjects AS o ON o.subject = s.subject
+INNER JOIN {schema}.subjects AS o ON o.subject = s.subject
 
 -- name: find
 -- Schemas as they stand, whatever their state; tombstones too.
@@ -78,7 +78,7 @@ SELECT
     (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
     (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
     s.body, s.purged_at IS NOT NULL
-FROM schemas AS s
+FROM {schema}.schemas AS s
 WHERE s.id = ANY(%(ids)s::uuid[])
 
 -- name: edit
@@ -92,15 +92,15 @@ WITH asked AS (
     )
 ),
 owner AS (
-    INSERT INTO subjects (subject, row_version)
-    SELECT t.subject, nextval('row_version')
-    FROM (SELECT DISTINCT i.subject FROM asked AS a INNER JOIN schemas AS i ON i.id = a.id ORDER BY i.subject) AS t
-    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version')
+    INSERT INTO {schema}.subjects (subject, row_version)
+    SELECT t.subject, nextval('{schema}.row_version')
+    FROM (SELECT DISTINCT i.subject FROM asked AS a INNER JOIN {schema}.schemas AS i ON i.id = a.id ORDER BY i.subject) AS t
+    ON CONFLICT (subject) DO UPDATE SET row_version = nextval('{schema}.row_version')
     RETURNING subject, row_version
 )
-UPDATE schemas AS s
+UPDATE {schema}.schemas AS s
 SET
-    row_version = nextval('row_version'), updated_at = statement_timestamp(),
+    row_version = nextval('{schema}.row_version'), updated_at = statement_timestamp(),
     state = coalesce(e.state, s.state),
     metadata = CASE WHEN e.reason IS NULL THEN s.metadata ELSE s.metadata || jsonb_build_object('state_reason', e.reason) END,
     deleted_at = CASE e.action WHEN 'delete' THEN statement_timestamp() WHEN 'restore' THEN NULL ELSE s.deleted_at END
@@ -123,13 +123,13 @@ RETURNING
 -- name: purge
 -- Leaves a tombstone: the id stays taken, the version is free.
 WITH owner AS (
-    UPDATE subjects SET row_version = nextval('row_version')
-    WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = %(id)s::uuid)
+    UPDATE {schema}.subjects SET row_version = nextval('{schema}.row_version')
+    WHERE subject = (SELECT i.subject FROM {schema}.schemas AS i WHERE i.id = %(id)s::uuid)
     RETURNING subject, row_version
 )
-UPDATE schemas AS s
+UPDATE {schema}.schemas AS s
 SET
-    row_version = nextval('row_version'), updated_at = statement_timestamp(),
+    row_version = nextval('{schema}.row_version'), updated_at = statement_timestamp(),
     deleted_at = coalesce(s.deleted_at, statement_timestamp()), purged_at = statement_timestamp(), prerelease = NULL, body = NULL, content = '{}', metadata = '{}', search_text = ''
 FROM owner
 WHERE
@@ -143,10 +143,10 @@ RETURNING
 
 -- name: log_access
 -- In the order of the ids, so that two processes cannot wait for each other.
-INSERT INTO schema_access_log (schema_id, hour, access_count, last_accessed_at)
-SELECT s.id, date_trunc('hour', now()), t.number, now()
+INSERT INTO {schema}.schema_access_log (schema_id, hour, access_count, last_accessed_at)
+SELECT s.id, date_trunc('hour', now(), 'UTC'), t.number, now()
 FROM unnest(%(ids)s::uuid[], %(counts)s::bigint[]) AS t (id, number)
-INNER JOIN schemas AS s ON s.id = t.id
+INNER JOIN {schema}.schemas AS s ON s.id = t.id
 ORDER BY s.id
 ON CONFLICT (schema_id, hour) DO UPDATE
 SET
@@ -154,7 +154,7 @@ SET
     last_accessed_at = excluded.last_accessed_at
 
 -- name: trim_access_log
-DELETE FROM schema_access_log WHERE hour < now() - make_interval(days => %(days)s)
+DELETE FROM {schema}.schema_access_log WHERE hour < now() - make_interval(days => %(days)s)
 
 -- name: refresh_popular
-REFRESH MATERIALIZED VIEW CONCURRENTLY popular_schemas
+REFRESH MATERIALIZED VIEW CONCURRENTLY {schema}.popular_schemas
