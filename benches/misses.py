@@ -52,7 +52,7 @@ class Waiting:
             future.set_result(None)
 
     async def flight(self, number: int) -> None:
-        flight = Flight(number, None, 0)
+        flight = Flight()
         if self._flights.line_up(flight):
             await self._flights.ride([flight], self._deadline)
         if not flight.done:

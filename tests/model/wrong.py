@@ -64,19 +64,19 @@ def publish_first(process: Process) -> None:
 def before_commit(process: Process) -> None:
     """L1 is told before the commit, and not after it (S1-75)."""
     engine = process.engine
-    committing, apply = engine.committing, engine._apply
+    committing, apply = engine.committing, engine.invalidation.apply
 
     def early(notice: Any) -> None:
         committing(notice)
         apply(notice.local)
 
     engine.committing = early
-    engine._apply = lambda local: None
+    engine.invalidation.apply = lambda local: None
 
 
 def no_flush_on_a_gap(process: Process) -> None:
     """A message that was missed is not noticed (rule 5)."""
-    process.engine.on_gap = lambda reason: None
+    process.engine.invalidation.on_gap = lambda reason: None
 
 
 def joins_old_flights(process: Process) -> None:
@@ -93,7 +93,7 @@ def joins_old_flights(process: Process) -> None:
 def always_fresh(process: Process) -> None:
     """Hits count as fresh whatever the carriers say (rule 5)."""
     process.engine.freshness.until = float("inf")
-    process.engine._l2_freshness.until = float("inf")
+    process.engine.invalidation.l2_freshness.until = float("inf")
 
 
 def believes_l2(process: Process) -> None:

@@ -14,6 +14,7 @@ from tests.tiers.conftest import Bench
 from tierstore.errors import QueryError, TimeoutError
 from tierstore.runtime import AsyncioRuntime, ThreadsRuntime, drive
 from tierstore.tiers.cached import L2_LANES
+from tierstore.tiers.miss import Miss
 
 
 def in_loop(story, **more):
@@ -360,3 +361,12 @@ def test_threads_under_a_storm_of_writes(l2):
         thread.join(10)
     assert seen_lower == []
     assert not bench.items._flights
+
+
+def test_a_miss_sets_every_slot_that_it_has():
+    """Its constructor does not call the flight's: a slot that is added there must be set here too."""
+    slots = [name for kind in Miss.__mro__ for name in getattr(kind, "__slots__", ())]
+    miss = Miss("a", None, 0)
+    assert "todo" in slots
+    assert "ticket" in slots
+    assert [name for name in slots if not hasattr(miss, name)] == []

@@ -149,15 +149,15 @@ def test_the_standby_takes_over_from_a_silent_channel_and_gives_back(face, clock
 def test_a_gap_flushes_l1_and_refuses_what_is_being_loaded(face, clock):
     async def story():
         bench = Bench(clock, l2=False, channel=Line("redis", clock))
-        bench.engine.on_echo(clock.now, l2=True)
+        bench.engine.invalidation.on_echo(clock.now, l2=True)
         await bench.put("a")
         await bench.get("a")
 
         async def gap(name):
             if name == "answer":
-                bench.engine.on_gap("a message is missing")
+                bench.engine.invalidation.on_gap("a message is missing")
 
-        bench.engine.on_gap("a message is missing")
+        bench.engine.invalidation.on_gap("a message is missing")
         assert bench.items.hit("a") is None
         bench.records.step = gap
         assert await bench.get("a") == 1

@@ -247,11 +247,11 @@ def test_own_news_does_not_drop_what_is_known(face, local):
         await local.put("a")
         await local.get("a")
         change = local.items.name("a", 1)
-        local.engine.on_invalidated((change,), ahead_of_l2=False)
+        local.engine.invalidation.on_invalidated((change,), ahead_of_l2=False)
         assert local.items.hit("a").row_version == 1
-        local.engine.on_invalidated((change._replace(version=2),), ahead_of_l2=False)
+        local.engine.invalidation.on_invalidated((change._replace(version=2),), ahead_of_l2=False)
         assert local.items.hit("a") is None
-        local.engine.on_invalidated((change._replace(key="ts1:{x:1}:another kind:a"),), ahead_of_l2=False)
+        local.engine.invalidation.on_invalidated((change._replace(key="ts1:{x:1}:another kind:a"),), ahead_of_l2=False)
 
     face.run(story)
 

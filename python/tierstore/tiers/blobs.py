@@ -9,7 +9,7 @@ was not checked.
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 from tierstore._native import SizeRouter, uuid7
 from tierstore._native import digest as digest_of
@@ -18,7 +18,7 @@ from tierstore.cache import Cache
 from tierstore.errors import CorruptError, NotFoundError, StorageError, UnsupportedError
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight
+from tierstore.tiers.flight import Flight, abandon_all
 
 CHUNK_BYTES = 256 * 1024
 CACHED_BYTES = 64 * 1024 * 1024
@@ -52,6 +52,17 @@ class Staged(NamedTuple):
     upload_id: str | None
 
 
+class _Reading(Flight):
+    """One content that is read for all who ask for it meanwhile, first where `tier` says."""
+
+    __slots__ = ("digest", "tier")
+
+    def __init__(self, digest: str, tier: str) -> None:
+        super().__init__()
+        self.digest = digest
+        self.tier = tier
+
+
 class BlobTier:
     """`blobs` None: there is no object store, and all goes into rows. `router` decides by size."""
 
@@ -72,7 +83,7 @@ class BlobTier:
         self._cache: Cache[str, bytes] = Cache(
             max(1, cached_bytes // 1024), max_weight=cached_bytes, weigher=lambda _digest, content: len(content)
         )
-        self._flights: dict[str, Flight] = {}
+        self._flights: dict[str, _Reading] = {}
         if runtime.face == "blocking":
             restart_when_interrupted(self)
         self._reading = Coalescer(runtime, self._read, lanes=READS_AT_ONCE, most=1)
@@ -81,7 +92,7 @@ class BlobTier:
         self.corrupt = 0
 
     def restart(self) -> None:
-        Flight.abandon_all(self._flights)
+        abandon_all(self._flights)
 
     # Writing
 
@@ -153,7 +164,7 @@ class BlobTier:
         """
         content: bytes | None = self._cache.get(digest)
         while content is None:
-            made = Flight((digest, tier), None, 0)
+            made = _Reading(digest, tier)
             flight = self._flights.setdefault(digest, made)
             if flight is not made:
                 flight.join()
@@ -169,10 +180,10 @@ class BlobTier:
                 content = flight.result()
         return content
 
-    async def _read(self, flights: list[Flight], deadline: Deadline) -> None:
+    async def _read(self, flights: list[_Reading], deadline: Deadline) -> None:
         flight = flights[0]
-        digest, tier = cast(tuple[str, str], flight.key)
-        content = await self._read_anywhere(digest, tier, deadline)
+        digest = flight.digest
+        content = await self._read_anywhere(digest, flight.tier, deadline)
         if len(content) <= self._kept_up_to:
             self._cache.put(digest, content)
         flight.land(content)

@@ -1,6 +1,7 @@
 """Cached reads of one kind: L1, then L2, then the database, filling on the way back (rules 3, 4, 5, 10).
 
-A miss is a `Flight`. It goes through two coalescers, one MGET and one load a batch; whoever finds a lane free runs the batch for all.
+A `Miss` is one key's load and all who wait for it. It goes through two coalescers, one MGET and one load a batch; whoever finds a lane
+free runs the batch for all.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import attach
 from tierstore.runtime import Deadline
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
-from tierstore.tiers.flight import Flight, Lease
+from tierstore.tiers.flight import abandon_all
 from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1, Entry
+from tierstore.tiers.miss import Lease, Miss
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
 
@@ -44,8 +46,8 @@ class Readings(NamedTuple):
     now: float
 
 
-Landing = tuple[Flight, Any, Any, int, int]
-"""A flight, what L1 keeps of it and what its callers get (a record and its twin, each of which says by which tier it came; or ABSENT
+Landing = tuple[Miss, Any, Any, int, int]
+"""A miss, what L1 keeps of it and what its callers get (a record and its twin, each of which says by which tier it came; or ABSENT
 twice), its version, and its weight in L1."""
 
 
@@ -54,13 +56,14 @@ class CachedKind(Generic[K, R]):
 
     def __init__(self, engine: Engine, kind: Kind[K, R], l1: L1, shared: Shared | None) -> None:
         self._engine = engine
+        self._news = engine.invalidation
         self._runtime = engine.runtime
         self._clock = engine.runtime.monotonic
         self._counters = engine.counters
         self.kind = kind
         self.l1 = l1
         self._shared = shared if kind.shared else None
-        self._flights: dict[Hashable, Flight] = {}
+        self._flights: dict[Hashable, Miss] = {}
         self._floors: dict[Hashable, int] = {}
         self.misses = 0
         self._database = Coalescer(self._runtime, self._load)
@@ -71,7 +74,7 @@ class CachedKind(Generic[K, R]):
 
     def restart(self) -> None:
         """A caller was interrupted anywhere: before it told of its write, or while others waited for its load."""
-        Flight.abandon_all(self._flights)
+        abandon_all(self._flights)
         self.flush()
 
     # Reading
@@ -123,14 +126,14 @@ class CachedKind(Generic[K, R]):
     def _cached(self, key: K, way: Route) -> Any:
         if way is SESSION:
             return self.l1.hit(key)
-        if self._past_caches(way) or way.bound_s is None or not self._engine.freshness.within(way.bound_s):
+        if self._past_caches(way) or way.bound_s is None or not self._news.freshness.within(way.bound_s):
             return None
         entry = self.l1.look(key)
         return entry.value if entry is not None and self._clock() < entry.ends else None
 
     def _past_caches(self, way: Route) -> bool:
         """Whether only the database can answer, so far behind may the caches be."""
-        return way.bound_s is not None and not way.stale and not self._engine.within(way.bound_s)
+        return way.bound_s is not None and not way.stale and not self._news.within(way.bound_s)
 
     def _known(self, key: K) -> Any:
         """What L1 has, one that is to be loaded anew included."""
@@ -154,7 +157,7 @@ class CachedKind(Generic[K, R]):
         if self._past_caches(way):
             return await self._read_through(keys, deadline, way)
         self.misses += len(keys)
-        landed: dict[K, Flight] = {}
+        landed: dict[K, Miss] = {}
         while keys:
             flights = await self._fly_many(keys, deadline)
             landed |= {key: flight for key, flight in flights.items() if flight.result() is not None}
@@ -186,20 +189,20 @@ class CachedKind(Generic[K, R]):
 
     # Flights
 
-    def _flight(self, key: Hashable) -> tuple[Flight, bool]:
+    def _flight(self, key: Hashable) -> tuple[Miss, bool]:
         """The flight of the key, and whether it was made here. Its fences are taken before anybody can join it."""
         flight = self._flights.get(key)
         if flight is None:
-            made = Flight(key, self.l1.begin(key), self._engine.epoch)
+            made = Miss(key, self.l1.begin(key), self._news.epoch)
             flight = self._flights.setdefault(key, made)
             if flight is made:
                 return flight, True
         flight.join()
         return flight, False
 
-    async def _fly_many(self, keys: list[K], deadline: Deadline) -> dict[K, Flight]:
-        flights: dict[K, Flight] = {}
-        mine: list[Flight] = []
+    async def _fly_many(self, keys: list[K], deadline: Deadline) -> dict[K, Miss]:
+        flights: dict[K, Miss] = {}
+        mine: list[Miss] = []
         try:
             for key in keys:
                 flights[key], made = self._flight(key)
@@ -217,17 +220,17 @@ class CachedKind(Generic[K, R]):
             raise
         return flights
 
-    def _leave(self, flight: Flight) -> None:
+    def _leave(self, flight: Miss) -> None:
         if flight.leave() and self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
 
     # The L2 stage
 
-    async def _ask_l2(self, flights: list[Flight], deadline: Deadline) -> After | None:
+    async def _ask_l2(self, flights: list[Miss], deadline: Deadline) -> After | None:
         assert self._shared is not None  # noqa: S101  (the first stage is this one only with an L2)
         engine = self._engine
-        onward: list[Flight] = []
-        asked: list[Flight] = flights
+        onward: list[Miss] = []
+        asked: list[Miss] = flights
         if engine.l2_fresh():
             self._name(flights)
             if engine.unconfirmed:
@@ -239,14 +242,14 @@ class CachedKind(Generic[K, R]):
             onward += await self._read_l2(self._shared, asked, deadline)
         return partial(self._database.take, onward) if onward else None
 
-    def _name(self, flights: list[Flight]) -> None:
+    def _name(self, flights: list[Miss]) -> None:
         """Their keys in L2."""
         kind = self.kind
-        names = l2_keys(self._engine.namespace, kind.name, [kind.l2_key(flight.key) for flight in flights])  # type: ignore[arg-type]
+        names = l2_keys(self._news.namespace, kind.name, [kind.l2_key(flight.key) for flight in flights])  # type: ignore[arg-type]
         for flight, name in zip(flights, names, strict=True):
             flight.l2_key = flight.l2_key or name
 
-    async def _read_l2(self, shared: Shared, flights: list[Flight], deadline: Deadline) -> list[Flight]:
+    async def _read_l2(self, shared: Shared, flights: list[Miss], deadline: Deadline) -> list[Miss]:
         """Land what L2 has; answer those that the database is to be asked for. Others wait for another process."""
         keys = [flight.l2_key for flight in flights]
         buffers = await shared.get_many(keys, deadline)
@@ -265,7 +268,7 @@ class CachedKind(Generic[K, R]):
             await shared.discard(corrupt, deadline)
         return await self._lease(shared, misses, deadline)
 
-    def _land_buffers(self, shared: Shared, flights: list[Flight], buffers: list[bytes | None]) -> list[bool]:
+    def _land_buffers(self, shared: Shared, flights: list[Miss], buffers: list[bytes | None]) -> list[bool]:
         """Which flights have landed with what L2 has of them."""
         how, keys = self._readings("l2"), [flight.l2_key for flight in flights]
         decoded = decode_twins(buffers, keys, self.kind.record, how.kept, how.given)
@@ -293,7 +296,7 @@ class CachedKind(Generic[K, R]):
         self._land(landings, how.now)
         return landed
 
-    async def _lease(self, shared: Shared, misses: list[Flight], deadline: Deadline) -> list[Flight]:
+    async def _lease(self, shared: Shared, misses: list[Miss], deadline: Deadline) -> list[Miss]:
         answer = await shared.lease_many([flight.l2_key for flight in misses], deadline)
         if answer is None:
             return misses
@@ -311,7 +314,7 @@ class CachedKind(Generic[K, R]):
                 onward.append(flight)
         return onward
 
-    async def _poll(self, flight: Flight, deadline: Deadline) -> None:
+    async def _poll(self, flight: Miss, deadline: Deadline) -> None:
         """Another process loads this key: look again soon, together with all who are looking then."""
         pause_s = POLL_S[flight.polls]
         try:
@@ -324,7 +327,7 @@ class CachedKind(Generic[K, R]):
 
     # The database stage
 
-    async def _load(self, flights: list[Flight], deadline: Deadline) -> After | None:
+    async def _load(self, flights: list[Miss], deadline: Deadline) -> After | None:
         leases = [(flight.l2_key, flight.lease) for flight in flights if flight.lease is not None]
         seeding = any(lease.seeding for _, lease in leases)
         self._counters.loads += 1
@@ -336,7 +339,7 @@ class CachedKind(Generic[K, R]):
                 raise  # this caller's own time is over; the next one takes the batch, leases included
             for flight in flights:
                 stale = self._stale(flight.key, error)
-                flight.fail(error) if stale is None else flight.land(stale, stale=True)
+                flight.fail(error) if stale is None else flight.land_stale(stale)
                 self._forget(flight)
             return partial(self._shared.release, leases) if leases and self._shared else None
         how = self._readings("database")
@@ -371,7 +374,7 @@ class CachedKind(Generic[K, R]):
         attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
         return answer
 
-    async def _fill_l2(self, flights: list[Flight], loaded: Loaded, deadline: Deadline) -> None:
+    async def _fill_l2(self, flights: list[Miss], loaded: Loaded, deadline: Deadline) -> None:
         assert self._shared is not None  # noqa: S101  (leases come from it)
         ttl_s = self.kind.l2_ttl_s or self._shared.ttl_s
         fills: list[Fill] = []
@@ -391,7 +394,7 @@ class CachedKind(Generic[K, R]):
 
     def _land(self, landings: list[Landing], now: float) -> None:
         """Keep one record of each in L1, and give the callers its twin. One loop for a batch: a call for each would cost as much again."""
-        flights, floors, epoch, l1 = self._flights, self._floors, self._engine.epoch, self.l1
+        flights, floors, epoch, l1 = self._flights, self._floors, self._news.epoch, self.l1
         keep = l1.keep
         for flight, kept, given, version, weight in landings:
             key = flight.key
@@ -417,7 +420,7 @@ class CachedKind(Generic[K, R]):
         if entry is not None and entry.version < version:
             self.l1.drop(key)
 
-    def _forget(self, flight: Flight) -> None:
+    def _forget(self, flight: Miss) -> None:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
 
@@ -446,7 +449,7 @@ class CachedKind(Generic[K, R]):
 
     def name(self, key: Any, version: int) -> Change:
         """The change as L2 and the outbox name it."""
-        return Change(l2_key(self._engine.namespace, self.kind.name, self.kind.l2_key(key)), version)
+        return Change(l2_key(self._news.namespace, self.kind.name, self.kind.l2_key(key)), version)
 
     # What there is to know
 

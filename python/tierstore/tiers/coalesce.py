@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 from tierstore.errors import TimeoutError
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
@@ -25,22 +26,23 @@ FEW = 16
 OVER_S = 0.01
 """A timeout with less than this left is the runner's own; timers may ring a little early."""
 After = Callable[[Deadline], Awaitable[None]]
-Run = Callable[[list[Flight], Deadline], Awaitable[After | None]]
+F = TypeVar("F", bound=Flight)
+Run = Callable[[list[F], Deadline], Awaitable[After | None]]
 
 
-class Coalescer:
+class Coalescer(Generic[F]):
     """`run` lands the flights of a batch, 1 to MOST_KEYS of them, or gives them something to do next.
 
     What it answers is called when the lane is free again: work that nobody should queue behind.
     """
 
-    def __init__(self, runtime: Runtime, run: Run, *, lanes: int = LANES, most: int = MOST_KEYS) -> None:
+    def __init__(self, runtime: Runtime, run: Run[F], *, lanes: int = LANES, most: int = MOST_KEYS) -> None:
         self._runtime = runtime
         self._run = run
         self._crowded = False
         self.most = most
         """Keys of a batch at most."""
-        self._queue: deque[Flight] = deque()
+        self._queue: deque[F] = deque()
         self._count = lanes
         self._lanes: deque[None] = deque([None] * lanes, maxlen=lanes)
         self._aboard: dict[int, int] = {}
@@ -55,14 +57,14 @@ class Coalescer:
         self._aboard = {}
         self._lanes.extend([None] * self._count)
 
-    async def take(self, flights: list[Flight], deadline: Deadline) -> None:
+    async def take(self, flights: list[F], deadline: Deadline) -> None:
         """Run the flights now if a lane is free, with what is queued; else queue them."""
         if self._lanes and self._enter():
             await self.ride(flights, deadline)
         else:
             self._queue.extend(flights)
 
-    def line_up(self, flight: Flight) -> bool:
+    def line_up(self, flight: F) -> bool:
         """Queue the flight, unless a lane is free: then that is the caller's, who must `ride` with the flight. For a flight that is new."""
         if self._lanes and self._enter():
             return True
@@ -81,7 +83,7 @@ class Coalescer:
         """Take a free lane if anything is queued. Whoever has a lane must `ride` or `leave`."""
         return bool(self._queue and self._lanes) and self._enter()
 
-    async def ride(self, flights: list[Flight], deadline: Deadline) -> None:
+    async def ride(self, flights: list[F], deadline: Deadline) -> None:
         """Run one batch, `flights` and what is queued, in the lane that the caller has; then give the lane to the next.
 
         An error of the batch goes to its flights. Only what ends this caller itself is raised.
@@ -113,7 +115,7 @@ class Coalescer:
         if after is not None:
             await after(deadline)
 
-    def _board(self, flights: list[Flight]) -> list[Flight]:
+    def _board(self, flights: list[F]) -> list[F]:
         queue, batch = self._queue, list(flights)
         everybody = len(batch) + len(queue) + sum(list(self._aboard.values()))
         room = self._room(max(everybody, self._crowd))
@@ -132,14 +134,14 @@ class Coalescer:
         and the next lane one at a time."""
         return min(self.most, max(FEW, -(-crowd // self._count)))
 
-    def put_back(self, flights: list[Flight]) -> None:
+    def put_back(self, flights: list[F]) -> None:
         """Queue flights whose caller leaves, and see that somebody runs them."""
         if flights:
             self._queue.extend(flights)
             if self.poke():
                 self.leave()
 
-    def _hand_over(self, batch: list[Flight]) -> None:
+    def _hand_over(self, batch: list[F]) -> None:
         self._queue.extendleft(flight for flight in reversed(batch) if not flight.done)
 
     def leave(self) -> None:
@@ -162,7 +164,7 @@ class Coalescer:
         return False
 
 
-async def settle(runtime: Runtime, flight: Flight, stages: Sequence[Coalescer], deadline: Deadline) -> None:
+async def settle(runtime: Runtime, flight: Flight, stages: Sequence[Coalescer[Any]], deadline: Deadline) -> None:
     """Wait until the flight has landed or was abandoned, and do what falls to this caller meanwhile. (One level: each costs 60 ns.)"""
     while not flight.done:
         if flight.todo:
@@ -183,7 +185,7 @@ async def settle(runtime: Runtime, flight: Flight, stages: Sequence[Coalescer], 
             await _use(lane, flight, deadline)
 
 
-async def _use(lane: Coalescer, flight: Flight, deadline: Deadline) -> None:
+async def _use(lane: Coalescer[Any], flight: Flight, deadline: Deadline) -> None:
     if flight.done:
         lane.leave()
     else:
@@ -198,7 +200,7 @@ async def _take_step(flight: Flight, deadline: Deadline) -> None:
     await step(flight, deadline)
 
 
-def _free_lane(stages: Sequence[Coalescer], reply: Reply) -> Coalescer | None:
+def _free_lane(stages: Sequence[Coalescer[Any]], reply: Reply) -> Coalescer[Any] | None:
     """A lane to run what is queued, if one is free; then the reply is not waited for."""
     for stage in stages:
         if stage.poke():
@@ -208,6 +210,6 @@ def _free_lane(stages: Sequence[Coalescer], reply: Reply) -> Coalescer | None:
     return None
 
 
-def _withdraw(reply: Reply) -> Coalescer | None:
+def _withdraw(reply: Reply) -> Coalescer[Any] | None:
     """Stop waiting. A lane that was handed over just then is the caller's."""
     return None if reply.resolve(None) else reply.value

@@ -7,23 +7,22 @@ docs/design/flow.md shows how a read and a write go through it.
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, Unit
+from tierstore.backends import Channel, KeyValue, Params, Records, Row, Unit
 from tierstore.errors import ConflictError
-from tierstore.plan import keys
-from tierstore.plan.invalidate import Changes, News, parse
+from tierstore.plan.invalidate import Changes
 from tierstore.plan.route import route
-from tierstore.runtime import Deadline, Job, Runtime, Supervisor, restart_when_interrupted
+from tierstore.runtime import Deadline, Job, Runtime, Supervisor
 from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
 from tierstore.tiers.delivery import Delivery, Notice
-from tierstore.tiers.freshness import HORIZON_S, Freshness
+from tierstore.tiers.freshness import HORIZON_S
+from tierstore.tiers.invalidation import Invalidation
 from tierstore.tiers.kind import K, Kind, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.relay import Relay, answering_of
@@ -37,7 +36,6 @@ REFRESH_BUDGET_S = HORIZON_S / 2
 """In the blocking face it shares a thread with the jobs that keep the caches fresh."""
 EPOCH_BUDGET_S = 5.0
 IDLE_S = 60.0
-log = logging.getLogger("tierstore")
 _numbers = itertools.count(1)
 
 
@@ -92,49 +90,60 @@ class Engine:
         self.runtime = runtime
         self.records = records
         self.dialect = records.dialect
-        self.namespace = namespace
-        self._prefix = prefix
-        self._identity: str | None = None
-        self._answering = answering_of(channel)
         self.limits = limits or Limits()
         self.counters = Counters()
         self.kinds: dict[str, CachedKind[Any, Any]] = {}
-        self.epoch = 0
-        clock, carried = runtime.monotonic, channel is not None
-        self.freshness = Freshness(clock, carried=carried, horizon_s=self.limits.horizon_s)
-        self._l2_freshness = Freshness(clock, carried=carried, horizon_s=self.limits.horizon_s)
-        self.l2_fresh = self._l2_freshness.is_fresh
         self._shared = (
             None if key_value is None else Shared(runtime, key_value, self.counters, ttl_s=self.limits.l2_ttl_s)
         )
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
         self._probe: Job | None = None if key_value is None else key_value.probe
-        self.unconfirmed = self._delivery.unconfirmed
-        self._news = News()
         self._replicas = Replicas(runtime, records, on=tiers.replicas)
         self._ripe: dict[str, set[Any]] = {}
         self._supervisor: Supervisor | None = None
-        if runtime.face == "blocking":
-            restart_when_interrupted(self)
+        self.invalidation = Invalidation(
+            runtime,
+            records,
+            self.kinds,
+            self._replicas,
+            self._delivery.unconfirmed,
+            self.counters,
+            answering_of(channel),
+            namespace=namespace,
+            prefix=prefix,
+            carried=channel is not None,
+            has_l2=key_value is not None,
+            horizon_s=self.limits.horizon_s,
+        )
+        self.freshness = self.invalidation.freshness
+        self.l2_fresh = self.invalidation.l2_freshness.is_fresh
+        self.unconfirmed = self.invalidation.unconfirmed
+        self.flush = self.invalidation.flush
         self.carriers = (
-            None if channel is None else Carriers(runtime, self, self.freshness, self.counters, channel, tiers.standby)
+            None
+            if channel is None
+            else Carriers(runtime, self.invalidation, self.freshness, self.counters, channel, tiers.standby)
         )
         self._relay = Relay(
             runtime,
             records,
             self._delivery,
             self.counters,
-            self._answering,
-            self._l2_told,
+            answering_of(channel),
+            self.invalidation,
             has_l2=key_value is not None,
-            check_epoch=self._check_epoch,
         )
+
+    @property
+    def namespace(self) -> str:
+        """Where the names in L2 begin. Another database has another one."""
+        return self.invalidation.namespace
 
     # Opening
 
     async def open(self, supervisor: Supervisor | None = None) -> None:
         """Start the jobs, under `supervisor` or an own one. The drivers are open already."""
-        self._identity = await self.records.identity(self.runtime.deadline(EPOCH_BUDGET_S))
+        await self.invalidation.check_epoch(self.runtime.deadline(EPOCH_BUDGET_S))
         self._supervisor = start = supervisor or self.runtime.supervisor()
         if self.carriers is not None:
             self.carriers.start(start)
@@ -173,11 +182,6 @@ class Engine:
         )
         cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._shared)
         return cached
-
-    def within(self, bound_s: float) -> bool:
-        """Whether both caches are at most `bound_s` seconds behind the database."""
-        told = self.freshness.within(bound_s)
-        return told and (self._shared is None or self._l2_freshness.within(bound_s))
 
     # Reading past the caches
 
@@ -244,23 +248,17 @@ class Engine:
 
     def in_doubt(self, notice: Notice) -> None:
         """The commit's answer was lost. What it may have changed is forgotten here; the relay tells the others."""
-        self._apply(notice.local)
+        self.invalidation.apply(notice.local)
         self._delivery.in_doubt(notice)
 
     async def committed(self, notice: Notice, by: session.Session | None, deadline: Deadline) -> None:
         """Tell everybody; L1 first, so that no read that begins when the write has returned sees the old value (I2)."""
-        self._apply(notice.local)
-        self._news.add(notice.changes)
+        self.invalidation.committed(notice)
         self.counters.writes += 1
         self.counters.keys_changed += len(notice.local)
         written = session.session_of(self.number) if by is None else by
         written.position = notice.position
         await self._delivery.deliver(notice, deadline)
-
-    def _apply(self, local: list[tuple[str, Hashable, int]]) -> None:
-        for kind, key, version in local:
-            self._replicas.changed(kind, key)
-            self.kinds[kind].changed(key, version)
 
     # Sessions
 
@@ -277,63 +275,6 @@ class Engine:
             yield
         finally:
             session.enter_session(self.number, before)
-
-    # What the carriers tell
-
-    def on_invalidated(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
-        if ahead_of_l2 and self._shared is not None:
-            self.unconfirmed.add(list(changes), self.runtime.monotonic())
-        for change in changes:
-            if self._news.is_known(change):
-                continue
-            named = parse(change.key)
-            cached = None if named is None else self.kinds.get(named.kind)
-            if named is not None and cached is not None:
-                key = cached.kind.parse(named.text)
-                self._replicas.changed(named.kind, key)
-                cached.changed(key, change.version)
-
-    def on_echo(self, sent_at: float, *, l2: bool) -> None:
-        self.freshness.echo(sent_at)
-        if l2:
-            self._l2_told(sent_at)
-
-    def _l2_told(self, sent_at: float) -> None:
-        self._l2_freshness.echo(sent_at)
-        if self.unconfirmed:
-            self.unconfirmed.echo(sent_at)
-
-    def on_gap(self, reason: str) -> None:
-        self.flush()
-
-    async def _check_epoch(self, deadline: Deadline) -> None:
-        """Rule 7. Another database, or this one after a promotion: what L2 holds under the old namespace is never read again."""
-        identity = await self.records.identity(deadline)
-        if self._identity is None or identity == self._identity:
-            self._identity = identity
-            return
-        log.warning("the database is another one: %s, before %s; the caches start anew", identity, self._identity)
-        self._identity = identity
-        self.namespace = keys.namespace(self._prefix, identity)
-        if self._answering is not None:
-            self._answering.move(self.namespace)
-        self.unconfirmed.clear()
-        self.flush()
-
-    def flush(self) -> None:
-        """Forget all of L1 (a gap, another epoch). Loads under way fill nothing."""
-        self.epoch += 1
-        self._news.clear()
-        self.counters.l1_flushes += 1
-        self._replicas.reset()
-        for cached in self.kinds.values():
-            cached.flush()
-
-    def restart(self) -> None:
-        """A writer may have been interrupted between its commit and what it had to tell."""
-        self.epoch += 1
-        for cached in list(self.kinds.values()):
-            cached.restart()
 
     # Jobs
 

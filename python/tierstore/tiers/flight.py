@@ -1,4 +1,4 @@
-"""One load of one key that is under way, and those who wait for it (rule 10).
+"""One result that is under way, and the callers who wait for it (rule 10).
 
 No lock: joining and resolving race, in threads, on a list and a flag. A caller appends its reply before it looks at `done`; the
 resolver sets `done` before it empties the list. So each reply is resolved, or its caller sees that the flight has landed.
@@ -7,51 +7,36 @@ resolver sets `done` before it empties the list. So each reply is resolved, or i
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from tierstore.runtime import Deadline
 from tierstore.runtime.replies import Reply
 
-
-class Lease(NamedTuple):
-    """The right to fill one key of L2."""
-
-    token: bytes
-    seeding: bool
-
-
-Step = Callable[["Flight", Deadline], Awaitable[None]]
+Step = Callable[[Any, Deadline], Awaitable[None]]
+"""What one of a flight's callers does for all of them."""
 
 
 class Flight:
-    """Everything that the stages keep of a key while it is loaded.
+    """What is brought once, for all who wait; a subclass says what it is.
 
     `callers`: as long as there are callers. `todo`: the step that one of them is to take next. `abandoned`: all have left; who finds it
     so begins another flight.
     """
 
-    __slots__ = (
-        "abandoned", "callers", "done", "epoch", "error", "key", "l2_key", "lease", "polls", "replies", "stale", "ticket", "todo", "value",
-    )  # fmt: skip
+    __slots__ = ("abandoned", "callers", "done", "error", "replies", "todo", "value")
 
-    def __init__(self, key: Hashable, ticket: Any, epoch: int) -> None:
-        self.key = key
-        self.ticket = ticket
-        self.epoch = epoch
-        self.l2_key = ""
-        self.lease: Lease | None = None
-        self.polls = 0
+    def __init__(self) -> None:
         self.callers: list[None] = [None]
         self.todo: list[Step] = []
         self.replies: list[Reply] = []
         self.value: Any = None
         self.error: BaseException | None = None
-        self.done = self.abandoned = self.stale = False
+        self.done = self.abandoned = False
 
-    def land(self, value: Any, *, stale: bool = False) -> None:
-        """What the flight brought goes to all its callers. `stale`: it stands in for a database that failed."""
-        self.value, self.stale, self.done = value, stale, True
+    def land(self, value: Any) -> None:
+        """What the flight brought goes to all its callers."""
+        self.value, self.done = value, True
         replies = self.replies
         while replies:
             replies.pop().resolve(None)
@@ -94,23 +79,23 @@ class Flight:
         return True
 
     def abandon(self) -> None:
-        """Nobody loads it any more: whoever still waits begins another."""
+        """Nobody brings it any more: whoever still waits begins another."""
         self.abandoned = True
         self.land(None)
-
-    @staticmethod
-    def abandon_all(flights: dict[Any, Flight]) -> None:
-        """After an interrupt nobody knows which of them is still loaded by anybody."""
-        for key, flight in list(flights.items()):
-            flights.pop(key, None)
-            if not flight.done:
-                flight.abandon()
 
     def result(self) -> Any:
         """What it brought; None if it was abandoned."""
         if self.error is not None:
             raise _own(self.error)
         return self.value
+
+
+def abandon_all(flights: dict[Any, Any]) -> None:
+    """After an interrupt nobody knows which of them is still brought by anybody."""
+    for key, flight in list(flights.items()):
+        flights.pop(key, None)
+        if not flight.done:
+            flight.abandon()
 
 
 def _own(error: BaseException) -> BaseException:

@@ -47,7 +47,7 @@ class _Seat(Flight):
     __slots__ = ("deadline", "item", "position", "ride")
 
     def __init__(self, item: object, deadline: Deadline) -> None:
-        super().__init__(None, None, 0)
+        super().__init__()
         self.item = item
         self.deadline = deadline
         self.ride: _Ride | None = None
@@ -102,20 +102,20 @@ class GroupCommit(Generic[I, A]):
             session.session_of(self._engine.number).position = seat.position
         return answer
 
-    async def _run(self, flights: list[Flight], own: Deadline) -> None:
-        seats = [seat for seat in flights if isinstance(seat, _Seat) and not seat.done]
-        if not seats:
+    async def _run(self, seats: list[_Seat], own: Deadline) -> None:
+        aboard = [seat for seat in seats if not seat.done]
+        if not aboard:
             return
         runtime, deadline = self._engine.runtime, own
         if runtime.face == "async":  # in the blocking face the errand is done here, and ends when this caller must
-            deadline = max((seat.deadline for seat in seats), key=lambda deadline: deadline.at)
-        ride = _Ride(seats, runtime.errand(self._carry(seats, deadline)))
-        for seat in seats:
+            deadline = max((seat.deadline for seat in aboard), key=lambda deadline: deadline.at)
+        ride = _Ride(aboard, runtime.errand(self._carry(aboard, deadline)))
+        for seat in aboard:
             seat.ride = ride
         try:
             await ride.errand.wait(own.at + (GRACE_S if deadline is own else 0.0))
         except BaseException:
-            flights.clear()  # they stay aboard: nobody else may take them
+            seats.clear()  # they stay aboard: nobody else may take them
             raise
 
     async def _carry(self, seats: list[_Seat], deadline: Deadline) -> None:
@@ -137,9 +137,8 @@ class GroupCommit(Generic[I, A]):
             seat.ride = None
             seat.next_step(self._alone)
 
-    async def _alone(self, flight: Flight, deadline: Deadline) -> None:
-        assert isinstance(flight, _Seat)  # noqa: S101  (this coalescer has no others)
-        await self._carry([flight], deadline)
+    async def _alone(self, seat: _Seat, deadline: Deadline) -> None:
+        await self._carry([seat], deadline)
 
     async def _commit(self, seats: list[_Seat], deadline: Deadline) -> None:
         several, own = len(seats) > 1, session.Session()

@@ -6,7 +6,6 @@ echo says that L2 and the channel know everything that was committed before its 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,6 +16,7 @@ from tierstore.plan.invalidate import merged
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.delivery import Delivery
 from tierstore.tiers.freshness import HORIZON_S
+from tierstore.tiers.invalidation import Invalidation
 from tierstore.tiers.stats import Counters
 
 EVERY_S = HORIZON_S / 8
@@ -43,26 +43,24 @@ class Relay:
         delivery: Delivery,
         counters: Counters,
         answering: Answering | None,
-        delivered: Callable[[float], None],
+        invalidation: Invalidation,
         *,
         has_l2: bool,
-        check_epoch: Callable[[Deadline], Awaitable[None]],
     ) -> None:
         self._runtime = runtime
         self._records = records
         self._delivery = delivery
         self._counters = counters
         self._answering = answering
-        self._delivered = delivered
+        self._invalidation = invalidation
         self._active = has_l2 or answering is not None
-        self._check_epoch = check_epoch
         self._trim_at = 0.0
 
     async def step(self) -> float:
         """One turn; answers the seconds until the next."""
         deadline = self._runtime.deadline(STEP_BUDGET_S)
         if self._active:
-            await self._check_epoch(deadline)
+            await self._invalidation.check_epoch(deadline)
             await self._relay(deadline)
         now = self._runtime.monotonic()
         if now >= self._trim_at:
@@ -82,7 +80,7 @@ class Relay:
             taken_at = self._runtime.monotonic()
             pings = [] if self._answering is None else await self._answering.take_pings(deadline=deadline)
             await self._deliver_all(unit, deadline)
-        self._delivered(taken_at)
+        self._invalidation.on_l2_echo(taken_at)
         if self._answering is not None:
             await self._answering.echo(pings, deadline=deadline)
 

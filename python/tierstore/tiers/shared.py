@@ -16,8 +16,8 @@ from tierstore.errors import CorruptError, StorageError
 from tierstore.records import Record
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.absent import Absent
-from tierstore.tiers.flight import Lease
 from tierstore.tiers.kind import ABSENT_TTL_S
+from tierstore.tiers.miss import Lease
 from tierstore.tiers.stats import Counters
 
 LEASE_MS = 5_000

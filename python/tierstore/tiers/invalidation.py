@@ -1,0 +1,140 @@
+"""What this process does with news of changes: its own, those of other processes, and that some may have been missed.
+
+Who reads from now on must not get what was there before. A cached kind drops the key and leaves its loads under way behind; after a
+gap, or over another database, all of L1 goes and `epoch` rises, so that no load that is under way fills it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from tierstore.backends import Answering, Change, Records
+from tierstore.plan import keys
+from tierstore.plan.invalidate import News, parse
+from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
+from tierstore.tiers.cached import CachedKind
+from tierstore.tiers.delivery import Notice, Unconfirmed
+from tierstore.tiers.freshness import Freshness
+from tierstore.tiers.replicas import Replicas
+from tierstore.tiers.stats import Counters
+
+log = logging.getLogger("tierstore")
+
+
+class Invalidation:
+    """The carriers' `Listener`, and the writers' own. `namespace`: where the names in L2 begin; `prefix` begins the next one."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        records: Records,
+        kinds: Mapping[str, CachedKind[Any, Any]],
+        replicas: Replicas,
+        unconfirmed: Unconfirmed,
+        counters: Counters,
+        answering: Answering | None,
+        *,
+        namespace: str,
+        prefix: str,
+        carried: bool,
+        has_l2: bool,
+        horizon_s: float,
+    ) -> None:
+        self._runtime = runtime
+        self._records = records
+        self._kinds = kinds
+        self._replicas = replicas
+        self._counters = counters
+        self._answering = answering
+        self._prefix = prefix
+        self._has_l2 = has_l2
+        self._identity: str | None = None
+        self._news = News()
+        self.namespace = namespace
+        self.epoch = 0
+        self.unconfirmed = unconfirmed
+        self.freshness = Freshness(runtime.monotonic, carried=carried, horizon_s=horizon_s)
+        self.l2_freshness = Freshness(runtime.monotonic, carried=carried, horizon_s=horizon_s)
+        if runtime.face == "blocking":
+            restart_when_interrupted(self)
+
+    def within(self, bound_s: float) -> bool:
+        """Whether both caches are at most `bound_s` seconds behind the database."""
+        return self.freshness.within(bound_s) and (not self._has_l2 or self.l2_freshness.within(bound_s))
+
+    # What this process wrote
+
+    def committed(self, notice: Notice) -> None:
+        self.apply(notice.local)
+        self._news.add(notice.changes)
+
+    def apply(self, local: list[tuple[str, Hashable, int]]) -> None:
+        for kind, key, version in local:
+            self._replicas.changed(kind, key)
+            self._kinds[kind].changed(key, version)
+
+    # What the carriers tell
+
+    def on_invalidated(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
+        if ahead_of_l2 and self._has_l2:
+            self.unconfirmed.add(list(changes), self._runtime.monotonic())
+        for change in changes:
+            if self._news.is_known(change):
+                continue
+            named = parse(change.key)
+            cached = None if named is None else self._kinds.get(named.kind)
+            if named is not None and cached is not None:
+                key = cached.kind.parse(named.text)
+                self._replicas.changed(named.kind, key)
+                cached.changed(key, change.version)
+
+    def on_echo(self, sent_at: float, *, l2: bool) -> None:
+        self.freshness.echo(sent_at)
+        if l2:
+            self.on_l2_echo(sent_at)
+
+    def on_l2_echo(self, sent_at: float) -> None:
+        """L2 knows all that was committed before `sent_at`."""
+        self.l2_freshness.echo(sent_at)
+        if self.unconfirmed:
+            self.unconfirmed.echo(sent_at)
+
+    def on_gap(self, reason: str) -> None:
+        self.flush()
+
+    # What makes everything old
+
+    async def check_epoch(self, deadline: Deadline) -> None:
+        """Rule 7. Another database, or this one after a promotion: what L2 holds under the old namespace is never read again."""
+        identity = await self._records.identity(deadline)
+        if self._identity is None or identity == self._identity:
+            self._identity = identity
+            return
+        log.warning(
+            "The database is another one now (%s, before %s): the store drops everything that it has cached.",
+            identity,
+            self._identity,
+        )
+        self._identity = identity
+        self.namespace = keys.namespace(self._prefix, identity)
+        if self._answering is not None:
+            self._answering.move(self.namespace)
+        self.unconfirmed.clear()
+        self.flush()
+
+    def flush(self) -> None:
+        """Forget all of L1 (a gap, another epoch). Loads under way fill nothing."""
+        self.epoch += 1
+        self._news.clear()
+        self._counters.l1_flushes += 1
+        self._replicas.reset()
+        for cached in self._kinds.values():
+            cached.flush()
+
+    def restart(self) -> None:
+        """A writer may have been interrupted between its commit and what it had to tell."""
+        self.epoch += 1
+        for cached in list(self._kinds.values()):
+            cached.restart()
