@@ -151,6 +151,19 @@ def test_a_missing_program_fails_with_the_line_that_installs_it(monkeypatch):
         programs._found_or_packaged("initdb", "postgresql", lambda: None)
 
 
+@pytest.mark.parametrize("packaged", [Path("packaged"), None])
+def test_a_program_is_looked_for_again_after_its_installation_and_then_taken_out_of_a_wheel(monkeypatch, packaged):
+    installed: list[str] = []
+    monkeypatch.setattr(programs, "_apt_install", installed.append)
+
+    def find() -> Path | None:
+        return packaged if installed else None
+
+    found = programs._found_or_packaged("initdb", "postgresql", find, lambda: Path("carried"))
+    assert found == (packaged or Path("carried"))
+    assert installed == ["postgresql"]
+
+
 def test_the_blocking_stub_is_what_the_async_classes_give():
     done = subprocess.run([sys.executable, "-m", "tests.house.blocking_stub", "--check"], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr

