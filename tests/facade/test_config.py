@@ -1,14 +1,17 @@
 """Configuration: by the environment, by a file, in code; wrong values are refused by name and secrets stay hidden."""
 
 import asyncio
+import dataclasses
+import json
 import threading
 import time
+from operator import attrgetter
 
 import pytest
 
 import tierstore
-from tierstore import Config, ConfigError, ObjectConfig, PostgresConfig, RedisConfig
-from tierstore.config import redacted
+from tierstore import Config, ConfigError, Gates, ObjectConfig, PostgresConfig, RedisConfig, SentinelConfig
+from tierstore.config import redacted, setting
 from tierstore.store import migrator
 
 URL = "postgresql://user:secret@db:5432/schema_registry"
@@ -134,7 +137,10 @@ def test_a_tier_is_off_without_its_address():
     ("environment", "expected"),
     [
         ({}, "path"),
-        ({"TIERSTORE_PATH": "x", "CACHE_WARM_SIZE": "many"}, "CACHE_WARM_SIZE = 'many': expected a whole number"),
+        (
+            {"TIERSTORE_PATH": "x", "CACHE_WARM_SIZE": "many"},
+            "'many': expected a whole number, 0 or more (given by CACHE_WARM_SIZE)",
+        ),
         ({"TIERSTORE_PATH": "x", "CACHE_WARM_ON_STARTUP": "maybe"}, "expected true or false"),
         ({"TIERSTORE_PATH": "x", "CACHE_L1_MAX_ENTRIES": "0"}, "cache.max_entries = 0"),
         ({"TIERSTORE_PATH": "x", "CACHE_L1_TTL_SECONDS": "nan"}, "CACHE_L1_TTL_SECONDS"),
@@ -254,3 +260,183 @@ def test_a_refused_secret_is_not_shown(tmp_path, settings, named):
         Config.from_toml(file)
     assert "secret@" not in str(refused.value)
     assert "5397" not in str(refused.value)
+
+
+def policies(policy, place=""):
+    """Every field that is no policy of its own, with the place of its policy."""
+    for item in dataclasses.fields(policy):
+        inner = setting.nested(setting.kinds(policy)[item.name])
+        if inner is None:
+            yield f"{place}{item.name}", item
+        else:
+            yield from policies(inner, f"{place}{item.name}.")
+
+
+def unreachable(policy):
+    """The fields that lack a variable or a key in a file."""
+    found = [(name, item.metadata.get(setting.KEY)) for name, item in policies(policy)]
+    return [name for name, named in found if named is None or not (named.env and named.toml)]
+
+
+def test_every_field_has_a_variable_and_a_key_of_its_own():
+    assert unreachable(Config) == []
+    known = [known.setting for known in setting.settings(Config)]
+    for names in (
+        [name for one in known for name in (*one.env, *one.fallbacks)],
+        [name for one in known for name in one.toml],
+    ):
+        assert len(set(names)) == len(names)
+
+
+def test_a_field_without_names_is_noticed():
+    bare = [("width", int, 1), ("height", int, dataclasses.field(default=1, metadata=setting.named("HEIGHT")))]
+    policy = dataclasses.make_dataclass("Bare", bare, bases=(setting.Policy,), frozen=True, slots=True)
+    assert unreachable(policy) == ["width", "height"]
+
+
+EVERYTHING = {
+    "postgres.url": ("DATABASE_URL", URL, URL),
+    "postgres.schema": ("DATABASE_SCHEMA", "team_a", "team_a"),
+    "postgres.acquire_timeout": ("DATABASE_ACQUIRE_TIMEOUT_SECONDS", "1.5", 1.5),
+    "postgres.idle_timeout": ("DATABASE_IDLE_TIMEOUT_SECONDS", "60", 60),
+    "postgres.max_lifetime": ("DATABASE_MAX_LIFETIME_SECONDS", "90", 90),
+    "postgres.statement_timeout": ("DATABASE_STATEMENT_TIMEOUT_SECONDS", "2", 2),
+    "redis.sentinel.hosts": (
+        "REDIS_SENTINEL_HOSTS",
+        "sentinel-a:26379, [2001:db8::7]:26380",
+        (("sentinel-a", 26379), ("2001:db8::7", 26380)),
+    ),
+    "redis.sentinel.service": ("REDIS_SENTINEL_SERVICE", "primary", "primary"),
+    "redis.sentinel.username": ("REDIS_SENTINEL_USERNAME", "app", "app"),
+    "redis.sentinel.password": ("REDIS_SENTINEL_PASSWORD", "secret", "secret"),
+    "redis.sentinel.db": ("REDIS_SENTINEL_DB", "3", 3),
+    "redis.prefix": ("REDIS_PREFIX", "app:", "app:"),
+    "redis.soft_timeout": ("REDIS_SOFT_TIMEOUT_SECONDS", "0.1", 0.1),
+    "redis.hard_timeout": ("REDIS_HARD_TIMEOUT_SECONDS", "0.5", 0.5),
+    "objects.bucket": ("S3_BUCKET", "abc", "abc"),
+    "objects.versioning": ("S3_VERSIONING", "true", True),
+    "objects.expire_noncurrent_days": ("S3_EXPIRE_NONCURRENT_DAYS", "30", 30),
+    "objects.connect_timeout": ("S3_CONNECT_TIMEOUT_SECONDS", "2", 2),
+    "objects.read_timeout": ("S3_READ_TIMEOUT_SECONDS", "7", 7),
+    "objects.threads": ("S3_THREADS", "4", 4),
+    "cache.max_bytes": ("CACHE_L1_MAX_BYTES", "1000000", 1_000_000),
+    "cache.ttl_by_kind": ("CACHE_L1_TTL_BY_KIND", "schema=60, module=1.5", {"schema": 60, "module": 1.5}),
+    "cache.search_bytes": ("CACHE_SEARCH_BYTES", "0", 0),
+    "deadlines.search": ("TIERSTORE_SEARCH_TIMEOUT_SECONDS", "4", 4),
+    "gates.replicas": ("TIERSTORE_USE_REPLICAS", "no", False),
+    "migrate": ("TIERSTORE_MIGRATE", "check", "check"),
+    "on_unavailable": ("TIERSTORE_ON_UNAVAILABLE", "memory", "memory"),
+}
+"""Setting: its variable, a text in it, the value that this stands for."""
+
+
+def test_variables_and_file_reach_what_code_can_say(tmp_path):
+    by_env = Config.from_env({variable: text for variable, text, _ in EVERYTHING.values()})
+    keys = {known.name: known.setting.toml[0] for known in setting.settings(Config)}
+    lines = []
+    for name, (_, text, value) in EVERYTHING.items():
+        if isinstance(value, dict):
+            lines += [f"{keys[name]}.{kind} = {seconds}" for kind, seconds in value.items()]
+        else:
+            lines.append(f"{keys[name]} = {json.dumps(text if isinstance(value, tuple) else value)}")
+    file = tmp_path / "tierstore.toml"
+    file.write_text("\n".join(lines))
+    by_file = Config.from_toml(file)
+    for name, (_, _, value) in EVERYTHING.items():
+        assert attrgetter(name)(by_env) == attrgetter(name)(by_file) == value
+    assert by_env == by_file
+    assert "secret" not in repr(by_env)
+
+
+def test_a_file_lists_sentinels_and_nodes(tmp_path):
+    file = tmp_path / "tierstore.toml"
+    sentinel = 'sentinel = {hosts = ["a:1", "[::1]:2"], service = "primary"}'
+    file.write_text(f'[storage]\npath = "data"\ncache.{sentinel}\n')
+    assert Config.from_toml(file).redis == RedisConfig(sentinel=SentinelConfig((("a", 1), ("::1", 2)), "primary"))
+    nodes = ("redis://a:1", "redis://b:2")
+    by_env = Config.from_env({"TIERSTORE_PATH": "data", "REDIS_CLUSTER_URLS": ",".join(nodes)})
+    file.write_text(f"[storage]\npath = 'data'\ncache.cluster = {json.dumps(nodes)}\n")
+    assert by_env.redis == Config.from_toml(file).redis == RedisConfig(cluster=nodes)
+
+
+def test_the_region_of_other_programs_is_asked_last():
+    base = {"DATABASE_URL": URL, "S3_BUCKET": "abc"}
+    names = ("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+    for count in range(1, 4):
+        given = {name: name.lower() for name in names[-count:]}
+        assert Config.from_env(base | given).objects.region == names[-count].lower()
+
+
+@pytest.mark.parametrize(
+    ("variables", "parts"),
+    [
+        ({"REDIS_SENTINEL_HOSTS": "a"}, ("redis.sentinel", "REDIS_SENTINEL_SERVICE", "missing")),
+        (
+            {"REDIS_SENTINEL_HOSTS": "::1:26379", "REDIS_SENTINEL_SERVICE": "x"},
+            ("redis.sentinel.hosts = '::1:26379'", "in brackets", "REDIS_SENTINEL_HOSTS"),
+        ),
+        (
+            {"REDIS_SENTINEL_HOSTS": "a:99999", "REDIS_SENTINEL_SERVICE": "x"},
+            ("redis.sentinel.hosts", "99999", "host:port"),
+        ),
+        ({"REDIS_URL": "redis://a", "REDIS_CLUSTER_URLS": "redis://b"}, ("exactly one of", "url", "cluster")),
+        ({"REDIS_URL": "redis://a", "REDIS_PREFIX": "{app}"}, ("redis.prefix = '{app}'", "REDIS_PREFIX")),
+        ({"REDIS_URL": "redis//u:hidden@a"}, ("redis.url", "REDIS_URL", "rediss://")),
+        ({"S3_BUCKET": "abc", "S3_THREADS": "0"}, ("objects.threads = 0", "1 or more", "S3_THREADS")),
+        ({"S3_BUCKET": "abc", "S3_VERSIONING": "perhaps"}, ("objects.versioning", "true or false", "S3_VERSIONING")),
+        ({"CACHE_L1_TTL_BY_KIND": "schema"}, ("cache.ttl_by_kind", "number of seconds", "CACHE_L1_TTL_BY_KIND")),
+        ({"TIERSTORE_MIGRATE": "later"}, ("migrate = 'later'", "auto, check, never", "TIERSTORE_MIGRATE")),
+        ({"TIERSTORE_OPEN_TIMEOUT_SECONDS": "-1"}, ("deadlines.open = '-1'", "0.001 or more")),
+    ],
+)
+def test_an_error_names_setting_value_expectation_and_origin(variables, parts):
+    with pytest.raises(ConfigError) as refused:
+        Config.from_env({"TIERSTORE_PATH": "data"} | variables)
+    assert all(part in str(refused.value) for part in parts), refused.value
+    assert "hidden" not in str(refused.value)
+
+
+def test_a_wrong_value_of_a_file_names_key_and_file(tmp_path):
+    file = tmp_path / "tierstore.toml"
+    file.write_text("[storage]\npath = 'data'\ncache = {url = 'redis://a', soft_timeout_seconds = 'long'}\n")
+    with pytest.raises(ConfigError) as refused:
+        Config.from_toml(file)
+    parts = ("redis.soft_timeout = 'long'", "number of seconds", "storage.cache.soft_timeout_seconds", str(file))
+    assert all(part in str(refused.value) for part in parts), refused.value
+    assert refused.value.key == "redis.soft_timeout"
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: ObjectConfig("abc", versioning="yes"), "objects.versioning"),
+        (lambda: ObjectConfig("abc", connect_timeout=-1), "objects.connect_timeout"),
+        (lambda: ObjectConfig("abc", expire_noncurrent_days=0), "objects.expire_noncurrent_days"),
+        (lambda: PostgresConfig(URL, replicas=URL), "postgres.replicas"),
+        (lambda: PostgresConfig(None), "postgres.url"),
+        (lambda: RedisConfig("redis://a", prefix=None), "redis.prefix"),
+        (lambda: RedisConfig(sentinel=SentinelConfig((("a", "1"),), "x")), "redis.sentinel.hosts"),
+        (lambda: Config("data", redis="redis://a"), "redis"),
+        (lambda: Config("data", gates=Gates(redis="no")), "gates.redis"),
+    ],
+)
+def test_code_is_checked_like_files(make, name):
+    with pytest.raises(ConfigError) as refused:
+        make()
+    assert str(refused.value).startswith(f"{name} = ")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://app:secret@store.internal",
+        "https://app:se cret@store.internal",
+        "https://app:se/cret?secret@store.internal",
+        "https://store.internal?password=secret&x=1",
+    ],
+)
+def test_an_address_is_shown_without_its_password(address):
+    shown = repr(ObjectConfig("abc", endpoint_url=address))
+    assert "store.internal" in shown
+    assert "cret" not in shown

@@ -148,9 +148,9 @@ def _docstrings(module: ast.Module) -> set[int]:
 
 
 def environment(tree: Tree) -> Iterator[str]:
-    """Only `config.py` reads the environment."""
+    """Only `config/` reads the environment."""
     for path, module in _python(tree):
-        if path == f"{PACKAGE}config.py":
+        if path.startswith(f"{PACKAGE}config/"):
             continue
         for node in ast.walk(module):
             if isinstance(node, ast.Attribute) and ENVIRONMENT.match(ast.unparse(node)):

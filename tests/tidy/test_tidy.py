@@ -79,7 +79,7 @@ ALLOWED = [
     (rules.drivers, "python/tierstore/backends/s3/client.py", "import boto3.session\n"),
     (rules.drivers, "python/tierstore/backends/redis/key_value.py", "import redis.asyncio\n"),
     (rules.sql_in_its_place, "python/tierstore/backends/x.py", '"""SELECT x FROM y is what it asks."""\n'),
-    (rules.environment, "python/tierstore/config.py", "import os\nos.environ\n"),
+    (rules.environment, "python/tierstore/config/config.py", "import os\nos.environ\n"),
     (rules.machine_paths, "docs/x.md", "https://example.org/root/x and tests/work/x\n"),
 ]
 

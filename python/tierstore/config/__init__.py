@@ -1,0 +1,26 @@
+"""Configuration: small frozen policies, given in code, by a TOML file or by the environment. No other package reads the environment."""
+
+from tierstore.config.cache import CacheConfig
+from tierstore.config.config import Config, environment_names_a_store
+from tierstore.config.deadlines import Deadlines
+from tierstore.config.gates import Gates
+from tierstore.config.objects import INLINE_MAX, MIB, ObjectConfig
+from tierstore.config.postgres import MIN_CONNECTIONS, PostgresConfig
+from tierstore.config.redis import RedisConfig, SentinelConfig
+from tierstore.config.secrets import redacted
+
+__all__ = [
+    "INLINE_MAX",
+    "MIB",
+    "MIN_CONNECTIONS",
+    "CacheConfig",
+    "Config",
+    "Deadlines",
+    "Gates",
+    "ObjectConfig",
+    "PostgresConfig",
+    "RedisConfig",
+    "SentinelConfig",
+    "environment_names_a_store",
+    "redacted",
+]

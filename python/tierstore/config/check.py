@@ -1,0 +1,98 @@
+"""Whether a value is of its field's type and within its bounds, wherever it came from: code, file or environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from types import NoneType, UnionType
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+
+from tierstore.config.secrets import shown
+from tierstore.config.setting import KEY, Policy, Setting, kinds, nested
+from tierstore.errors import ConfigError
+
+NO_SETTING = Setting((), ())
+
+
+def check(policy: Policy, place: str = "") -> None:
+    """ConfigError for a field with a wrong value. `place` is what the fields' names begin with. A list becomes a tuple."""
+    for item in fields(policy):
+        value, kind = getattr(policy, item.name), kinds(type(policy))[item.name]
+        setting = item.metadata.get(KEY, NO_SETTING)
+        if value is None and NoneType in get_args(kind):
+            continue
+        if get_origin(bare(kind)) is tuple and isinstance(value, list):
+            value = tuple(value)
+            object.__setattr__(policy, item.name, value)
+        expected = _unless_right(value, bare(kind), setting)
+        if expected is not None:
+            refuse(f"{place}{item.name}", value, expected, setting)
+
+
+def require(name: str, value: object, holds: bool, expected: str) -> None:
+    """ConfigError unless it holds."""
+    if not holds:
+        refuse(name, value, expected)
+
+
+def refuse(name: str, value: object, expected: str, setting: Setting = NO_SETTING) -> NoReturn:
+    """ConfigError with the setting's name (its `key`, too), its value unless that is secret, and what was expected."""
+    text = shown(value, secret=setting.secret, address=setting.address)
+    raise ConfigError(f"{name} = {text}: expected {expected}", key=name)
+
+
+def bare(kind: Any) -> Any:
+    """A type without its None; a union of several is left as it is."""
+    if get_origin(kind) in (Union, UnionType):
+        parts = [part for part in get_args(kind) if part is not NoneType]
+        return parts[0] if len(parts) == 1 else kind
+    return kind
+
+
+def _unless_right(value: Any, kind: Any, setting: Setting) -> str | None:
+    """What was expected, in words; None where the value is that, or where only its policy can say."""
+    policy, origin = nested(kind), get_origin(kind)
+    if policy is not None:
+        return None if isinstance(value, policy) else f"a {policy.__name__}"
+    if origin is Literal:
+        return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+    if kind is bool:
+        return None if isinstance(value, bool) else "true or false"
+    if kind in (int, float):
+        return None if _is_number(value, kind, setting.least) else _number(kind, setting.least)
+    if kind is str:
+        return None if _is_text(value, setting) else _text(setting)
+    if origin is tuple and get_args(kind)[0] is str:
+        right = isinstance(value, tuple) and all(_is_text(one, setting) for one in value)
+        return None if right else f"a list, each item {_text(setting)}"
+    if origin is not None and issubclass(origin, Mapping):
+        right = isinstance(value, Mapping) and all(_is_number(one, float, setting.least) for one in value.values())
+        return None if right else f"for each name {_number(float, setting.least)}"
+    return None
+
+
+def _is_number(value: Any, kind: type, least: float) -> bool:
+    allowed = int if kind is int else (int, float)
+    return isinstance(value, allowed) and not isinstance(value, bool) and least <= value < float("inf")
+
+
+def _number(kind: type, least: float) -> str:
+    return f"a {'whole number' if kind is int else 'number of seconds'}, {least:g} or more"
+
+
+def _is_text(value: Any, setting: Setting) -> bool:
+    return isinstance(value, str) and is_encodable(value) and value.startswith(setting.schemes or "")
+
+
+def _text(setting: Setting) -> str:
+    return f"an address that starts with one of {', '.join(setting.schemes)}" if setting.schemes else "text"
+
+
+def is_encodable(text: str) -> bool:
+    """Whether the operating system takes it: no NUL ends it early, and it has UTF-8."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

@@ -1,0 +1,79 @@
+"""`Config`: everything that `tierstore.open` needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tierstore.config.cache import CacheConfig
+from tierstore.config.check import check, is_encodable, require
+from tierstore.config.deadlines import Deadlines
+from tierstore.config.gates import Gates
+from tierstore.config.objects import ObjectConfig
+from tierstore.config.postgres import PostgresConfig
+from tierstore.config.redis import RedisConfig
+from tierstore.config.setting import Policy, named, settings
+from tierstore.config.sources import CONFIG_FILE, Given, build, from_document, from_variables, parse_toml
+from tierstore.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Config(Policy):
+    """Everything `tierstore.open` needs. `Config("data/")` is an embedded store in that folder.
+
+    Either `path` (SQLite and files) or `postgres`; `redis` and `objects` may join both.
+    """
+
+    path: str | os.PathLike[str] | None = field(
+        default=None, metadata=named("TIERSTORE_PATH", "path", "backend.path", opens=True)
+    )
+    """The folder of an embedded store: SQLite and files, no servers."""
+    _: KW_ONLY
+    postgres: PostgresConfig | None = None
+    redis: RedisConfig | None = None
+    objects: ObjectConfig | None = None
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    gates: Gates = field(default_factory=Gates)
+    migrate: Literal["auto", "check", "never"] = field(default="auto", metadata=named("TIERSTORE_MIGRATE", "migrate"))
+    """What opening a store does about missing migrations: apply them, refuse to open, or nothing."""
+    on_unavailable: Literal["raise", "memory"] = field(
+        default="raise", metadata=named("TIERSTORE_ON_UNAVAILABLE", "on_unavailable")
+    )
+    """What opening a store does when the database does not answer: raise, or run in memory, where nothing is kept."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if (self.path is None) == (self.postgres is None):
+            raise ConfigError(
+                "give either path (a folder: SQLite and files) or postgres (an address), not both and not neither"
+            )
+        if self.path is not None:
+            path: Any = self.path
+            text = os.fspath(path) if isinstance(path, os.PathLike) else path
+            is_path = isinstance(text, str) and text != "" and is_encodable(text)
+            require("path", path, is_path, "the path of a folder")
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> Config:
+        """From the environment's variables. A file that TIERSTORE_CONFIG names is read first; variables win over it."""
+        variables = os.environ if environment is None else environment
+        given: dict[str, Given] = {}
+        if file := variables.get(CONFIG_FILE):
+            given = from_document(cls, parse_toml(Path(file)), file)
+        return build(cls, from_variables(cls, variables, given))
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> Config:
+        """From a file with a [storage] table. ConfigError names a key that is unknown."""
+        return build(cls, from_document(cls, parse_toml(Path(path)), os.fspath(path)))
+
+
+def environment_names_a_store(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether `Config.from_env` has anything to go by: a folder, a database or a file."""
+    variables = os.environ if environment is None else environment
+    places = [known.setting.env for known in settings(Config) if known.name in ("path", "postgres.url")]
+    return any(variables.get(name) for name in (CONFIG_FILE, *(name for names in places for name in names)))

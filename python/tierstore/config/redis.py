@@ -1,0 +1,83 @@
+"""Redis or Valkey: one server, the primary that Sentinel names, or a cluster."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from tierstore.config.check import check, refuse, require
+from tierstore.config.setting import Policy, named
+
+SCHEMES = ("redis://", "rediss://", "unix://", "valkey://", "valkeys://")
+HIGHEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SentinelConfig(Policy):
+    """Redis behind Sentinel. User name, password and database are those of the Redis servers."""
+
+    hosts: tuple[tuple[str, int], ...] = field(
+        metadata=named("REDIS_SENTINEL_HOSTS", "cache.sentinel.hosts", opens=True)
+    )
+    """The sentinels as (host, port); in a variable or a file as `host:port,host:port`, an IPv6 address in brackets."""
+    service: str = field(metadata=named("REDIS_SENTINEL_SERVICE", "cache.sentinel.service"))
+    """The name under which the sentinels watch the primary."""
+    password: str | None = field(
+        default=None, metadata=named("REDIS_SENTINEL_PASSWORD", "cache.sentinel.password", secret=True)
+    )
+    """The password at the Redis servers."""
+    username: str | None = field(default=None, metadata=named("REDIS_SENTINEL_USERNAME", "cache.sentinel.username"))
+    """The user name at the Redis servers."""
+    db: int = field(default=0, metadata=named("REDIS_SENTINEL_DB", "cache.sentinel.db", least=0))
+    """The number of the database on the Redis servers."""
+
+    def __post_init__(self) -> None:
+        check(self, "redis.sentinel.")
+        hosts: Any = self.hosts
+        right = isinstance(hosts, tuple) and len(hosts) > 0 and all(map(_is_host, hosts))
+        require("redis.sentinel.hosts", hosts, right, "host:port,host:port (an IPv6 address in brackets)")
+        require("redis.sentinel.service", self.service, self.service != "", "the name of a service")
+
+
+def _is_host(one: Any) -> bool:
+    if not isinstance(one, (tuple, list)) or len(one) != 2:
+        return False
+    host, port = one
+    named_host = isinstance(host, str) and host != ""
+    return named_host and isinstance(port, int) and not isinstance(port, bool) and 0 < port <= HIGHEST_PORT
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RedisConfig(Policy):
+    """Redis or Valkey: give one of `url`, `sentinel`, `cluster`. Times in seconds."""
+
+    url: str | None = field(
+        default=None, metadata=named("REDIS_URL", "cache.url", schemes=SCHEMES, address=True, opens=True)
+    )
+    """The address of a single server."""
+    sentinel: SentinelConfig | None = None
+    cluster: tuple[str, ...] | None = field(
+        default=None,
+        metadata=named("REDIS_CLUSTER_URLS", "cache.cluster", schemes=SCHEMES, address=True, opens=True),
+    )
+    """The addresses of some nodes of a cluster; the others are found through them."""
+    ttl: float = field(default=3600, metadata=named("REDIS_TTL_SECONDS", "cache.ttl_seconds"))
+    """How long a value stays in Redis."""
+    prefix: str = field(default="", metadata=named("REDIS_PREFIX", "cache.prefix"))
+    """What the name of every key and channel begins with, so that an ACL can be written for it: `~app:* &app:*` for `app:`."""
+    soft_timeout: float = field(
+        default=0.05, metadata=named("REDIS_SOFT_TIMEOUT_SECONDS", "cache.soft_timeout_seconds")
+    )
+    """How long a read waits for Redis before it asks the database."""
+    hard_timeout: float = field(
+        default=0.25, metadata=named("REDIS_HARD_TIMEOUT_SECONDS", "cache.hard_timeout_seconds")
+    )
+    """How long every other call waits for Redis."""
+
+    def __post_init__(self) -> None:
+        check(self, "redis.")
+        given = [name for name in ("url", "sentinel", "cluster") if getattr(self, name)]
+        require("redis", given, len(given) == 1, "exactly one of url, sentinel, cluster")
+        if re.search(r"[{}\s]", self.prefix):
+            refuse("redis.prefix", self.prefix, "text without braces and blanks")
