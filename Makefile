@@ -68,8 +68,8 @@ requirements: build ## Which requirements the tests prove (ALL=1: a line an id; 
 wheels: $(DEPENDENCIES) $(CARGO) ## Build all wheels and the sdist into dist/ (WHEEL=cp311-x86_64: one, installed and tried).
 	$(PY) -m tests.house.wheels $(WHEEL)
 
-docs: build ## Write the reference of the public API into build/docs.
-	$(PY) -m tests.house.reference build/docs
+docs: build ## Make the site of README, docs and reference in build/docs; it needs no network to read.
+	$(PY) -m tests.house.site build/docs
 
 corpus: $(DEPENDENCIES) ## Fetch 8,052 real .proto files into the cache folder.
 	$(PY) -m tests.house.corpus
