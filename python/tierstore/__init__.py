@@ -18,7 +18,7 @@ from tierstore._native import DEBUG_BUILD
 if TYPE_CHECKING:
     from tierstore import blocking, codec, errors, proto, telemetry
     from tierstore._native import Placement, SizeRouter, VectorClock
-    from tierstore.cache import Cache, CacheStats
+    from tierstore.cache import Cache, CacheStats, FillTicket
     from tierstore.config import (
         CacheConfig,
         Config,
@@ -46,8 +46,25 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValidationError,
     )
+    from tierstore.plan.lifecycle import SchemaState, SchemaStates
+    from tierstore.plan.paging import Page
+    from tierstore.plan.route import Bounded, Read, bounded
     from tierstore.records import Record
-    from tierstore.store import Store, open
+    from tierstore.store import Health, Opening, Statistics, Store, TierHealth, Transaction, open
+    from tierstore.stores.schemas import (
+        Id,
+        Popular,
+        Schema,
+        SchemaInfo,
+        SchemaPlacement,
+        SchemaStatistics,
+        SchemaStore,
+        SchemaTransaction,
+        SchemaType,
+        SearchHit,
+    )
+    from tierstore.telemetry import Telemetry, Total
+    from tierstore.tiers.kind import Meta
 
 __version__ = "0.1.0"
 
@@ -56,14 +73,22 @@ _HOME = {
     "tierstore.errors": "ClosedError ConfigError ConflictError ConnectionError CorruptError InvalidKeyError NotFoundError "
     "OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError StorageError TimeoutError UnsupportedError ValidationError",
     "tierstore._native": "Placement SizeRouter VectorClock",
-    "tierstore.cache": "Cache CacheStats",
+    "tierstore.cache": "Cache CacheStats FillTicket",
+    "tierstore.plan.lifecycle": "SchemaState SchemaStates",
+    "tierstore.plan.paging": "Page",
+    "tierstore.plan.route": "Bounded Read bounded",
     "tierstore.records": "Record",
-    "tierstore.store": "Store open",
+    "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
+    "tierstore.stores.schemas": "Id Popular Schema SchemaInfo SchemaPlacement SchemaStatistics SchemaStore SchemaTransaction "
+    "SchemaType SearchHit",
+    "tierstore.telemetry": "Telemetry Total",
+    "tierstore.tiers.kind": "Meta",
 }
 _MODULES = ("blocking", "codec", "errors", "proto", "telemetry")
 _HOME_OF = {name: home for home, names in _HOME.items() for name in names.split()}
 
 __all__ = [
+    "Bounded",
     "Cache",
     "CacheConfig",
     "CacheStats",
@@ -74,28 +99,52 @@ __all__ = [
     "ConnectionError",
     "CorruptError",
     "Deadlines",
+    "FillTicket",
     "Gates",
+    "Health",
+    "Id",
     "InvalidKeyError",
+    "Meta",
     "NotFoundError",
     "ObjectConfig",
+    "Opening",
     "OutcomeUnknownError",
+    "Page",
     "Placement",
     "PoolTimeoutError",
+    "Popular",
     "PostgresConfig",
     "ProtoSyntaxError",
     "QueryError",
+    "Read",
     "Record",
     "RedisConfig",
+    "Schema",
+    "SchemaInfo",
+    "SchemaPlacement",
+    "SchemaState",
+    "SchemaStates",
+    "SchemaStatistics",
+    "SchemaStore",
+    "SchemaTransaction",
+    "SchemaType",
+    "SearchHit",
     "SentinelConfig",
     "SizeRouter",
+    "Statistics",
     "StorageError",
     "Store",
+    "Telemetry",
+    "TierHealth",
     "TimeoutError",
+    "Total",
+    "Transaction",
     "UnsupportedError",
     "ValidationError",
     "VectorClock",
     "__version__",
     "blocking",
+    "bounded",
     "codec",
     "errors",
     "open",

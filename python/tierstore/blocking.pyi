@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
 from tierstore.config import Config
+from tierstore.plan.lifecycle import SchemaState, SchemaStates
 from tierstore.plan.paging import Page
+from tierstore.plan.route import Read
 from tierstore.store import Health, Statistics
-from tierstore.stores.schemas.calls import Id, Read
-from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SearchHit
+from tierstore.stores.schemas.calls import Id
+from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
 from tierstore.telemetry import Telemetry, Total
 
 class SchemaCalls:
@@ -21,11 +23,11 @@ class SchemaCalls:
         version: str,
         content: bytes,
         *,
-        schema_type: str = ...,
+        schema_type: SchemaType = ...,
         metadata: Mapping[str, Any] | None = ...,
         description: str = ...,
         tags: Sequence[str] = ...,
-        state: str = ...,
+        state: SchemaState = ...,
         id: Id | None = ...,
         idempotency_key: str | None = ...,
         timeout: float | None = ...,
@@ -36,7 +38,7 @@ class SchemaCalls:
     def set_state(
         self,
         id: Id,
-        state: str,
+        state: SchemaState,
         *,
         reason: str | None = ...,
         expected_version: int | None = ...,
@@ -49,8 +51,8 @@ class SchemaCalls:
         self,
         subject: str,
         *,
-        states: Collection[str] | None = ...,
-        schema_type: str | None = ...,
+        states: SchemaStates | None = ...,
+        schema_type: SchemaType | None = ...,
         deleted: bool = ...,
         limit: int = ...,
         after: str | None = ...,
@@ -74,8 +76,8 @@ class SchemaCalls:
         *,
         subject: str | None = ...,
         tags: Sequence[str] = ...,
-        states: Collection[str] | None = ...,
-        schema_type: str | None = ...,
+        states: SchemaStates | None = ...,
+        schema_type: SchemaType | None = ...,
         metadata: Mapping[str, Any] | None = ...,
         limit: int = ...,
         after: str | None = ...,
@@ -96,7 +98,7 @@ class SchemaStore(SchemaCalls):
         subject: str,
         *,
         prerelease: bool = ...,
-        states: Collection[str] | None = ...,
+        states: SchemaStates | None = ...,
         timeout: float | None = ...,
         read: Read = ...,
         not_before: str | None = ...,
@@ -125,7 +127,7 @@ class SchemaTransaction(SchemaCalls):
     def get_many(self, ids: Sequence[Id], *, timeout: float | None = ...) -> list[Schema | None]: ...
     def get_version(self, subject: str, version: str, *, timeout: float | None = ...) -> Schema | None: ...
     def get_latest(
-        self, subject: str, *, prerelease: bool = ..., states: Collection[str] | None = ..., timeout: float | None = ...
+        self, subject: str, *, prerelease: bool = ..., states: SchemaStates | None = ..., timeout: float | None = ...
     ) -> Schema | None: ...
     def get_latest_many(self, subjects: Sequence[str], *, timeout: float | None = ...) -> list[Schema | None]: ...
 

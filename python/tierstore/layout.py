@@ -12,6 +12,7 @@ A shape is a nested tuple that the core compiles once: its first item names the 
 | `list[T]` `tuple[T, ...]` `tuple[A, B]` `dict[K, V]` | `("list", T)` `("many", T)` `("tuple", (A, B))` `("dict", K, V)` |
 | `Sequence[T]` `Mapping[K, V]` of `collections.abc` | `("sequence", T)` `("mapping", K, V)`: items are built when they are asked for |
 | a `NewType` | as its base |
+| `Literal["a", "b"]` | as the type of its values; which of them there are is for type checkers |
 | `Some[T]` | `("struct", Some, (("value", T),))`: as T, and told apart from None |
 | an `Enum` class | `("enum", cls, shape of its values)` |
 | a `Record` class | `("record", cls)` |
@@ -29,7 +30,7 @@ import typing
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, Union
 from uuid import UUID
 
 Shape = tuple[Any, ...]
@@ -115,6 +116,8 @@ def shape_of(annotation: Any) -> Shape:
         return _class_shape(annotation)
     if origin is Annotated:
         return _annotated_shape(annotation)
+    if origin is Literal:
+        return _values_shape(typing.get_args(annotation), repr(annotation))
     if origin in (Union, types.UnionType):
         return _union_shape(typing.get_args(annotation))
     build = _GENERIC.get(origin)
@@ -161,7 +164,7 @@ def _class_shape(cls: Any) -> Shape:
     if not isinstance(cls, type):
         raise TypeError(f"{cls!r} is not a type")
     if issubclass(cls, enum.Enum):
-        return ("enum", cls, _enum_values(cls))
+        return ("enum", cls, _values_shape([member.value for member in cls], cls.__qualname__))
     if hasattr(cls, "__record_fields__"):
         return ("record", cls)
     if dataclasses.is_dataclass(cls):
@@ -173,10 +176,10 @@ def _class_shape(cls: Any) -> Shape:
     raise TypeError(f"{cls!r} cannot be a field: see tierstore.layout for the types that can")
 
 
-def _enum_values(cls: type[enum.Enum]) -> Shape:
-    kinds = {type(member.value) for member in cls}
-    if kinds == {str}:
+def _values_shape(values: collections.abc.Iterable[object], owner: str) -> Shape:
+    types_ = {type(value) for value in values}
+    if types_ == {str}:
         return ("str",)
-    if kinds == {int}:
+    if types_ == {int}:
         return ("i64",)
-    raise TypeError(f"the values of {cls.__qualname__} must all be str or all be int")
+    raise TypeError(f"the values of {owner} must all be str or all be int")

@@ -11,13 +11,14 @@ from collections.abc import Awaitable
 
 from tierstore.cli.output import Output
 from tierstore.errors import StorageError
+from tierstore.plan.lifecycle import SchemaState
 from tierstore.store import Store
 from tierstore.stores.schemas import Schema
 
 SUBJECTS = 1000
 CONTENT = b'{"type": "object", "properties": {"load": {"type": "integer"}}}'
 SEEDED_AT_ONCE = 100
-OPPOSITE = {"active": "deprecated", "deprecated": "active"}
+OPPOSITE: dict[SchemaState, SchemaState] = {"active": "deprecated", "deprecated": "active"}
 PARETO = 1.16
 """The exponent at which a fifth of the keys gets four fifths of the reads."""
 
@@ -56,7 +57,7 @@ class LoadTest:
     async def _caller(self, chance: random.Random, ids: list[str], own: list[Schema], end: float) -> None:
         """Reads any schema; changes the state of its own, back and forth."""
         there = [(schema.id, OPPOSITE[schema.state]) for schema in own]
-        back = [(schema.id, schema.state) for schema in own]
+        back: list[tuple[str, SchemaState]] = [(schema.id, schema.state) for schema in own]
         changes = itertools.cycle((*there, *back))
         while time.perf_counter() < end:
             number = min(int(chance.paretovariate(PARETO)) - 1, len(ids) - 1)

@@ -10,6 +10,7 @@ from typing import Any
 from tierstore.cli.output import Output, printable
 from tierstore.errors import NotFoundError
 from tierstore.store import Store
+from tierstore.stores.schemas.validation import check_type
 
 LINES_SHOWN = 40
 
@@ -59,7 +60,8 @@ def show_imports(out: Output, source: bytes) -> None:
 async def search_schemas(
     store: Store, out: Output, text: str | None, *, tags: tuple[str, ...], schema_type: str | None, limit: int
 ) -> None:
-    page = await store.schemas.search(text, tags=tags, schema_type=schema_type, limit=limit)
+    wanted = None if schema_type is None else check_type(schema_type)
+    page = await store.schemas.search(text, tags=tags, schema_type=wanted, limit=limit)
     rows = [
         {
             "subject": hit.schema.subject,

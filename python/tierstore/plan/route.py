@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, NewType
 
 from tierstore.errors import ValidationError
 from tierstore.plan.arguments import shown
+
+Bounded = NewType("Bounded", str)
+"""What `bounded` makes: a `read=` of any bound."""
+
+Read = (
+    Literal[
+        "session",
+        "latest",
+        "any",
+        "bounded:100ms",
+        "bounded:200ms",
+        "bounded:500ms",
+        "bounded:1s",
+        "bounded:2s",
+        "bounded:5s",
+        "bounded:10s",
+        "bounded:30s",
+        "bounded:1m",
+        "bounded:5m",
+        "bounded:15m",
+        "bounded:1h",
+    ]
+    | Bounded
+)
+"""How fresh an answer must be.
+
+"session": your own writes, and nothing older than what you saw. "latest": what the primary database holds now. "any": whatever is
+cached. "bounded:2s": at most that far behind the database. Any whole or decimal number of ms, s, m or h is a bound; the usual ones are
+spelled out here for type checkers, and `tierstore.bounded(seconds)` makes the others.
+"""
 
 _BOUND = re.compile(r"bounded:([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
 _TOKEN = re.compile(r"[0-9]{1,19}|[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
@@ -37,6 +67,19 @@ LATEST: Final = Route(UNCACHED, primary=True, after=None, stale=False)
 ANY: Final = Route(float("inf"), primary=False, after=None, stale=True)
 
 
+def bounded(seconds: float) -> Bounded:
+    """`read=` for answers that are at most `seconds` behind the database: `store.schemas.get(id, read=tierstore.bounded(0.3))`.
+
+    From a microsecond to 31 years; ValidationError otherwise.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValidationError(f"seconds must be a number, not {type(seconds).__name__}", place="seconds")
+    text = f"{seconds:.6f}".rstrip("0").rstrip(".")
+    if text == "0" or _BOUND.fullmatch(bound := f"bounded:{text}s") is None:
+        raise ValidationError(f"seconds must be from 0.000001 to 999999999, got {shown(seconds)}", place="seconds")
+    return Bounded(bound)
+
+
 def route(read: str = "session", not_before: str | None = None) -> Route:
     """The route of `read=` and `not_before=`. ValidationError names what is allowed.
 
@@ -45,10 +88,10 @@ def route(read: str = "session", not_before: str | None = None) -> Route:
     """
     if not_before is not None:
         if not _is_text(not_before) or _TOKEN.fullmatch(not_before) is None:
-            raise ValidationError("not_before is the text that store.token() gave", place="not_before")
+            raise ValidationError("not_before must be a token from store.token()", place="not_before")
         return Route(UNCACHED, primary=read == "latest", after=not_before, stale=False)
     if not _is_text(read):
-        raise ValidationError(f"read is text, not {type(read).__name__}", place="read")
+        raise ValidationError(f"read must be str, not {type(read).__name__}", place="read")
     if read == "session":
         return SESSION
     if read == "latest":
@@ -57,7 +100,9 @@ def route(read: str = "session", not_before: str | None = None) -> Route:
         return ANY
     found = _BOUND.fullmatch(read)
     if found is None:
-        raise ValidationError(f"read={shown(read)}: expected session, latest, any, or bounded:2s for one", place="read")
+        raise ValidationError(
+            f"unknown read {shown(read)}; expected session, latest, any or a bound such as bounded:2s", place="read"
+        )
     return Route(float(found[1]) * _SECONDS[found[2]], primary=True, after=None, stale=False)
 
 

@@ -3,7 +3,7 @@
 from typing import assert_type
 
 import tierstore
-from tierstore.stores.schemas import Page, Schema, SchemaInfo, SearchHit
+from tierstore import Page, Schema, SchemaInfo, SearchHit
 
 
 async def use() -> None:
@@ -24,3 +24,22 @@ async def use() -> None:
     opened = await tierstore.open(tierstore.Config("data/"))
     assert_type(opened, tierstore.Store)
     await opened.close()
+
+
+async def use_words(store: tierstore.Store, id: str) -> None:
+    """States, schema types and `read` are closed lists; a bound that is not usual is made by `bounded`."""
+    schema = await store.schemas.get(id, read="bounded:2s")
+    await store.schemas.get_latest("orders", read=tierstore.bounded(0.3), states=("active",))
+    await store.schemas.set_state(id, "archived")
+    await store.schemas.register("orders", "1.0.0", b"{}", schema_type="avro", state="draft")
+    state: tierstore.SchemaState = schema.state if schema else "active"
+    fresh: tierstore.Read = "latest"
+    await store.schemas.search("orders", states=[state], read=fresh)
+    await store.schemas.search("orders", states={"active", "draft"})
+    await store.schemas.get(id, read="sesion")  # error: arg-type
+    await store.schemas.get(id, read="bounded:soon")  # error: arg-type
+    await store.schemas.set_state(id, "activ")  # error: arg-type
+    await store.schemas.register("orders", "1.0.0", b"{}", schema_type="xml")  # error: arg-type
+    await store.schemas.list("orders", states=("actve",))  # error: arg-type
+    async with store.transaction() as tx:
+        await tx.schemas.get_latest("orders", states=("actve",))  # error: arg-type

@@ -8,17 +8,29 @@ runtime's supervisor, calls it once more before the tiers close, and gives `tota
 from __future__ import annotations
 
 from tierstore.plan.paging import Page
-from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SearchHit
+from tierstore.stores.schemas.calls import Id
+from tierstore.stores.schemas.model import (
+    Popular,
+    Schema,
+    SchemaInfo,
+    SchemaPlacement,
+    SchemaStatistics,
+    SchemaType,
+    SearchHit,
+)
 from tierstore.stores.schemas.store import SchemaStore
 from tierstore.stores.schemas.transaction import SchemaTransaction
 
 __all__ = [
+    "Id",
     "Page",
     "Popular",
     "Schema",
     "SchemaInfo",
+    "SchemaPlacement",
     "SchemaStatistics",
     "SchemaStore",
     "SchemaTransaction",
+    "SchemaType",
     "SearchHit",
 ]

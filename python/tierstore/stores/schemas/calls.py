@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
@@ -10,13 +10,15 @@ from uuid import UUID
 from tierstore.errors import ValidationError
 from tierstore.plan import lifecycle
 from tierstore.plan.arguments import check_flag
+from tierstore.plan.lifecycle import SchemaState, SchemaStates
 from tierstore.plan.paging import Page
+from tierstore.plan.route import Read
 from tierstore.plan.schemas import MAX_DESCRIPTION_CHARACTERS, check_id, check_text
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import edits, reads
 from tierstore.stores.schemas.candidates import Query
 from tierstore.stores.schemas.kinds import Kinds
-from tierstore.stores.schemas.model import Schema, SchemaInfo, SearchHit
+from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaType, SearchHit
 from tierstore.stores.schemas.operation import Budget, Operation
 from tierstore.stores.schemas.registrar import Registrar
 from tierstore.stores.schemas.registration import check_items
@@ -25,8 +27,6 @@ from tierstore.stores.schemas.text_index import Proposer
 from tierstore.tiers.transaction import Transaction
 
 Id = str | UUID
-Read = str
-"""How fresh an answer must be: "session" (your own writes, and nothing older than what you saw), "latest", "any", "bounded:2s"."""
 
 
 class SchemaCalls:
@@ -69,11 +69,11 @@ class SchemaCalls:
         version: str,
         content: bytes,
         *,
-        schema_type: str = "json",
+        schema_type: SchemaType = "json",
         metadata: Mapping[str, Any] | None = None,
         description: str = "",
         tags: Sequence[str] = (),
-        state: str = "active",
+        state: SchemaState = "active",
         id: Id | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
@@ -118,7 +118,7 @@ class SchemaCalls:
     async def set_state(
         self,
         id: Id,
-        state: str,
+        state: SchemaState,
         *,
         reason: str | None = None,
         expected_version: int | None = None,
@@ -166,8 +166,8 @@ class SchemaCalls:
         self,
         subject: str,
         *,
-        states: Collection[str] | None = None,
-        schema_type: str | None = None,
+        states: SchemaStates | None = None,
+        schema_type: SchemaType | None = None,
         deleted: bool = False,
         limit: int = 100,
         after: str | None = None,
@@ -208,8 +208,8 @@ class SchemaCalls:
         *,
         subject: str | None = None,
         tags: Sequence[str] = (),
-        states: Collection[str] | None = None,
-        schema_type: str | None = None,
+        states: SchemaStates | None = None,
+        schema_type: SchemaType | None = None,
         metadata: Mapping[str, Any] | None = None,
         limit: int = 50,
         after: str | None = None,

@@ -13,6 +13,7 @@ import orjson
 from tierstore.backends import Row
 from tierstore.errors import ConflictError, NotFoundError, StorageError
 from tierstore.plan import lifecycle
+from tierstore.plan.lifecycle import SchemaState
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.rows import INFO_COLUMNS, is_deleted, schema_of, version_text
@@ -29,13 +30,13 @@ class Edit(NamedTuple):
 
     id: str
     action: Literal["state", "delete", "restore"]
-    state: str | None = None
+    state: SchemaState | None = None
     origins: tuple[str, ...] | None = None
     reason: str | None = None
     expected: int | None = None
 
 
-def change_of_state(identifier: str, state: str, reason: str | None, expected: int | None) -> Edit:
+def change_of_state(identifier: str, state: SchemaState, reason: str | None, expected: int | None) -> Edit:
     """To `state`. The reason, if there is one, is kept in the metadata as `state_reason`."""
     return Edit(identifier, "state", state, lifecycle.SCHEMA_ORIGINS[state], reason, expected)
 
@@ -121,7 +122,7 @@ def _unmoved(edit: Edit, row: Row | None) -> StorageError:
     if row is None:
         return NotFoundError(f"there is no schema {edit.id}", key=edit.id)
     try:
-        lifecycle.check_move(row[8], str(edit.state), key=edit.id)
+        lifecycle.check_move(row[8], lifecycle.check_state(edit.state), key=edit.id)
     except ConflictError as error:
         return error
     return _meanwhile(edit)

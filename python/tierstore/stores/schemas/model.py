@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
 from tierstore.layout import u64
+from tierstore.plan.lifecycle import SchemaState
 from tierstore.records import Record
+
+SchemaType = Literal["json", "jsonschema", "avro", "protobuf"]
+"""What the content of a schema is written in."""
+
+SchemaPlacement = Literal["inline", "row", "object"]
+"""Where its bytes are: in the row, in chunks beside it, in the object store."""
 
 
 class _Described:
@@ -46,12 +53,12 @@ class Schema(_Described, Record, kind=1, revision=1):
     id: str
     subject: str
     version: str
-    schema_type: str
-    state: str
+    schema_type: SchemaType
+    state: SchemaState
     metadata_json: str
     content_digest: str
     content_size: u64
-    placement: str
+    placement: SchemaPlacement
     row_version: u64
     created_at: datetime
     updated_at: datetime
@@ -64,12 +71,12 @@ class SchemaInfo(_Described, Record, kind=2, revision=1):
     id: str
     subject: str
     version: str
-    schema_type: str
-    state: str
+    schema_type: SchemaType
+    state: SchemaState
     metadata_json: str
     content_digest: str
     content_size: u64
-    placement: str
+    placement: SchemaPlacement
     row_version: u64
     created_at: datetime
     updated_at: datetime

@@ -11,6 +11,7 @@ from tierstore.errors import StorageError, ValidationError
 from tierstore.plan import lifecycle
 from tierstore.plan.arguments import in_list, shown
 from tierstore.plan.schemas import check_id, check_subject, describe, projection
+from tierstore.stores.schemas.model import SchemaType
 from tierstore.stores.schemas.validation import check_content, check_size, check_type
 
 SEARCH_TEXT_BYTES = 4_096
@@ -27,7 +28,7 @@ class Registration:
     index: int | None
     subject: str
     version: Version
-    schema_type: str
+    schema_type: SchemaType
     content: bytes
     placement: Placement
     params: dict[str, Any]

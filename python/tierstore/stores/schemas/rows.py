@@ -8,10 +8,14 @@ import orjson
 
 from tierstore._native import time_of
 from tierstore.backends import Row
+from tierstore.plan.lifecycle import SchemaState
 from tierstore.plan.schemas import metadata_text
-from tierstore.stores.schemas.model import Schema, SchemaInfo
+from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaPlacement, SchemaType
 
 INFO_COLUMNS = 17
+
+_Common = tuple[str, str, str, SchemaType, SchemaState, str, str, int, SchemaPlacement, int, datetime, datetime]
+"""The fields that Schema and SchemaInfo begin with."""
 
 
 def info_of(row: Row) -> SchemaInfo:
@@ -35,7 +39,7 @@ def version_text(major: int, minor: int, patch: int, prerelease: str, build: str
     return f"{major}.{minor}.{patch}{'-' + prerelease if prerelease else ''}{'+' + build if build else ''}"
 
 
-def _common(row: Row) -> tuple[str, str, str, str, str, str, str, int, str, int, datetime, datetime]:
+def _common(row: Row) -> _Common:
     return (
         row[0],
         row[1],

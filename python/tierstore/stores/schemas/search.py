@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tierstore.errors import InvalidKeyError
-from tierstore.plan.lifecycle import check_states
+from tierstore.plan.lifecycle import SchemaStates, check_states
 from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
 from tierstore.plan.schemas import check_metadata, check_subject, check_tags, metadata_text
 from tierstore.plan.search import BLOCKS, FIRST, Key, graded, words_of
@@ -44,7 +44,7 @@ def query_of(
     *,
     subject: str | None,
     tags: Sequence[str],
-    states: Collection[str] | None,
+    states: SchemaStates | None,
     schema_type: str | None,
     metadata: Mapping[str, Any] | None,
 ) -> Query:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -11,12 +11,14 @@ from tierstore.config import Deadlines
 from tierstore.errors import NotFoundError, StorageError, ValidationError
 from tierstore.plan import lifecycle
 from tierstore.plan.arguments import check_flag, check_many, shown
+from tierstore.plan.lifecycle import SchemaStates
 from tierstore.plan.paging import check_limit
+from tierstore.plan.route import Read
 from tierstore.plan.schemas import check_id, check_subject
 from tierstore.runtime import Deadline, Runtime
 from tierstore.stores.schemas import once, reads
 from tierstore.stores.schemas.access import FLUSH_S, KEPT_DAYS, Access
-from tierstore.stores.schemas.calls import Id, Read, SchemaCalls
+from tierstore.stores.schemas.calls import Id, SchemaCalls
 from tierstore.stores.schemas.candidates import Query
 from tierstore.stores.schemas.edits import Edit
 from tierstore.stores.schemas.kinds import Kinds, schema_in
@@ -127,7 +129,7 @@ class SchemaStore(SchemaCalls):
         subject: str,
         *,
         prerelease: bool = False,
-        states: Collection[str] | None = lifecycle.LATEST_STATES,
+        states: SchemaStates | None = lifecycle.LATEST_STATES,
         timeout: float | None = None,
         read: Read = "session",
         not_before: str | None = None,

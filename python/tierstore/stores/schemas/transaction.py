@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from tierstore.errors import StorageError
 from tierstore.plan import lifecycle
 from tierstore.plan.arguments import check_flag, check_many
+from tierstore.plan.lifecycle import SchemaStates
+from tierstore.plan.route import Read
 from tierstore.plan.schemas import check_id, check_subject
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import once, reads
-from tierstore.stores.schemas.calls import Id, Read, SchemaCalls
+from tierstore.stores.schemas.calls import Id, SchemaCalls
 from tierstore.stores.schemas.edits import Edit
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.operation import Budget, Operation, Operations
@@ -63,7 +65,7 @@ class SchemaTransaction(SchemaCalls):
         subject: str,
         *,
         prerelease: bool = False,
-        states: Collection[str] | None = lifecycle.LATEST_STATES,
+        states: SchemaStates | None = lifecycle.LATEST_STATES,
         timeout: float | None = None,
     ) -> Schema | None:
         """The highest version in one of `states`; a pre-release only if asked for, or if there is no release."""

@@ -9,7 +9,7 @@ protobuf      its imports, by the core's parser
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
@@ -17,8 +17,9 @@ from tierstore._native import check_json, parse_imports
 from tierstore.errors import ValidationError
 from tierstore.plan.arguments import shown
 from tierstore.plan.pointer import pointer
+from tierstore.stores.schemas.model import SchemaType
 
-SCHEMA_TYPES = ("json", "jsonschema", "avro", "protobuf")
+SCHEMA_TYPES: tuple[SchemaType, ...] = get_args(SchemaType)
 MAX_CONTENT_BYTES = 256 * 1024 * 1024
 PARALLEL_BYTES = 64 * 1024
 """From this size on a check takes milliseconds, and runs beside the event loop."""
@@ -45,12 +46,13 @@ def check_size(content: bytes) -> None:
         raise ValidationError(text, place="content")
 
 
-def check_type(schema_type: object) -> str:
+def check_type(schema_type: object) -> SchemaType:
     """`schema_type` if it is one of SCHEMA_TYPES."""
-    if not isinstance(schema_type, str) or schema_type not in SCHEMA_TYPES:
-        known = ", ".join(SCHEMA_TYPES)
-        raise ValidationError(f"{shown(schema_type)} is no schema type; the types are {known}", place="schema_type")
-    return schema_type
+    for known in SCHEMA_TYPES:
+        if isinstance(schema_type, str) and schema_type == known:
+            return known
+    expected = ", ".join(SCHEMA_TYPES)
+    raise ValidationError(f"unknown schema type {shown(schema_type)}; expected one of {expected}", place="schema_type")
 
 
 def _json(content: bytes) -> None:
