@@ -5,7 +5,8 @@ draft → active ⇄ deprecated        active, deprecated → disabled → activ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal, get_args
 
 from tierstore.errors import ConflictError, ValidationError
