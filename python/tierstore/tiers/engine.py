@@ -21,6 +21,7 @@ from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
 from tierstore.tiers.delivery import Delivery, Notice
+from tierstore.tiers.forgetting import Forgetting
 from tierstore.tiers.freshness import HORIZON_S
 from tierstore.tiers.invalidation import Invalidation
 from tierstore.tiers.kind import K, Kind, R
@@ -99,6 +100,7 @@ class Engine:
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
         self._probe: Job | None = None if key_value is None else key_value.probe
         self._replicas = Replicas(runtime, records, on=tiers.replicas)
+        self._forgetting = Forgetting(runtime, records)
         self._ripe: dict[str, set[Any]] = {}
         self._supervisor: Supervisor | None = None
         self.invalidation = Invalidation(
@@ -152,6 +154,7 @@ class Engine:
         start.start("relay", self._relay.step)
         start.start("outbox marks", self._mark)
         start.start("eager refresh", self._refresh)
+        start.start("idempotency keys", self._forgetting.step)
         if self._replicas.on:
             start.start("replica baseline", self._replicas.step)
 

@@ -12,7 +12,6 @@ from tierstore.stores.schemas.registration import Registration
 from tierstore.tiers.transaction import Transaction
 
 MAX_KEY_CHARACTERS = 255
-KEPT_S = 7 * 86_400
 
 
 def check_key(key: object) -> str | None:

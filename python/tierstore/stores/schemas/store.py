@@ -312,7 +312,6 @@ class SchemaStore(SchemaCalls):
                 params = {"ids": ids, "counts": [counts[identifier] for identifier in ids]}
                 await unit.execute("schemas_write.log_access", params)
                 await unit.execute("schemas_write.trim_access_log", {"days": KEPT_DAYS})
-                await unit.execute("protocol.forget", {"keep_s": once.KEPT_S})
                 if self._kinds.dialect == "postgres":
                     await unit.execute("schemas_write.refresh_popular")
         except StorageError:

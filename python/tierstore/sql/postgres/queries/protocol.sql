@@ -47,4 +47,7 @@ UPDATE {schema}.idempotency SET result = %(result)s::jsonb WHERE key = %(key)s;
 SELECT request, result::text FROM {schema}.idempotency WHERE key = %(key)s;
 
 -- name: forget
-DELETE FROM {schema}.idempotency WHERE created_at < now() - make_interval(secs => %(keep_s)s);
+DELETE FROM {schema}.idempotency WHERE key IN (
+    SELECT key FROM {schema}.idempotency WHERE created_at < now() - make_interval(secs => %(keep_s)s)
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+);

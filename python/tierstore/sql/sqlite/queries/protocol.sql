@@ -27,5 +27,8 @@ UPDATE idempotency SET result = :result WHERE key = :key;
 SELECT request, result FROM idempotency WHERE key = :key;
 
 -- name: forget
-DELETE FROM idempotency
-WHERE created_at < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - CAST(:keep_s * 1000000 AS INTEGER);
+DELETE FROM idempotency WHERE key IN (
+    SELECT key FROM idempotency
+    WHERE created_at < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - CAST(:keep_s * 1000000 AS INTEGER)
+    LIMIT :limit
+);
