@@ -51,8 +51,8 @@ def test_up_and_down_and_up_again(engine: Engine) -> None:
 
     async def run() -> None:
         assert [(line.name, line.state) for line in await migrator.status()] == [(name, "pending") for name in names]
-        assert await migrator.up(1) == names[:1]
-        assert await migrator.up() == names[1:]
+        assert await migrator.up(1) == names[:2] == ["000_protocol", "001_initial_schema"]
+        assert await migrator.up() == names[2:]
         assert await migrator.up() == []
         found = await migrator.status()
         assert all(line.applied for line in found)
@@ -62,6 +62,25 @@ def test_up_and_down_and_up_again(engine: Engine) -> None:
         assert await migrator.down(5) == names[-2::-1]
         assert await migrator.down() == []
         assert await migrator.up() == names
+
+    engine.face.run(run)
+
+
+def test_the_protocol_stands_without_any_store(engine: Engine) -> None:
+    """What the tiers ask for is there before the tables of a store are, and goes after them."""
+    records = engine.records()
+    migrator = engine.migrator(records)
+
+    async def run() -> None:
+        assert await migrator.up(0) == ["000_protocol"]
+        deadline = engine.runtime.deadline(10)
+        async with records.unit(deadline=deadline) as unit:
+            await unit.execute("blobs.make_live", {"digest": "d", "size": 1, "tier": "row"})
+            assert await unit.execute("protocol.claim_key", {"key": "k", "request": "r"}) == 1
+            assert await unit.fetch("outbox.append", {"keys": ["x"], "versions": [await unit.fence()]})
+        assert [row[1] for row in await records.fetch("outbox.undelivered", {"limit": 9}, deadline=deadline)]
+        assert await migrator.down() == ["000_protocol"]
+        assert await migrator.up() == names_of(engine)
 
     engine.face.run(run)
 

@@ -2,10 +2,8 @@
 --
 -- What the columns mean, for whoever writes queries. (The SQLite twin has the same names; differences are said there.)
 --
--- row_version    One sequence orders the values of every key. A statement that changes a row sets nextval('row_version') in that
---                same statement. Before any row of a subject changes, its owner row is changed in the same transaction:
---                INSERT INTO subjects … ON CONFLICT (subject) DO UPDATE SET row_version = nextval('row_version'); many in sorted order.
---                Latest, lists and absence of a subject carry subjects.row_version.
+-- subjects       The owner rows of schemas: INSERT INTO subjects … ON CONFLICT (subject) DO UPDATE SET row_version =
+--                nextval('row_version'). Latest, lists and absence of a subject carry subjects.row_version.
 -- schemas        id: canonical UUIDv7. version_*: semver's three parts. prerelease: '' for a release. build: no part of identity.
 --                prerelease_key: orders pre-releases as semver does, bytewise; a release is \xff.
 --                state: draft, active, deprecated, disabled, archived.
@@ -18,23 +16,8 @@
 --                deleted_at: soft deletion. purged_at: a tombstone: body is NULL, content '{}', search_text '', and prerelease is
 --                NULL so that the version is free for another id (NULLs do not collide in unique_subject_version; the text is
 --                still in prerelease_key). A purged row is always deleted too.
--- outbox         One row per write: keys[i] changed at versions[i] in transaction xid. delivered_at: L2 and the channel know it.
--- idempotency    request: digest of what was asked, so that a key used for something else is a conflict; result: what was answered.
--- blobs          Content outside rows. state: live, or doomed (phase one of the sweep; a write makes it live again).
--- blob_uploads   The pending rows: one per upload, committed aside, removed by upload_id and never by digest.
--- blob_chunks    256 KiB pieces of a blob whose tier is row, seq from 0.
 
--- Two stores in two schemas of one database may come here at once, and IF NOT EXISTS alone lets both try.
-SELECT pg_advisory_xact_lock(hashtext('tierstore extension'));
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA {trgm};
-
-CREATE SEQUENCE {schema}.row_version AS bigint;
-
-CREATE TABLE {schema}.tierstore_meta (
-    key TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-);
-INSERT INTO {schema}.tierstore_meta (key, value) VALUES ('identity', gen_random_uuid()::text), ('outbox_trimmed', '0');
 
 -- COLLATE "C": subjects are ordered by their bytes, as on SQLite, and a prefix search can use the key.
 CREATE TABLE {schema}.subjects (
@@ -76,52 +59,6 @@ CREATE TABLE {schema}.schemas (
 -- Bodies are often compressed already or read whole: no second compression.
 ALTER TABLE {schema}.schemas ALTER COLUMN body SET STORAGE EXTERNAL;
 
-
-CREATE TABLE {schema}.blobs (
-    digest TEXT PRIMARY KEY,
-    size BIGINT NOT NULL CHECK (size >= 0),
-    tier VARCHAR(10) NOT NULL CHECK (tier IN ('row', 'object')),
-    state VARCHAR(10) NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'doomed')),
-    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-    updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
-);
-
-CREATE TABLE {schema}.blob_chunks (
-    digest TEXT NOT NULL REFERENCES {schema}.blobs (digest) ON DELETE CASCADE,
-    seq INTEGER NOT NULL CHECK (seq >= 0),
-    bytes BYTEA NOT NULL,
-    PRIMARY KEY (digest, seq)
-);
-ALTER TABLE {schema}.blob_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
-
-CREATE TABLE {schema}.blob_uploads (
-    upload_id UUID PRIMARY KEY,
-    digest TEXT NOT NULL,
-    size BIGINT NOT NULL CHECK (size >= 0),
-    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
-);
-CREATE INDEX idx_blob_uploads_digest ON {schema}.blob_uploads (digest);
-
-CREATE TABLE {schema}.outbox (
-    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    xid XID8 NOT NULL DEFAULT pg_current_xact_id(),
-    keys TEXT[] NOT NULL,
-    versions BIGINT[] NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-    delivered_at TIMESTAMPTZ,
-    CONSTRAINT outbox_pairs CHECK (cardinality(keys) = cardinality(versions))
-);
-CREATE INDEX idx_outbox_xid ON {schema}.outbox (xid);
-CREATE INDEX idx_outbox_undelivered ON {schema}.outbox (id) WHERE delivered_at IS NULL;
-
-CREATE TABLE {schema}.idempotency (
-    key TEXT PRIMARY KEY,
-    request TEXT NOT NULL,
-    result JSONB NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
-);
-CREATE INDEX idx_idempotency_created ON {schema}.idempotency (created_at);
-
 -- Every version of a subject that is not deleted, newest first within a subject where the reader orders by the parts descending.
 CREATE VIEW {schema}.subject_versions AS
 SELECT
@@ -140,16 +77,6 @@ SELECT
 FROM {schema}.schemas AS s
 WHERE s.deleted_at IS NULL;
 
--- A row never gets an older version than it has: a defect in a query shows as an error, not as a cache that goes backwards.
-CREATE FUNCTION {schema}.refuse_older_version() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF NEW.row_version <= OLD.row_version THEN
-        RAISE EXCEPTION 'row_version must rise: % after %', NEW.row_version, OLD.row_version
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    RETURN NEW;
-END
-$$;
 CREATE TRIGGER schemas_version_rises BEFORE UPDATE ON {schema}.schemas
 FOR EACH ROW EXECUTE FUNCTION {schema}.refuse_older_version();
 CREATE TRIGGER subjects_version_rises BEFORE UPDATE ON {schema}.subjects

@@ -1,9 +1,3 @@
 DROP VIEW subject_versions;
-DROP TABLE idempotency;
-DROP TABLE outbox;
-DROP TABLE blob_chunks;
-DROP TABLE blobs;
 DROP TABLE schemas;
 DROP TABLE subjects;
-DROP TABLE tierstore_meta;
-DROP TABLE row_version;
