@@ -37,7 +37,9 @@ class Changing:
         self._connection = connection
         self._ids = ids
         self._states = itertools.cycle(("deprecated", "active"))
-        self._edit = qualified(load_queries("postgres")["schemas_write.edit"], schema="public", trgm="public").encode()
+        self._edit = qualified(
+            load_queries("postgres")["schemas_write.edit"].text, schema="public", trgm="public"
+        ).encode()
         self._usage = Path(f"/proc/{connection.info.backend_pid}/schedstat")
 
     def _used_us(self) -> float:

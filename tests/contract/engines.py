@@ -11,7 +11,8 @@ from tierstore.backends import Records
 from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.backends.sqlite.records import SqliteRecords
 from tierstore.runtime import Runtime
-from tierstore.sql import load_queries
+from tierstore.sql import Query, load_queries
+from tierstore.sql.query import parse_query
 from tierstore.tiers.migrate import Migrator
 
 # What the suite itself asks, in PostgreSQL's form: `%(name)s` becomes `:name`, and casts go.
@@ -32,14 +33,16 @@ QUERIES = {
 }
 ONLY: dict[str, dict[str, str]] = {
     "sqlite": {
-        "suite.fenced": "SELECT v.value + 1, v.value + 1, s.subject, s.row_version FROM row_version AS v"
+        "suite.fenced": "-- fenced\n-- columns: v.value + 1 AS as_of, v.value + 1 AS ceiling, s.subject, s.row_version\n"
+        "SELECT {columns} FROM row_version AS v"
         " LEFT JOIN subjects AS s ON s.subject IN (SELECT value FROM json_each(:subjects))",
         "suite.slow": "-- slow\nWITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)"
         " SELECT count(*) FROM n",
     },
     "postgres": {
-        "suite.fenced": "SELECT pg_snapshot_xmin(n.now)::text::bigint, pg_snapshot_xmax(n.now)::text::bigint,"
-        " s.subject, s.row_version FROM (SELECT pg_current_snapshot() AS now) AS n"
+        "suite.fenced": "-- fenced\n-- columns: pg_snapshot_xmin(n.now)::text::bigint AS as_of,\n"
+        "--     pg_snapshot_xmax(n.now)::text::bigint AS ceiling, s.subject, s.row_version\n"
+        "SELECT {columns} FROM (SELECT pg_current_snapshot() AS now) AS n"
         " LEFT JOIN subjects AS s ON s.subject = ANY(%(subjects)s::text[])",
         "suite.slow": "SELECT count(*) FROM (SELECT pg_sleep(60)) AS s",
         "suite.running": "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%pg_sleep(60)%%'"
@@ -54,12 +57,13 @@ ONLY: dict[str, dict[str, str]] = {
 }
 
 
-def queries_of(dialect: Literal["sqlite", "postgres"]) -> dict[str, str]:
+def queries_of(dialect: Literal["sqlite", "postgres"]) -> dict[str, Query]:
     now = "now()" if dialect == "postgres" else "0"
     shared = {name: text.replace("{now}", now) for name, text in QUERIES.items()}
     if dialect == "sqlite":
         shared = {name: re.sub(r"%\((\w+)\)s(::\w+)?", r":\1", text) for name, text in shared.items()}
-    return {**load_queries(dialect), **shared, **ONLY[dialect]}
+    own = {name: parse_query(text, name, {}) for name, text in (shared | ONLY[dialect]).items()}
+    return load_queries(dialect) | own
 
 
 class Engine:

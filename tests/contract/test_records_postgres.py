@@ -19,6 +19,7 @@ from tierstore.backends import Records
 from tierstore.backends.postgres.pool import Pool
 from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.runtime import Deadline, drive
+from tierstore.sql import Query
 
 
 def soon(engine: PostgresEngine, seconds: float = 10.0) -> Deadline:
@@ -260,7 +261,7 @@ def test_a_connection_that_was_idle_long_is_checked(pg: PostgresEngine, monkeypa
 def test_statements_are_prepared_once_a_connection(pg: PostgresEngine) -> None:
     records = pg.migrated(max_connections=1)
     queries = records._queries  # type: ignore[attr-defined]
-    queries["suite.prepared"] = (
+    queries["suite.prepared"] = Query(
         "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT subject FROM%%'"
     )
 

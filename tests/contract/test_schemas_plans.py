@@ -88,7 +88,7 @@ def sqlite_rows(tmp_path_factory):
 
 
 def explain_postgres(connection, query, **params):
-    text = qualified(load_queries("postgres")[query], schema="public", trgm="public")
+    text = qualified(load_queries("postgres")[query].text, schema="public", trgm="public")
     rows = connection.execute("EXPLAIN " + text, FILTERS | START | params).fetchall()
     return "\n".join(row[0] for row in rows)
 
@@ -100,7 +100,7 @@ def explain_sqlite(connection, query, **params):
         name: orjson.dumps(value).decode() if isinstance(value, list) else value
         for name, value in (FILTERS | START | params).items()
     }
-    rows = connection.execute("EXPLAIN QUERY PLAN " + load_queries("sqlite")[query], given).fetchall()
+    rows = connection.execute("EXPLAIN QUERY PLAN " + load_queries("sqlite")[query].text, given).fetchall()
     return "\n".join(row[3] for row in rows)
 
 

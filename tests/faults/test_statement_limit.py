@@ -10,6 +10,7 @@ import tierstore
 from tests.contract.engines import PostgresEngine
 from tierstore.backends.postgres.pool import Pool
 from tierstore.runtime import Deadline
+from tierstore.sql import Query
 from tierstore.store import Store
 from tierstore.telemetry import OFF
 
@@ -27,8 +28,8 @@ def pg(face, database):
 @pytest.fixture
 def records(pg):
     made = pg.migrated(statement_timeout=CONFIGURED_S, max_connections=1)
-    made._queries["suite.limit"] = "SELECT current_setting('statement_timeout')"
-    made._queries["suite.nap"] = f"SELECT pg_sleep({NAP_S})::text"
+    made._queries["suite.limit"] = Query("SELECT current_setting('statement_timeout')")
+    made._queries["suite.nap"] = Query(f"SELECT pg_sleep({NAP_S})::text")
     return made
 
 

@@ -62,6 +62,7 @@ class Unit(Protocol):
     position: str | None
 
     async def fetch(self, query: str, params: Params = ...) -> list[Row]: ...
+    async def fetch_fenced(self, query: str, params: Params = ...) -> Fenced: ...
     async def execute(self, query: str, params: Params = ...) -> int:
         """Rows changed."""
         ...
@@ -88,13 +89,16 @@ class Records(Protocol):
     async def fetch(
         self, query: str, params: Params = ..., *, deadline: Deadline, primary: bool = False, after: str | None = None
     ) -> list[Row]:
-        """A read of its own. It may go to a replica unless `primary`, or the replica has not replayed `after` (a position)."""
+        """A read of its own. It may go to a replica unless `primary`, or the replica has not replayed `after` (a position).
+
+        Of a fenced query the columns of the fence are cut off, as `fetch_fenced` does. ValueError for one that needs a transaction.
+        """
         ...
 
     async def fetch_fenced(
         self, query: str, params: Params = ..., *, deadline: Deadline, primary: bool = False, after: str | None = None
     ) -> Fenced:
-        """As `fetch`, for a query whose first two columns are `as_of` and `ceiling`.
+        """As `fetch`, for a query whose head says `-- fenced`: its first two columns are `as_of` and `ceiling`.
 
         They are cut off each row, and a row whose remaining columns are all NULL (the left join's answer for nothing) is dropped.
         """

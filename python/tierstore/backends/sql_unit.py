@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from tierstore import errors
-from tierstore.backends import Params, Row
+from tierstore.backends import Fenced, Params, Row
+from tierstore.backends.rows import fenced, past_fence
 from tierstore.runtime import Deadline, generation
+from tierstore.sql import Query
 
 NOTHING: Params = {}
 Answered = tuple[list[Row], int]
@@ -18,7 +20,7 @@ Answered = tuple[list[Row], int]
 class SqlUnit(ABC):
     """The engine's half is `_run`, `execute_many`, and whatever begins and ends it. `ended` is set by whoever ends it."""
 
-    def __init__(self, queries: Mapping[str, str], deadline: Deadline) -> None:
+    def __init__(self, queries: Mapping[str, Query], deadline: Deadline) -> None:
         self._queries = queries
         self._deadline = deadline
         self._generation = generation()
@@ -31,10 +33,36 @@ class SqlUnit(ABC):
         """One statement; its errors are translated under `name`."""
 
     async def fetch(self, query: str, params: Params = NOTHING) -> list[Row]:
-        return (await self._run(query, self._queries[query], params))[0]
+        """Rows without their fence, if the query has one."""
+        found = self._queries[query]
+        rows = (await self._answer(query, found, params))[0]
+        return past_fence(rows) if found.fenced else rows
+
+    async def fetch_fenced(self, query: str, params: Params = NOTHING) -> Fenced:
+        """As `Records.fetch_fenced`, of what this transaction sees."""
+        found = self._queries[query]
+        return fenced(query, found, (await self._answer(query, found, params))[0])
 
     async def execute(self, query: str, params: Params = NOTHING) -> int:
-        return (await self._run(query, self._queries[query], params))[1]
+        return (await self._answer(query, self._queries[query], params))[1]
+
+    async def _answer(self, name: str, query: Query, params: Params) -> Answered:
+        """As the query's head says."""
+        if query.first is not None:
+            await self.execute(query.first, _those_of(self._queries[query.first], params))
+        if query.each:
+            return await self._answer_each(name, query, params)
+        return await self._run(name, query.text, params) if query.text else ([], 0)
+
+    async def _answer_each(self, name: str, query: Query, params: Params) -> Answered:
+        """Once for every place in the lists."""
+        rows: list[Row] = []
+        changed = 0
+        for values in zip(*_those_of(query, params).values(), strict=True):
+            found, count = await self._run(name, query.text, dict(zip(query.parameters, values, strict=True)))
+            rows += found
+            changed += count
+        return rows, changed
 
     async def fence(self) -> int:
         return int((await self.fetch("protocol.fence"))[0][0])
@@ -59,3 +87,8 @@ class SqlUnit(ABC):
         if self._generation != generation():
             raise errors.ClosedError("the process forked inside this transaction: begin another here", tier="database")
         self._deadline.check("in a transaction")
+
+
+def _those_of(query: Query, params: Params) -> Params:
+    """Those parameters that the query names."""
+    return {name: params[name] for name in query.parameters}

@@ -1,27 +1,29 @@
 """The only SQL in the tree: named queries and numbered migrations, one folder per dialect.
 
-    sql/<dialect>/queries/<file>.sql           each query begins with a line `-- name: <query>`, is called `<file>.<query>`, and may
-                                               be followed by a line `-- slow` (below)
+    sql/<dialect>/queries/<file>.sql           queries, each called `<file>.<name>`; `query.py` says what a head may say
     sql/<dialect>/migrations/NNN_<name>.up.sql and .down.sql
 
 Parameters are `:name` on SQLite and `%(name)s` on PostgreSQL (where a literal percent sign is written `%%`, so pg_trgm's `%>` is
 `%%>`).
 On PostgreSQL every name says its schema, so that no query depends on a session's search_path: `qualified` puts it in. `{schema}` is the
 store's schema, `{schema_text}` the same as a literal, `{trgm}` the schema of the extension pg_trgm (`OPERATOR({trgm}.%%>)`).
-`-- slow` marks a query that may visit many rows: in the async face SQLite answers it on a thread, all others on the loop.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Literal, NamedTuple
 
-Dialect = Literal["sqlite", "postgres"]
+from tierstore.sql.query import Query as Query
+from tierstore.sql.query import parse_lists, parse_queries
 
-_NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$")
+Dialect = Literal["sqlite", "postgres"]
+DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
+
 _PLACE = re.compile(r"\{(?:schema|schema_text|trgm)\}")
 _FILE = re.compile(r"^(\d{3})_([a-z0-9_]+)\.(up|down)\.sql$")
 
@@ -36,18 +38,41 @@ class MigrationFile(NamedTuple):
 
 
 @functools.cache
-def load_queries(dialect: Dialect) -> dict[str, str]:
-    """Every named query of a dialect as `file.query` -> text, the comment lines under its name included.
-
-    ValueError names the file for text before the first name, a name given twice, or a query without text.
-    """
-    queries: dict[str, str] = {}
-    for entry in _entries(dialect, "queries"):
-        if entry.name.endswith(".sql"):
-            stem = entry.name.removesuffix(".sql")
-            for name, text in _split(entry.read_text("utf-8"), entry.name).items():
-                queries[f"{stem}.{name}"] = text
+def load_queries(dialect: Dialect) -> dict[str, Query]:
+    """Every named query of a dialect, by `file.query`. ValueError names the file and the query, and what is wrong with it."""
+    texts = {entry.name: entry.read_text("utf-8") for entry in _entries(dialect, "queries")}
+    lists: dict[str, tuple[str, ...]] = {}
+    for file, text in texts.items():
+        for name, columns in parse_lists(text, file).items():
+            if name in lists:
+                raise ValueError(f"{file}: the list {name} is given in another file too")
+            lists[name] = columns
+    queries = {
+        f"{file.removesuffix('.sql')}.{name}": query
+        for file, text in texts.items()
+        for name, query in parse_queries(text, file, lists).items()
+    }
+    for name, query in queries.items():
+        if query.first is not None and (query.first not in queries or queries[query.first].first is not None):
+            raise ValueError(f"{name} says `-- first: {query.first}`; expected a query that runs alone")
     return queries
+
+
+@functools.cache
+def places(leading: str) -> Mapping[str, int]:
+    """Where each column stands in the rows (their fence cut off) that begin with the list `leading`, in every query of both dialects.
+
+    ValueError for a column that stands in two places.
+    """
+    found: dict[str, int] = {}
+    for dialect in DIALECTS:
+        for name, query in load_queries(dialect).items():
+            if query.leading == leading:
+                for place, column in enumerate(query.columns[2:] if query.fenced else query.columns):
+                    if found.setdefault(column, place) != place:
+                        text = f"the column {column} stands at {place}; expected {found[column]}, as in other queries"
+                        raise ValueError(f"{name} ({dialect}): {text}")
+    return found
 
 
 @functools.cache
@@ -61,11 +86,6 @@ def load_migrations(dialect: Dialect) -> tuple[MigrationFile, ...]:
         direction: Literal["up", "down"] = "up" if found[3] == "up" else "down"
         files.append(MigrationFile(int(found[1]), found[2], direction, entry.read_text("utf-8")))
     return tuple(sorted(files, key=lambda file: (file.number, file.direction == "down")))
-
-
-def is_slow(query: str) -> bool:
-    """Whether the query's header says `-- slow`."""
-    return query.startswith("-- slow\n")
 
 
 def qualified(text: str, *, schema: str, trgm: str) -> str:
@@ -85,23 +105,3 @@ def _identifier(name: str) -> str:
 def _entries(dialect: Dialect, folder: str) -> list[Traversable]:
     found = resources.files(__name__).joinpath(dialect, folder)
     return sorted((entry for entry in found.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
-
-
-def _split(text: str, file: str) -> dict[str, str]:
-    queries: dict[str, str] = {}
-    name: str | None = None
-    lines: list[str] = []
-    for line in [*text.splitlines(), "-- name: end"]:
-        found = _NAME.match(line)
-        if found is None:
-            lines.append(line)
-            continue
-        body = "\n".join(lines).strip().removesuffix(";")
-        if name is not None:
-            if not body or name in queries:
-                raise ValueError(f"{file}: query {name} is empty or given twice")
-            queries[name] = body
-        elif body and not all(line.startswith("--") or not line for line in lines):
-            raise ValueError(f"{file}: text before the first `-- name:` line")
-        name, lines = found[1], []
-    return queries

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tierstore.backends import Fenced, Params, Records, Unit
-from tierstore.backends.rows import fenced
 from tierstore.runtime import Deadline
 
 
@@ -36,4 +35,4 @@ class InTransaction:
         self.deadline = deadline
 
     async def fetch(self, query: str, params: Params) -> Fenced:
-        return fenced(await self._unit.fetch(query, params))
+        return await self._unit.fetch_fenced(query, params)

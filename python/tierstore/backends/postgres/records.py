@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import psycopg
@@ -26,11 +27,11 @@ from tierstore.backends.postgres.errors import translate
 from tierstore.backends.postgres.pool import Pool, PoolPolicy
 from tierstore.backends.postgres.unit import PostgresUnit, transaction
 from tierstore.backends.postgres.wire import Wire, wire
-from tierstore.backends.rows import fenced
+from tierstore.backends.rows import alone, fenced, past_fence
 from tierstore.backends.sql_unit import NOTHING
 from tierstore.plan.migrations import statements
 from tierstore.runtime import Deadline, Runtime, generation
-from tierstore.sql import load_queries, qualified
+from tierstore.sql import Query, load_queries, qualified
 
 ASIDE_CONNECTIONS = 2
 JOB_CONNECTIONS = 3
@@ -78,16 +79,18 @@ class PostgresRecords:
         idle_timeout: float = 600,
         max_lifetime: float = 1800,
         statement_timeout: float = 3,
-        queries: Mapping[str, str] | None = None,
+        queries: Mapping[str, Query] | None = None,
     ) -> None:
         self._runtime = runtime
         self._schema = schema
         self._sources = load_queries("postgres") if queries is None else queries
-        self._queries = {name: self._qualified(text) for name, text in self._sources.items()}
+        self._queries = {
+            name: replace(query, text=self._qualified(query.text)) for name, query in self._sources.items()
+        }
         self._arguments = arguments(url, writes=True)
         self._policy = PoolPolicy(
             self._arguments,
-            (self._queries["protocol.configure"], settings(schema, statement_timeout)),
+            (self._queries["protocol.configure"].text, settings(schema, statement_timeout)),
             max_connections,
             min_connections,
             acquire_timeout,
@@ -142,7 +145,7 @@ class PostgresRecords:
         connection.limit = deadline
         try:
             setup = settings(self._schema, max(deadline.remaining(), 0.001))
-            await self._wire.execute(connection, self._queries["protocol.configure"], setup)
+            await self._wire.execute(connection, self._queries["protocol.configure"].text, setup)
             yield connection
         except psycopg.Error as error:
             raise translate(error, "the script") from error
@@ -160,6 +163,12 @@ class PostgresRecords:
         primary: bool = False,
         after: str | None = None,
     ) -> list[Row]:
+        rows = await self._fetch(query, params, deadline, primary, after)
+        return past_fence(rows) if self._queries[query].fenced else rows
+
+    async def _fetch(
+        self, query: str, params: Params, deadline: Deadline, primary: bool, after: str | None
+    ) -> list[Row]:
         self._check()
         if self._replicas and not primary:
             rows = await self._from_replica(query, params, deadline, after)
@@ -168,8 +177,9 @@ class PostgresRecords:
         return await self._read(self._primary, query, params, deadline)
 
     async def _read(self, pool: Pool, query: str, params: Params, deadline: Deadline) -> list[Row]:
+        sql = alone(self._queries, query).text
         try:
-            return await pool.read(self._queries[query], params, deadline)
+            return await pool.read(sql, params, deadline)
         except Exception as error:
             raise translate(error, query) from error
 
@@ -185,10 +195,10 @@ class PostgresRecords:
         half = deadline.within(deadline.remaining() / 2)
         try:
             if after is not None:
-                replayed = await replica.pool.read(self._queries["protocol.replayed"], {"position": after}, half)
+                replayed = await replica.pool.read(self._queries["protocol.replayed"].text, {"position": after}, half)
                 if not replayed[0][0]:
                     return None
-            rows = await replica.pool.read(self._queries[query], params, half)
+            rows = await replica.pool.read(alone(self._queries, query).text, params, half)
         except _NO_ANSWER:
             replica.failed(self._runtime.monotonic())
             return None
@@ -204,7 +214,8 @@ class PostgresRecords:
         primary: bool = False,
         after: str | None = None,
     ) -> Fenced:
-        return fenced(await self.fetch(query, params, deadline=deadline, primary=primary, after=after))
+        rows = await self._fetch(query, params, deadline, primary, after)
+        return fenced(query, self._queries[query], rows)
 
     async def watch(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
         """A read of the primary for the outbox carrier, on the connections that are kept for jobs."""
@@ -236,7 +247,7 @@ class PostgresRecords:
             for statement in filter(None, texts):
                 await self._wire.execute(connection, statement, None)
             if then is not None:
-                await self._wire.execute(connection, self._queries[then[0]], then[1])
+                await self._wire.execute(connection, self._queries[then[0]].text, then[1])
             if transaction:
                 await self._wire.execute(connection, "COMMIT", None)
 
@@ -245,7 +256,9 @@ class PostgresRecords:
         """By an advisory lock of a session. It is asked for again and again: a session that waits in pg_advisory_lock holds a
         snapshot, and CREATE INDEX CONCURRENTLY under the lock would wait for that one for ever."""
         async with self._private(deadline) as connection:
-            while not (await self._wire.execute(connection, self._queries["protocol.try_exclusive"], {})).rows[0][0]:
+            while not (await self._wire.execute(connection, self._queries["protocol.try_exclusive"].text, {})).rows[0][
+                0
+            ]:
                 deadline.check("waiting for another process to finish its migrations")
                 await self._runtime.sleep(ASK_AGAIN_S)
             yield
@@ -273,7 +286,7 @@ class PostgresRecords:
 
     async def _answers(self, replica: Replica, deadline: Deadline) -> bool:
         try:
-            await replica.pool.read(self._queries["protocol.server"], NOTHING, deadline)
+            await replica.pool.read(self._queries["protocol.server"].text, NOTHING, deadline)
         except _NO_ANSWER:
             return False
         return True

@@ -12,15 +12,17 @@ from tierstore import errors
 from tierstore.backends import Params
 from tierstore.backends.postgres.errors import is_refusal, translate
 from tierstore.backends.postgres.pool import Pool
+from tierstore.backends.rows import alone
 from tierstore.backends.sql_unit import Answered, SqlUnit
 from tierstore.runtime import Deadline
+from tierstore.sql import Query
 
 ROLLBACK_S = 1.0
 
 
 @asynccontextmanager
 async def transaction(
-    pool: Pool, queries: Mapping[str, str], deadline: Deadline, idempotency_key: str | None
+    pool: Pool, queries: Mapping[str, Query], deadline: Deadline, idempotency_key: str | None
 ) -> AsyncIterator[PostgresUnit]:
     """Commits when the block ends. A cancelled caller leaves at once; the reaper rolls back."""
     try:
@@ -53,11 +55,11 @@ async def _roll_back(pool: Pool, connection: Any, deadline: Deadline) -> None:
         pool.leave(connection)
 
 
-async def _commit(pool: Pool, connection: Any, queries: Mapping[str, str], idempotency_key: str | None) -> str:
+async def _commit(pool: Pool, connection: Any, queries: Mapping[str, Query], idempotency_key: str | None) -> str:
     """Commit, and ask in the same message where the log stands then."""
     connection.committing = True
     try:
-        result = await pool.commit(connection, f"COMMIT; {queries['protocol.position']}")
+        result = await pool.commit(connection, f"COMMIT; {queries['protocol.position'].text}")
     except psycopg.Error as error:
         pool.leave(connection, error)
         if is_refusal(error):
@@ -83,7 +85,7 @@ async def _commit(pool: Pool, connection: Any, queries: Mapping[str, str], idemp
 class PostgresUnit(SqlUnit):
     """One open transaction on a connection of its own."""
 
-    def __init__(self, pool: Pool, connection: Any, queries: Mapping[str, str], deadline: Deadline) -> None:
+    def __init__(self, pool: Pool, connection: Any, queries: Mapping[str, Query], deadline: Deadline) -> None:
         super().__init__(queries, deadline)
         self._pool = pool
         self._connection = connection
@@ -91,8 +93,9 @@ class PostgresUnit(SqlUnit):
     async def execute_many(self, query: str, many: Sequence[Params]) -> None:
         """One round trip for all."""
         self._check()
+        sql = alone(self._queries, query).text
         try:
-            await self._pool.run_many(self._connection, self._queries[query], many)
+            await self._pool.run_many(self._connection, sql, many)
         except psycopg.Error as error:
             raise translate(error, query) from error
 

@@ -16,14 +16,14 @@ from typing import Literal
 
 from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks
-from tierstore.backends.rows import fenced
+from tierstore.backends.rows import alone, fenced, past_fence
 from tierstore.backends.sql_unit import NOTHING, Answered, SqlUnit
 from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_busy, translate
 from tierstore.backends.sqlite.file_lock import file_lock
 from tierstore.backends.sqlite.readers import IDLE_MAX, Loan, Readers
 from tierstore.backends.sqlite.writer import Writer
 from tierstore.runtime import Deadline, Runtime, generation
-from tierstore.sql import is_slow, load_queries
+from tierstore.sql import Query, load_queries
 
 
 class SqliteRecords:
@@ -34,11 +34,10 @@ class SqliteRecords:
 
     dialect: Literal["sqlite", "postgres"] = "sqlite"
 
-    def __init__(self, runtime: Runtime, path: Path | str, *, queries: Mapping[str, str] | None = None) -> None:
+    def __init__(self, runtime: Runtime, path: Path | str, *, queries: Mapping[str, Query] | None = None) -> None:
         self._runtime = runtime
         self._path = Path(path).absolute()
         self._queries = load_queries("sqlite") if queries is None else queries
-        self._slow = {name for name, text in self._queries.items() if is_slow(text)}
         self._closed = False
         self._start()
 
@@ -93,25 +92,30 @@ class SqliteRecords:
         after: str | None = None,
     ) -> list[Row]:
         """`primary` and `after` change nothing: there is one database."""
+        found = alone(self._queries, query)
+        rows = await self._fetch(query, found, params, deadline)
+        return past_fence(rows) if found.fenced else rows
+
+    async def _fetch(self, name: str, query: Query, params: Params, deadline: Deadline) -> list[Row]:
         if self._generation != generation() or not self._opened or self._closed:
             await self._ready(deadline)
-        deadline.check(query)
+        deadline.check(name)
         try:
-            if query not in self._slow:
+            if not query.slow:
                 try:
-                    return self._read(query, params, deadline, 0.0)
+                    return self._read(query.text, params, deadline, 0.0)
                 except REFUSALS as error:
                     if not is_busy(error):
                         raise
-            return await self._read_aside(query, params, deadline)
+            return await self._read_aside(query.text, params, deadline)
         except REFUSALS as error:
-            raise translate(error, query) from error
+            raise translate(error, name) from error
 
-    def _read(self, query: str, params: Params, deadline: Deadline, busy_s: float) -> list[Row]:
+    def _read(self, sql: str, params: Params, deadline: Deadline, busy_s: float) -> list[Row]:
         readers = self._readers
         connection = readers.take()
         try:
-            rows = _read_on(connection, self._queries[query], params, deadline, busy_s)
+            rows = _read_on(connection, sql, params, deadline, busy_s)
         except Exception:
             readers.give(connection)
             raise
@@ -121,12 +125,12 @@ class SqliteRecords:
         readers.give(connection)
         return rows
 
-    async def _read_aside(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
+    async def _read_aside(self, sql: str, params: Params, deadline: Deadline) -> list[Row]:
         """On a thread in the async face. A caller that leaves stops the statement."""
         loan = Loan(self._readers)
         try:
             return await self._runtime.call(
-                loan.run, _read_on, self._queries[query], params, deadline, deadline.remaining(), deadline=deadline
+                loan.run, _read_on, sql, params, deadline, deadline.remaining(), deadline=deadline
             )
         finally:
             loan.leave()
@@ -140,7 +144,8 @@ class SqliteRecords:
         primary: bool = False,
         after: str | None = None,
     ) -> Fenced:
-        return fenced(await self.fetch(query, params, deadline=deadline, primary=primary, after=after))
+        found = alone(self._queries, query)
+        return fenced(query, found, await self._fetch(query, found, params, deadline))
 
     # Writing
 
@@ -163,7 +168,7 @@ class SqliteRecords:
         try:
             await turn.take(deadline)
             self._check()
-            await unit.begin(self._queries["protocol.next_version"] if file == "main" else None)
+            await unit.begin(self._queries["protocol.next_version"].text if file == "main" else None)
             yield unit
             unit.ended = True
             await writer.commit(turn, deadline, idempotency_key)
@@ -204,7 +209,7 @@ class SqliteRecords:
         connection.wait_for_others(deadline.remaining())
         connection.run_script(f"BEGIN IMMEDIATE;\n{text}" if transaction else text, deadline.at)
         if then is not None:
-            connection.run(self._queries[then[0]], then[1], deadline.at)
+            connection.run(self._queries[then[0]].text, then[1], deadline.at)
         if transaction:
             connection.command("COMMIT")
 
@@ -255,7 +260,7 @@ def _read_on(connection: Connection, sql: str, params: Params, deadline: Deadlin
 class SqliteUnit(SqlUnit):
     """One write transaction on the writer."""
 
-    def __init__(self, writer: Writer, queries: Mapping[str, str], deadline: Deadline) -> None:
+    def __init__(self, writer: Writer, queries: Mapping[str, Query], deadline: Deadline) -> None:
         super().__init__(queries, deadline)
         self._writer = writer
 
@@ -270,7 +275,7 @@ class SqliteUnit(SqlUnit):
         connection = self._writer.connection
         try:
             await self._writer.call(
-                connection.run_many, self._queries[query], many, self._deadline.at, deadline=self._deadline
+                connection.run_many, alone(self._queries, query).text, many, self._deadline.at, deadline=self._deadline
             )
         except REFUSALS as error:
             raise translate(error, query) from error

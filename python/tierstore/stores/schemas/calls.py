@@ -225,7 +225,7 @@ class SchemaCalls:
         """
         with self._operation("search", text, timeout, "search") as operation:
             query = query_of(
-                self._kinds.dialect,
+                self._kinds.engine,
                 text,
                 subject=subject,
                 tags=tags,

@@ -16,11 +16,20 @@ from tierstore.plan import lifecycle
 from tierstore.plan.lifecycle import SchemaState
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
-from tierstore.stores.schemas.rows import INFO_COLUMNS, is_deleted, schema_of, version_text
+from tierstore.stores.schemas.rows import (
+    AT,
+    ID,
+    OWNER_VERSION,
+    ROW_VERSION,
+    STATE,
+    SUBJECT,
+    identity_of,
+    is_deleted,
+    schema_of,
+)
 from tierstore.tiers.transaction import Transaction
 
-OWNER = INFO_COLUMNS + 1
-"""Behind the body: the owner's row_version, or, of what was only looked at, whether it is a tombstone."""
+IS_PURGED = AT["is_purged"]
 Answer = Schema | bool | StorageError
 """What the caller gets: the schema as it is now, for a deletion whether there was one, or an error to be raised."""
 
@@ -54,9 +63,7 @@ async def edit_each(write: Transaction, kinds: Kinds, edits: Sequence[Edit]) -> 
     answers: dict[int, Answer] = {}
     waiting = list(enumerate(edits))
     while waiting:
-        if (
-            answers and kinds.dialect == "sqlite"
-        ):  # there a transaction begins with a new row_version; here others follow
+        if answers:  # what changes again needs a later version than it has got in this transaction
             await write.unit.execute("protocol.next_version")
         now: dict[str, tuple[int, Edit]] = {}
         later = []
@@ -81,13 +88,11 @@ async def _edit(write: Transaction, kinds: Kinds, numbered: Collection[tuple[int
 
 async def apply(write: Transaction, kinds: Kinds, edits: Sequence[Edit]) -> dict[str, Row]:
     """The rows as they are now, by id; without those whose conditions did not hold. Each edit is of another schema."""
-    if kinds.dialect == "sqlite":
-        await write.unit.execute("schemas_write.touch_owners", {"ids": [edit.id for edit in edits]})
     asked = orjson.dumps([edit._asdict() for edit in edits]).decode()
     rows = await write.unit.fetch("schemas_write.edit", {"edits": asked, "patience": patience(write)})
     for row in rows:
         _changed(write, kinds, row, row)
-    return {row[0]: row for row in rows}
+    return {row[ID]: row for row in rows}
 
 
 def patience(write: Transaction) -> str:
@@ -97,8 +102,7 @@ def patience(write: Transaction) -> str:
 
 def _changed(write: Transaction, kinds: Kinds, row: Row, named: Row) -> None:
     """`named`: the row as it was, where the change took its version away."""
-    identity = version_text(named[2], named[3], named[4], named[5])
-    kinds.changed(write, row[0], row[1], identity, row=row[13], owner=row[OWNER])
+    kinds.changed(write, row[ID], row[SUBJECT], identity_of(named), row=row[ROW_VERSION], owner=row[OWNER_VERSION])
 
 
 def _done(edit: Edit, row: Row) -> Answer:
@@ -110,8 +114,8 @@ def _undone(edit: Edit, row: Row | None) -> Answer:
     gone = row is None or is_deleted(row)
     if edit.action == "restore":
         return _unrestored(edit, row)
-    if row is not None and not gone and edit.expected not in (None, row[13]):
-        text = f"{edit.id} has row_version {row[13]}, not {edit.expected}: it changed; read it again"
+    if row is not None and not gone and edit.expected not in (None, row[ROW_VERSION]):
+        text = f"{edit.id} has row_version {row[ROW_VERSION]}, not {edit.expected}: it changed; read it again"
         return ConflictError(text, key=edit.id)
     if edit.action == "delete":
         return False
@@ -122,14 +126,14 @@ def _unmoved(edit: Edit, row: Row | None) -> StorageError:
     if row is None:
         return NotFoundError(f"there is no schema {edit.id}", key=edit.id)
     try:
-        lifecycle.check_move(row[8], lifecycle.check_state(edit.state), key=edit.id)
+        lifecycle.check_move(row[STATE], lifecycle.check_state(edit.state), key=edit.id)
     except ConflictError as error:
         return error
     return _meanwhile(edit)
 
 
 def _unrestored(edit: Edit, row: Row | None) -> Answer:
-    if row is None or row[OWNER]:
+    if row is None or row[IS_PURGED]:
         return NotFoundError(f"there is no schema {edit.id} to restore", key=edit.id)
     return _meanwhile(edit) if is_deleted(row) else schema_of(row)
 
@@ -141,10 +145,8 @@ def _meanwhile(edit: Edit) -> ConflictError:
 async def purge(write: Transaction, kinds: Kinds, identifier: str) -> bool:
     """False if there is no such schema, or it was purged already."""
     before = (await _find(write, [identifier])).get(identifier)
-    if before is None or before[OWNER]:
+    if before is None or before[IS_PURGED]:
         return False
-    if kinds.dialect == "sqlite":
-        await write.unit.execute("schemas_write.touch_owners", {"ids": [identifier]})
     rows = await write.unit.fetch("schemas_write.purge", {"id": identifier})
     for row in rows:
         _changed(write, kinds, row, before)
@@ -152,4 +154,4 @@ async def purge(write: Transaction, kinds: Kinds, identifier: str) -> bool:
 
 
 async def _find(write: Transaction, ids: Sequence[str]) -> Mapping[str, Row]:
-    return {row[0]: row for row in await write.unit.fetch("schemas_write.find", {"ids": ids})}
+    return {row[ID]: row for row in await write.unit.fetch("schemas_write.find", {"ids": ids})}

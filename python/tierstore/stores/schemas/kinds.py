@@ -24,7 +24,7 @@ class Kinds:
     """The four kinds over one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self.dialect = engine.dialect
+        self.engine = engine
         self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema))
         self.by_version = engine.kind(_derived_kind("schema_version", _load_versions, _pair_text, _pair_of))
         self.latest = engine.kind(_derived_kind("schema_latest", _load_latest))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tierstore._native import Version
@@ -13,14 +14,15 @@ from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
 from tierstore.plan.schemas import check_prefix, check_subject
 from tierstore.plan.search import FIRST
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaStatistics
-from tierstore.stores.schemas.rows import INFO_COLUMNS, info_of, is_deleted, schema_of
+from tierstore.stores.schemas.rows import AT, ID, OWNER_VERSION, ROW_VERSION, info_of, is_deleted, schema_of
 from tierstore.stores.schemas.validation import check_type
 
 Fetch = Callable[[str, Params], Awaitable[list[Row]]]
-"""Query and parameters to rows; the columns of the fence are cut off."""
+"""Query and parameters to rows; the columns of a fence are cut off."""
 
-FENCED = frozenset({"schemas.get_many", "schemas.get_versions", "schemas.get_latest"})
-"""Queries whose rows begin with what the reading saw."""
+NUMBER = AT["number"]
+POSITION = itemgetter(AT["version_major"], AT["version_minor"], AT["version_patch"], AT["prerelease_key"])
+"""Where a version stands in a list."""
 
 LAST_CHARACTER = "\U0010ffff"
 
@@ -32,28 +34,16 @@ class Found(NamedTuple):
     version: int
 
 
-def past_fence(fetch: Fetch) -> Fetch:
-    """Where nothing is cached, what the reading saw does not matter: those columns are cut off, and a row that holds nothing else."""
-
-    async def fetch_rows(query: str, params: Params) -> list[Row]:
-        rows = await fetch(query, params)
-        if query not in FENCED:
-            return rows
-        return [row[2:] for row in rows if any(value is not None for value in row[2:])]
-
-    return fetch_rows
-
-
 async def by_ids(fetch: Fetch, ids: Sequence[str]) -> list[Found]:
     """In argument order. A deleted one is absent, at the version of its deletion."""
-    rows = {row[0]: row for row in await fetch("schemas.get_many", {"ids": list(dict.fromkeys(ids))})}
+    rows = {row[ID]: row for row in await fetch("schemas.get_many", {"ids": list(dict.fromkeys(ids))})}
     return [_found(rows.get(identifier)) for identifier in ids]
 
 
 def _found(row: Row | None) -> Found:
     if row is None:
         return Found(None, 0)
-    return Found(None if is_deleted(row) else schema_of(row), row[13])
+    return Found(None if is_deleted(row) else schema_of(row), row[ROW_VERSION])
 
 
 async def by_versions(fetch: Fetch, keys: Sequence[tuple[str, Version]]) -> list[Found]:
@@ -76,8 +66,8 @@ async def latest(fetch: Fetch, subjects: Sequence[str], *, prerelease: bool, sta
 
 def _numbered(rows: Sequence[Row], count: int) -> list[Found]:
     found = [Found(None, 0)] * count
-    for number, owner, *row in rows:
-        found[number - 1] = Found(None if row[0] is None else schema_of(tuple(row)), owner or 0)
+    for row in rows:
+        found[row[NUMBER] - 1] = Found(None if row[ID] is None else schema_of(row), row[OWNER_VERSION] or 0)
     return found
 
 
@@ -85,7 +75,7 @@ async def infos(fetch: Fetch, ids: Sequence[str]) -> dict[str, SchemaInfo]:
     """Those that are there, by id."""
     if not ids:
         return {}
-    return {row[0]: info_of(row) for row in await fetch("schemas.infos", {"ids": list(ids)})}
+    return {row[ID]: info_of(row) for row in await fetch("schemas.infos", {"ids": list(ids)})}
 
 
 async def list_versions(
@@ -118,7 +108,12 @@ async def list_versions(
             "limit": limit + 1,
         },
     )
-    return page_of(rows, limit, query, lambda row: [*row[2:5], bytes(row[INFO_COLUMNS]).hex()], info_of)
+    return page_of(rows, limit, query, _position, info_of)
+
+
+def _position(row: Row) -> list[Any]:
+    *parts, key = POSITION(row)
+    return [*parts, bytes(key).hex()]
 
 
 async def list_subjects(fetch: Fetch, prefix: str, *, limit: int, after: str | None) -> Page[str]:

@@ -94,7 +94,7 @@ class Registrar:
 
 def inside(write: Transaction) -> reads.Fetch:
     """Reads inside a transaction."""
-    return reads.past_fence(write.unit.fetch)
+    return write.unit.fetch
 
 
 def _prepare(items: Sequence[Mapping[str, Any]], router: SizeRouter, batch: bool) -> list[Registration]:

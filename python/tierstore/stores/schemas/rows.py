@@ -1,8 +1,9 @@
-"""Rows of the database as records. The order is that of the column lists in `sql/*/queries/schemas*.sql`."""
+"""Rows of the database as records, read by the names of their columns: all begin with the list `schema_info` of the queries."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from operator import itemgetter
 
 import orjson
 
@@ -10,28 +11,43 @@ from tierstore._native import time_of
 from tierstore.backends import Row
 from tierstore.plan.lifecycle import SchemaState
 from tierstore.plan.schemas import metadata_text
+from tierstore.sql import places
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaPlacement, SchemaType
 
-INFO_COLUMNS = 17
+AT = places("schema_info")
+"""Where each column stands; computed once, so that reading by name costs nothing."""
+ID, SUBJECT, STATE, ROW_VERSION, DELETED_AT = (
+    AT[name] for name in ("id", "subject", "state", "row_version", "deleted_at")
+)
+BODY, OWNER_VERSION = AT["body"], AT["owner_version"]
+_VERSION = ("version_major", "version_minor", "version_patch", "prerelease")
+_STATED = ("build", "schema_type", "state", "metadata", "content_digest", "content_size", "placement", "row_version")
+_COMMON = itemgetter(*[AT[name] for name in ("id", "subject", *_VERSION, *_STATED, "created_at", "updated_at")])
+_IDENTITY = itemgetter(*[AT[name] for name in _VERSION])
 
 _Common = tuple[str, str, str, SchemaType, SchemaState, str, str, int, SchemaPlacement, int, datetime, datetime]
 """The fields that Schema and SchemaInfo begin with."""
 
 
 def info_of(row: Row) -> SchemaInfo:
-    """The first INFO_COLUMNS columns."""
-    deleted_us = row[16]
+    """Without the body."""
+    deleted_us = row[DELETED_AT]
     return SchemaInfo(*_common(row), None if deleted_us is None else time_of(deleted_us))
 
 
 def schema_of(row: Row) -> Schema:
-    """As `info_of`, and the body behind them; empty where the bytes are not in the row."""
-    body = row[INFO_COLUMNS]
+    """With the body; empty where the bytes are not in the row."""
+    body = row[BODY]
     return Schema(*_common(row), b"" if body is None else bytes(body))
 
 
 def is_deleted(row: Row) -> bool:
-    return row[16] is not None
+    return row[DELETED_AT] is not None
+
+
+def identity_of(row: Row) -> str:
+    """The version without its build metadata."""
+    return version_text(*_IDENTITY(row))
 
 
 def version_text(major: int, minor: int, patch: int, prerelease: str, build: str = "") -> str:
@@ -40,19 +56,37 @@ def version_text(major: int, minor: int, patch: int, prerelease: str, build: str
 
 
 def _common(row: Row) -> _Common:
+    (
+        identifier,
+        subject,
+        major,
+        minor,
+        patch,
+        prerelease,
+        build,
+        schema_type,
+        state,
+        metadata,
+        digest,
+        size,
+        placement,
+        row_version,
+        created_us,
+        updated_us,
+    ) = _COMMON(row)
     return (
-        row[0],
-        row[1],
-        version_text(row[2], row[3], row[4], row[5] or "", row[6]),
-        row[7],
-        row[8],
+        identifier,
+        subject,
+        version_text(major, minor, patch, prerelease or "", build),
+        schema_type,
+        state,
         "{}"
-        if row[9] == "{}"
-        else metadata_text(orjson.loads(row[9])),  # PostgreSQL answers JSONB in a spelling of its own
-        row[10],
-        row[11],
-        row[12],
-        row[13],
-        time_of(row[14]),
-        time_of(row[15]),
+        if metadata == "{}"
+        else metadata_text(orjson.loads(metadata)),  # PostgreSQL answers JSONB in a spelling of its own
+        digest,
+        size,
+        placement,
+        row_version,
+        time_of(created_us),
+        time_of(updated_us),
     )

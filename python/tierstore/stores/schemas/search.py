@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from tierstore.errors import InvalidKeyError
 from tierstore.plan.lifecycle import SchemaStates, check_states
@@ -19,6 +19,7 @@ from tierstore.stores.schemas.model import SearchHit
 from tierstore.stores.schemas.reads import Fetch, infos
 from tierstore.stores.schemas.text_index import Proposer
 from tierstore.stores.schemas.validation import check_type
+from tierstore.tiers.engine import Engine
 
 
 class Start(NamedTuple):
@@ -39,7 +40,7 @@ class Hit(NamedTuple):
 
 
 def query_of(
-    dialect: Literal["sqlite", "postgres"],
+    engine: Engine,
     text: object,
     *,
     subject: str | None,
@@ -58,7 +59,7 @@ def query_of(
         "tags": check_tags(tags) or None,
         "metadata": metadata_text(wanted) if wanted else None,
     }
-    return Query(words_of(text), params, wanted or None, dialect)
+    return Query(words_of(text), params, wanted or None, engine.dialect)
 
 
 async def search(

@@ -26,7 +26,7 @@ from tierstore.stores.schemas.model import Derived, Popular, Schema, SchemaStati
 from tierstore.stores.schemas.operation import Budget, Operation, Operations
 from tierstore.stores.schemas.registrar import INLINE, Registrar
 from tierstore.stores.schemas.registration import Registration, as_version, check_items, version_identity
-from tierstore.stores.schemas.rows import schema_of
+from tierstore.stores.schemas.rows import ID, schema_of
 from tierstore.stores.schemas.text_index import Proposer, TextIndex
 from tierstore.stores.schemas.transaction import SchemaTransaction
 from tierstore.stores.schemas.transfer import BATCH_ITEMS, Exporting, read_batches
@@ -279,7 +279,7 @@ class SchemaStore(SchemaCalls):
             count += len(rows)
             if len(rows) < BATCH_ITEMS:
                 return count
-            after = rows[-1][0]
+            after = rows[-1][ID]
 
     async def import_(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> int:
         """Register every schema of a file that `export` wrote, with its id and state; answers how many.
@@ -312,8 +312,7 @@ class SchemaStore(SchemaCalls):
                 params = {"ids": ids, "counts": [counts[identifier] for identifier in ids]}
                 await unit.execute("schemas_write.log_access", params)
                 await unit.execute("schemas_write.trim_access_log", {"days": KEPT_DAYS})
-                if self._kinds.dialect == "postgres":
-                    await unit.execute("schemas_write.refresh_popular")
+                await unit.execute("schemas_write.refresh_popular")
         except StorageError:
             self._access.give_back(counts)
             raise
@@ -334,7 +333,7 @@ class SchemaStore(SchemaCalls):
         return self._operations.begin(name, key, timeout, budget)
 
     def _fetch(self, deadline: Deadline, read: Read, not_before: str | None) -> reads.Fetch:
-        return reads.past_fence(self._engine.reading(deadline, read=read, not_before=not_before))
+        return self._engine.reading(deadline, read=read, not_before=not_before)
 
     async def _proposer(self, query: Query, fetch: reads.Fetch, deadline: Deadline) -> Proposer | None:
         if query.words is None or query.params["subject"] is not None:

@@ -1,23 +1,27 @@
 """Registering, inside a transaction that someone else opened: the store's own, or the caller's.
 
-The owner rows change first (coherence.md 1): on PostgreSQL within the same statement, on SQLite, which has one writer, by a statement
-before it. Every cached key that changed is named, with the owner's row_version where the key is derived.
+The queries change the owner rows first (coherence.md 1). Every cached key that changed is named, with the owner's row_version where
+the key is derived.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from tierstore._native import time_of
 from tierstore.backends import Row
 from tierstore.errors import ConflictError, StorageError
+from tierstore.sql import places
 from tierstore.stores.schemas import edits
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.registration import Registration, at_index, columns
-from tierstore.stores.schemas.rows import is_deleted, schema_of, version_text
+from tierstore.stores.schemas.rows import AT, ID, SUBJECT, identity_of, is_deleted, schema_of
 from tierstore.tiers.transaction import Transaction
 
+CONTENT = itemgetter(AT["content_digest"], AT["schema_type"])
+REGISTERED = places("registered")
 LARGEST_STATEMENT = 500
 """Rows that one statement registers: its parameters stay at a few megabytes."""
 
@@ -37,13 +41,19 @@ async def register_each(
     """As `register_many`; the ConflictError of an item is its answer, and the others are registered."""
     inserted: dict[str, Row] = {}
     for start in range(0, len(registrations), LARGEST_STATEMENT):
-        inserted |= await _insert(write, kinds, registrations[start : start + LARGEST_STATEMENT])
+        inserted |= await _insert(write, registrations[start : start + LARGEST_STATEMENT])
     answers: dict[int, Schema | StorageError] = {}
     for number, registration in enumerate(registrations):
         row = inserted.pop(registration.id, None)  # an id that the batch names twice belongs to the first
         if row is not None:
             answers[number] = _registered(registration, row)
-            kinds.changed(write, registration.id, *registration.identity, row=row[1], owner=row[3])
+            kinds.changed(
+                write,
+                registration.id,
+                *registration.identity,
+                row=row[REGISTERED["row_version"]],
+                owner=row[REGISTERED["owner_version"]],
+            )
     standing = [number for number in range(len(registrations)) if number not in answers]
     if standing:
         found = await _standing(write, [registrations[number] for number in standing])
@@ -57,22 +67,19 @@ async def register_each(
     return [answers[number] for number in range(len(registrations))]
 
 
-async def _insert(write: Transaction, kinds: Kinds, registrations: Sequence[Registration]) -> dict[str, Row]:
+async def _insert(write: Transaction, registrations: Sequence[Registration]) -> dict[str, Row]:
     """By id: id, row_version, created_at, the owner's row_version. What is there already is missing."""
-    owners = sorted({registration.subject for registration in registrations})
-    if kinds.dialect == "sqlite":
-        await write.unit.execute("schemas_write.touch_subjects", {"owners": owners})
-    elif len(registrations) > 1:
+    if len(registrations) == 1:
+        rows = await write.unit.fetch("schemas_write.register", registrations[0].params)
+    else:
+        owners = sorted({registration.subject for registration in registrations})
         many = columns(registrations) | {"owners": owners, "patience": edits.patience(write)}
-        return {row[0]: row for row in await write.unit.fetch("schemas_write.register_many", many)}
-    rows: list[Row] = []
-    for registration in registrations:
-        rows += await write.unit.fetch("schemas_write.register", registration.params)
-    return {row[0]: row for row in rows}
+        rows = await write.unit.fetch("schemas_write.register_many", many)
+    return {row[REGISTERED["id"]]: row for row in rows}
 
 
 def _registered(registration: Registration, row: Row) -> Schema:
-    params, created_at = registration.params, time_of(row[2])
+    params, created_at = registration.params, time_of(row[REGISTERED["created_at"]])
     return Schema(
         id=registration.id,
         subject=registration.subject,
@@ -83,7 +90,7 @@ def _registered(registration: Registration, row: Row) -> Schema:
         content_digest=params["digest"],
         content_size=params["size"],
         placement=params["tier"],
-        row_version=row[1],
+        row_version=row[REGISTERED["row_version"]],
         created_at=created_at,
         updated_at=created_at,
         content=registration.content,
@@ -95,7 +102,7 @@ async def _standing(write: Transaction, registrations: Sequence[Registration]) -
     asked = columns(registrations)
     names = ("subjects", "majors", "minors", "patches", "prereleases")
     rows = await write.unit.fetch("schemas_write.find_versions", {name: asked[name] for name in names})
-    return {(row[1], version_text(row[2], row[3], row[4], row[5])): row for row in rows}
+    return {(row[SUBJECT], identity_of(row)): row for row in rows}
 
 
 async def _again(
@@ -107,12 +114,12 @@ async def _again(
         raise _conflict(
             registration, f"the id {registration.id} is taken by another schema; leave it out to get a new one"
         )
-    if (row[10], row[7]) != (registration.placement.digest, registration.schema_type):
+    if CONTENT(row) != (registration.placement.digest, registration.schema_type):
         taken = "is registered with other content or another type"
         raise _conflict(registration, f"{registration.subject} {registration.version} {taken}; register a new version")
     if not is_deleted(row):
         return schema_of(row).replace(content=registration.content)
-    restored = (await edits.apply(write, kinds, [edits.restoration(row[0])])).get(row[0])
+    restored = (await edits.apply(write, kinds, [edits.restoration(row[ID])])).get(row[ID])
     if restored is None:
         raise _conflict(registration, f"{registration.subject} {registration.version} changed meanwhile; try again")
     return schema_of(restored).replace(content=registration.content)

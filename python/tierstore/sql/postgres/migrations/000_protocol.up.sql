@@ -12,9 +12,6 @@
 -- blob_uploads   The pending rows: one per upload, committed aside, removed by upload_id and never by digest.
 -- blob_chunks    256 KiB pieces of a blob whose tier is row, seq from 0.
 
--- Two stores in two schemas of one database may come here at once, and IF NOT EXISTS alone lets both try.
-SELECT pg_advisory_xact_lock(hashtext('tierstore extension'));
-
 CREATE SEQUENCE {schema}.row_version AS bigint;
 
 CREATE TABLE {schema}.tierstore_meta (

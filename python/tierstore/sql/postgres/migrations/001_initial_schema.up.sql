@@ -17,6 +17,8 @@
 --                NULL so that the version is free for another id (NULLs do not collide in unique_subject_version; the text is
 --                still in prerelease_key). A purged row is always deleted too.
 
+-- Two stores in two schemas of one database may come here at once, and IF NOT EXISTS alone lets both try.
+SELECT pg_advisory_xact_lock(hashtext('tierstore extension'));
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA {trgm};
 
 -- COLLATE "C": subjects are ordered by their bytes, as on SQLite, and a prefix search can use the key.

@@ -1,4 +1,8 @@
 -- What the protocol of the tiers asks of the engine itself.
+--
+-- The columns of a fenced read, over its snapshot. A LEFT JOIN keeps them when nothing is found.
+-- list: fence =
+--     pg_snapshot_xmin(row.snapshot)::text::bigint AS as_of, pg_snapshot_xmax(row.snapshot)::text::bigint AS ceiling
 
 -- name: configure
 -- For each new connection. Compiling (jit) costs more than any of our queries takes.
@@ -7,6 +11,10 @@ SELECT
     set_config('statement_timeout', %(timeout)s, false),
     set_config('jit', 'off', false),
     set_config('timezone', 'UTC', false);
+
+-- name: next_version
+-- nothing
+-- A statement takes its versions from the sequence.
 
 -- name: fence
 SELECT pg_current_xact_id()::text::bigint;

@@ -1,27 +1,24 @@
--- Reads of schemas. Each column list is the one that stores/schemas/rows.py takes apart: seventeen columns of SchemaInfo, then the body.
--- A fenced read begins with the snapshot's xmin and xmax; its LEFT JOIN keeps them when nothing is found.
+-- Reads of schemas.
+--
+-- list: schema_info =
+--     row.id::text AS id, row.subject, row.version_major, row.version_minor, row.version_patch, row.prerelease, row.build,
+--     row.schema_type, row.state, row.metadata::text AS metadata, row.content_digest, row.content_size, row.placement, row.row_version,
+--     (extract(epoch FROM row.created_at) * 1000000)::bigint AS created_at,
+--     (extract(epoch FROM row.updated_at) * 1000000)::bigint AS updated_at,
+--     (extract(epoch FROM row.deleted_at) * 1000000)::bigint AS deleted_at
 
 -- name: get_many
-SELECT
-    pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    CASE WHEN s.deleted_at IS NULL THEN s.body END
+-- fenced
+-- columns: {fence of f}, {schema_info of s}, CASE WHEN s.deleted_at IS NULL THEN s.body END AS body
+SELECT {columns}
 FROM (SELECT pg_current_snapshot() AS snapshot) AS f
 LEFT JOIN {schema}.schemas AS s ON s.id = ANY(%(ids)s::uuid[])
 
 -- name: get_versions
--- One row a key, in any order: its number from 1, the owner's row_version (NULL: no such subject), and the schema.
-SELECT
-    pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
-    k.number, o.row_version,
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body
+-- fenced
+-- columns: {fence of f}, {schema_info of s}, s.body, o.row_version AS owner_version, k.number
+-- One row a key, in any order: the schema, its owner's row_version (NULL: no such subject), and the number of the key, from 1.
+SELECT {columns}
 FROM (SELECT pg_current_snapshot() AS snapshot) AS f
 CROSS JOIN unnest(
     %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[]
@@ -32,16 +29,11 @@ LEFT JOIN {schema}.schemas AS s ON
     AND s.prerelease = k.prerelease AND s.deleted_at IS NULL
 
 -- name: get_latest
+-- fenced
+-- columns: {fence of f}, {schema_info of s}, s.body, o.row_version AS owner_version, k.number
 -- As get_versions, a key being a subject. The look-up itself needs idx_schemas_latest alone. A pre-release is the latest only if it was
 -- asked for, or if the subject has no release.
-SELECT
-    pg_snapshot_xmin(f.snapshot)::text::bigint, pg_snapshot_xmax(f.snapshot)::text::bigint,
-    k.number, o.row_version,
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body
+SELECT {columns}
 FROM (SELECT pg_current_snapshot() AS snapshot) AS f
 CROSS JOIN unnest(%(subjects)s::text[]) WITH ORDINALITY AS k (subject, number)
 LEFT JOIN {schema}.subjects AS o ON o.subject = k.subject
@@ -62,21 +54,14 @@ LEFT JOIN LATERAL (
 LEFT JOIN {schema}.schemas AS s ON s.id = coalesce(r.id, p.id)
 
 -- name: infos
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint
+-- columns: {schema_info of s}
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE s.id = ANY(%(ids)s::uuid[]) AND s.deleted_at IS NULL
 
 -- name: list
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.prerelease_key
+-- columns: {schema_info of s}, s.prerelease_key
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE
     s.subject = %(subject)s AND s.deleted_at IS NULL
@@ -88,13 +73,9 @@ ORDER BY s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.pre
 LIMIT %(limit)s
 
 -- name: list_deleted
+-- columns: {schema_info of s}, s.prerelease_key
 -- As list, the soft-deleted ones among them; tombstones are not.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.prerelease_key
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE
     s.subject = %(subject)s AND s.purged_at IS NULL
@@ -127,13 +108,9 @@ SELECT count(DISTINCT s.subject) FROM {schema}.schemas AS s WHERE s.deleted_at I
 SELECT p.id::text, p.access_count FROM {schema}.popular_schemas AS p ORDER BY p.access_count DESC, p.id LIMIT %(limit)s
 
 -- name: export
+-- columns: {schema_info of s}, s.body
 -- Every schema that is not deleted, in the order of its id.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE s.id > %(after)s::uuid AND s.deleted_at IS NULL
 ORDER BY s.id

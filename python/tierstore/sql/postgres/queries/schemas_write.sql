@@ -1,8 +1,12 @@
 -- Writes of schemas. Each changes the owner row first and the schema after it, in one statement: what the second part does waits for the
 -- lock of the first, so that row_version rises in the order of the commits. An update that waited checks its conditions anew. Owners are
 -- locked in their order, and `patience` (lock_timeout) says for how long a lock is waited for.
+--
+-- list: registered =
+--     row.id::text AS id, row.row_version, (extract(epoch FROM row.created_at) * 1000000)::bigint AS created_at
 
 -- name: register_many
+-- columns: {registered}, (SELECT owner.row_version FROM owner WHERE owner.subject = schemas.subject) AS owner_version
 -- What another transaction or an earlier item holds already is passed over: the caller looks at the ids that came back. `owners` is
 -- sorted, and locks are taken in that order.
 WITH owner AS (
@@ -30,11 +34,10 @@ FROM unnest(
 )
 INNER JOIN owner ON owner.subject = i.subject
 ON CONFLICT DO NOTHING
-RETURNING
-    id::text, row_version, (extract(epoch FROM created_at) * 1000000)::bigint,
-    (SELECT owner.row_version FROM owner WHERE owner.subject = schemas.subject)
+RETURNING {columns}
 
 -- name: register
+-- columns: {registered}, (SELECT owner.row_version FROM owner WHERE owner.subject = schemas.subject) AS owner_version
 WITH owner AS (
     INSERT INTO {schema}.subjects (subject, row_version) VALUES (%(subject)s, nextval('{schema}.row_version'))
     ON CONFLICT (subject) DO UPDATE SET row_version = nextval('{schema}.row_version')
@@ -50,18 +53,12 @@ SELECT
     nextval('{schema}.row_version'), statement_timestamp(), statement_timestamp()
 FROM owner
 ON CONFLICT DO NOTHING
-RETURNING
-    id::text, row_version, (extract(epoch FROM created_at) * 1000000)::bigint,
-    (SELECT owner.row_version FROM owner WHERE owner.subject = schemas.subject)
+RETURNING {columns}
 
 -- name: find_versions
--- What stands in the way of a registration, deleted ones too. Answers the owner's row_version last.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body, o.row_version
+-- columns: {schema_info of s}, s.body, o.row_version AS owner_version
+-- What stands in the way of a registration, deleted ones too.
+SELECT {columns}
 FROM unnest(
     %(subjects)s::text[], %(majors)s::int[], %(minors)s::int[], %(patches)s::int[], %(prereleases)s::text[]
 ) AS k (subject, major, minor, patch, prerelease)
@@ -71,17 +68,14 @@ INNER JOIN {schema}.schemas AS s ON
 INNER JOIN {schema}.subjects AS o ON o.subject = s.subject
 
 -- name: find
+-- columns: {schema_info of s}, s.body, s.purged_at IS NOT NULL AS is_purged
 -- Schemas as they stand, whatever their state; tombstones too.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body, s.purged_at IS NOT NULL
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE s.id = ANY(%(ids)s::uuid[])
 
 -- name: edit
+-- columns: {schema_info of s}, CASE WHEN e.action <> 'delete' THEN s.body END AS body, owner.row_version AS owner_version
 -- Changes of state, deletions and restorations, each of another schema. One whose conditions do not hold is passed over: the caller
 -- looks at the ids that came back. The content is not answered for what was deleted.
 WITH asked AS (
@@ -113,14 +107,10 @@ WHERE
         WHEN 'delete' THEN s.deleted_at IS NULL
         ELSE s.deleted_at IS NOT NULL AND s.purged_at IS NULL
     END
-RETURNING
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    CASE WHEN e.action <> 'delete' THEN s.body END, owner.row_version
+RETURNING {columns}
 
 -- name: purge
+-- columns: {schema_info of s}, s.body, owner.row_version AS owner_version
 -- Leaves a tombstone: the id stays taken, the version is free.
 WITH owner AS (
     UPDATE {schema}.subjects SET row_version = nextval('{schema}.row_version')
@@ -134,12 +124,7 @@ SET
 FROM owner
 WHERE
     s.id = %(id)s::uuid AND s.subject = owner.subject AND s.purged_at IS NULL
-RETURNING
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata::text, s.content_digest, s.content_size, s.placement, s.row_version,
-    (extract(epoch FROM s.created_at) * 1000000)::bigint, (extract(epoch FROM s.updated_at) * 1000000)::bigint,
-    (extract(epoch FROM s.deleted_at) * 1000000)::bigint,
-    s.body, owner.row_version
+RETURNING {columns}
 
 -- name: log_access
 -- In the order of the ids, so that two processes cannot wait for each other.

@@ -1,4 +1,7 @@
 -- What the protocol of the tiers asks of the engine itself.
+--
+-- The columns of a fenced read, over row_version: the one behind the last, twice. A LEFT JOIN keeps them when nothing is found.
+-- list: fence = row.value + 1 AS as_of, row.value + 1 AS ceiling
 
 -- name: next_version
 UPDATE row_version SET value = value + 1 WHERE only_row = 1;

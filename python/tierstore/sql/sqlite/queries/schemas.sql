@@ -1,25 +1,22 @@
--- Reads of schemas. Each column list is the one that stores/schemas/rows.py takes apart: seventeen columns of SchemaInfo, then the body.
--- A fenced read begins with the row_version behind the last one, twice; its LEFT JOIN keeps them when nothing is found.
+-- Reads of schemas.
+--
+-- list: schema_info =
+--     row.id, row.subject, row.version_major, row.version_minor, row.version_patch, row.prerelease, row.build, row.schema_type,
+--     row.state, row.metadata, row.content_digest, row.content_size, row.placement, row.row_version, row.created_at, row.updated_at,
+--     row.deleted_at
 
 -- name: get_many
-SELECT
-    f.value + 1, f.value + 1,
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    CASE WHEN s.deleted_at IS NULL THEN s.body END
+-- fenced
+-- columns: {fence of f}, {schema_info of s}, CASE WHEN s.deleted_at IS NULL THEN s.body END AS body
+SELECT {columns}
 FROM row_version AS f
 LEFT JOIN schemas AS s ON s.id IN (SELECT k.value FROM json_each(:ids) AS k)
 
 -- name: get_versions
--- One row a key, in any order: its number from 1, the owner's row_version (NULL: no such subject), and the schema.
-SELECT
-    f.value + 1, f.value + 1,
-    k.key + 1, o.row_version,
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    s.body
+-- fenced
+-- columns: {fence of f}, {schema_info of s}, s.body, o.row_version AS owner_version, k.key + 1 AS number
+-- One row a key, in any order: the schema, its owner's row_version (NULL: no such subject), and the number of the key, from 1.
+SELECT {columns}
 FROM row_version AS f
 CROSS JOIN json_each(:subjects) AS k
 LEFT JOIN subjects AS o ON o.subject = k.value
@@ -32,15 +29,11 @@ LEFT JOIN schemas AS s ON
     AND s.deleted_at IS NULL
 
 -- name: get_latest
+-- fenced
+-- columns: {fence of f}, {schema_info of s}, s.body, o.row_version AS owner_version, k.key + 1 AS number
 -- As get_versions, a key being a subject. The look-up itself needs idx_schemas_latest alone. A pre-release is the latest only if it was
 -- asked for, or if the subject has no release.
-SELECT
-    f.value + 1, f.value + 1,
-    k.key + 1, o.row_version,
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    s.body
+SELECT {columns}
 FROM row_version AS f
 CROSS JOIN json_each(:subjects) AS k
 LEFT JOIN subjects AS o ON o.subject = k.value
@@ -65,20 +58,15 @@ LEFT JOIN schemas AS s ON s.id = coalesce(
 )
 
 -- name: infos
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at
+-- columns: {schema_info of s}
+SELECT {columns}
 FROM schemas AS s
 WHERE s.id IN (SELECT k.value FROM json_each(:ids) AS k) AND s.deleted_at IS NULL
 
 -- name: list
 -- slow
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    s.prerelease_key
+-- columns: {schema_info of s}, s.prerelease_key
+SELECT {columns}
 FROM schemas AS s
 WHERE
     s.subject = :subject AND s.deleted_at IS NULL
@@ -90,12 +78,9 @@ LIMIT :limit
 
 -- name: list_deleted
 -- slow
+-- columns: {schema_info of s}, s.prerelease_key
 -- As list, the soft-deleted ones among them; tombstones are not.
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    s.prerelease_key
+SELECT {columns}
 FROM schemas AS s
 WHERE
     s.subject = :subject AND s.purged_at IS NULL
@@ -132,12 +117,9 @@ SELECT p.id, p.access_count FROM popular_schemas AS p ORDER BY p.access_count DE
 
 -- name: export
 -- slow
+-- columns: {schema_info of s}, s.body
 -- Every schema that is not deleted, in the order of its id.
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    s.body
+SELECT {columns}
 FROM schemas AS s
 WHERE s.id > :after AND s.deleted_at IS NULL
 ORDER BY s.id

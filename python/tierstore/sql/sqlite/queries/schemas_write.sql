@@ -1,5 +1,11 @@
--- Writes of schemas. The caller changes the owner rows first (touch_subjects), in the same transaction; there is one writer, and all
--- rows of a transaction have the row_version that it began with.
+-- Writes of schemas. Each changes the owner rows first; there is one writer, and all rows of a transaction have the row_version that it
+-- began with.
+--
+-- list: registered = row.id, row.row_version, row.created_at
+
+-- name: touch_subject
+INSERT INTO subjects (subject, row_version) VALUES (:subject, (SELECT value FROM row_version))
+ON CONFLICT (subject) DO UPDATE SET row_version = excluded.row_version
 
 -- name: touch_subjects
 INSERT INTO subjects (subject, row_version)
@@ -7,11 +13,17 @@ SELECT t.value, (SELECT value FROM row_version) FROM json_each(:owners) AS t
 WHERE TRUE
 ON CONFLICT (subject) DO UPDATE SET row_version = excluded.row_version
 
+-- name: touch_owner
+UPDATE subjects SET row_version = (SELECT value FROM row_version)
+WHERE subject = (SELECT i.subject FROM schemas AS i WHERE i.id = :id)
+
 -- name: touch_owners
 UPDATE subjects SET row_version = (SELECT value FROM row_version)
-WHERE subject IN (SELECT i.subject FROM json_each(:ids) AS k INNER JOIN schemas AS i ON i.id = k.value)
+WHERE subject IN (SELECT i.subject FROM json_each(:edits) AS e INNER JOIN schemas AS i ON i.id = json_extract(e.value, '$.id'))
 
 -- name: register
+-- first: schemas_write.touch_subject
+-- columns: {registered}, row_version AS owner_version
 -- What is there already is passed over: the caller looks whether the id came back.
 INSERT INTO schemas (
     id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
@@ -24,15 +36,30 @@ VALUES (
     CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
 )
 ON CONFLICT DO NOTHING
-RETURNING id, row_version, created_at, row_version
+RETURNING {columns}
+
+-- name: register_many
+-- first: schemas_write.touch_subjects
+-- each
+-- columns: {registered}, row_version AS owner_version
+-- One row at a time: JSON, in which SQLite takes lists, has no place for bytes.
+INSERT INTO schemas (
+    id, subject, version_major, version_minor, version_patch, prerelease, build, prerelease_key, schema_type, state, content,
+    metadata, search_text, body, content_digest, content_size, placement, row_version, created_at, updated_at
+)
+VALUES (
+    :ids, :subjects, :majors, :minors, :patches, :prereleases, :builds, :prerelease_keys, :schema_types, :states, :contents,
+    :metadatas, :search_texts, :bodies, :digests, :sizes, :tiers, (SELECT value FROM row_version),
+    CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER),
+    CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+)
+ON CONFLICT DO NOTHING
+RETURNING {columns}
 
 -- name: find_versions
--- What stands in the way of a registration, deleted ones too. Answers the owner's row_version last.
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    s.body, o.row_version
+-- columns: {schema_info of s}, s.body, o.row_version AS owner_version
+-- What stands in the way of a registration, deleted ones too.
+SELECT {columns}
 FROM json_each(:subjects) AS k
 INNER JOIN schemas AS s ON
     s.subject = k.value
@@ -43,16 +70,15 @@ INNER JOIN schemas AS s ON
 INNER JOIN subjects AS o ON o.subject = s.subject
 
 -- name: find
+-- columns: {schema_info of s}, s.body, s.purged_at IS NOT NULL AS is_purged
 -- Schemas as they stand, whatever their state; tombstones too.
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease, s.build, s.schema_type,
-    s.state, s.metadata, s.content_digest, s.content_size, s.placement, s.row_version, s.created_at, s.updated_at,
-    s.deleted_at,
-    s.body, s.purged_at IS NOT NULL
+SELECT {columns}
 FROM json_each(:ids) AS k
 INNER JOIN schemas AS s ON s.id = k.value
 
 -- name: edit
+-- first: schemas_write.touch_owners
+-- columns: {schema_info}, body, row_version AS owner_version
 -- Changes of state, deletions and restorations, each of another schema. One whose conditions do not hold is passed over: the caller
 -- looks at the ids that came back.
 UPDATE schemas AS s
@@ -78,14 +104,11 @@ WHERE
         WHEN 'delete' THEN s.deleted_at IS NULL
         ELSE s.deleted_at IS NOT NULL AND s.purged_at IS NULL
     END
-RETURNING
-    id, subject, version_major, version_minor, version_patch,
-    prerelease, build, schema_type, state, metadata, content_digest,
-    content_size, placement, row_version, created_at, updated_at,
-    deleted_at,
-    body, row_version
+RETURNING {columns}
 
 -- name: purge
+-- first: schemas_write.touch_owner
+-- columns: {schema_info}, body, (SELECT value FROM row_version) AS owner_version
 -- Leaves a tombstone: the id stays taken, the version is free.
 UPDATE schemas AS s
 SET
@@ -96,12 +119,7 @@ SET
     prerelease = NULL, body = NULL, content = '{}', metadata = '{}', search_text = ''
 WHERE
     s.id = :id AND s.purged_at IS NULL
-RETURNING
-    id, subject, version_major, version_minor, version_patch,
-    prerelease, build, schema_type, state, metadata, content_digest,
-    content_size, placement, row_version, created_at, updated_at,
-    deleted_at,
-    body, (SELECT value FROM row_version)
+RETURNING {columns}
 
 -- name: log_access
 INSERT INTO schema_access_log (schema_id, hour, access_count, last_accessed_at)
@@ -116,3 +134,7 @@ SET access_count = access_count + excluded.access_count, last_accessed_at = excl
 -- name: trim_access_log
 DELETE FROM schema_access_log
 WHERE hour < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - :days * 86400000000
+
+-- name: refresh_popular
+-- nothing
+-- popular_schemas is a view.
