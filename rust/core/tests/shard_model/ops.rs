@@ -54,8 +54,8 @@ pub fn run(data: &[u8]) {
         now: 0,
         next_value: 0,
     };
-    for operation in operations.chunks_exact(3) {
-        run.step(operation[0], operation[1], operation[2]);
+    for &[first, second, third] in operations.as_chunks().0 {
+        run.step(first, second, third);
         run.check();
     }
     let mut out = Removed::default();
