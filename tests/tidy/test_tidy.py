@@ -60,6 +60,19 @@ PLANTED = [
     (rules.machine_paths, "tests/x.toml", 'path = "/root/x"\n'),
     (rules.left_behind, "rust/core/src/x.rs", f"// {MARK}: later\n"),
     (rules.left_behind, "tests/x.py", "@pytest.mark." + "skip\n"),
+    (rules.above_the_root, "tests/core/x.py", "ROWS = Path(__file__).parents[3] / 'rows.json'\n"),
+    (rules.above_the_root, "tests/x.py", "FOLDER = Path(__file__).resolve().parent.parent.parent\n"),
+    (rules.above_the_root, "benches/x.py", "FOLDER = Path(__file__).parents[1].parent / 'traces'\n"),
+    (rules.above_the_root, "tests/core/x.py", "def test_x(root):\n    (root.parent / 'data').read_text()\n"),
+    (rules.above_the_root, "tests/core/x.py", 'open(ROOT / ".." / "x")\n'),
+    (rules.above_the_root, "tests/core/x.py", 'open(os.path.join(ROOT, "..", "x"))\n'),
+    (rules.above_the_root, "tests/core/x.py", 'open("../../../x")\n'),
+    (rules.above_the_root, "benches/x.py", '"""Read from `../shared/data`."""\n'),
+    (rules.above_the_root, "docs/x.md", "[the data](../data/README.md)\n"),
+    (rules.above_the_root, "docs/design/x.md", "[the data](../../../data)\n"),
+    (rules.above_the_root, "README.md", "See ../spec.\n"),
+    (rules.above_the_root, "Makefile", "test:\n\tcp -r ../data tests\n"),
+    (rules.above_the_root, ".ci/run", 'cd "$(dirname "$0")/../.."\n'),
     (rules.top_level, "scripts/x.py", ""),
 ]
 
@@ -81,6 +94,9 @@ ALLOWED = [
     (rules.sql_in_its_place, "python/tierstore/backends/x.py", '"""SELECT x FROM y is what it asks."""\n'),
     (rules.environment, "python/tierstore/config/config.py", "import os\nos.environ\n"),
     (rules.machine_paths, "docs/x.md", "https://example.org/root/x and tests/work/x\n"),
+    (rules.above_the_root, "tests/core/x.py", "Path(__file__).parents[2]\nPath(__file__).parent.parent.parent\n"),
+    (rules.above_the_root, "docs/design/x.md", "[it](../../benches/results/l1.txt), [a page](../x.md), ...\n"),
+    (rules.above_the_root, ".ci/run", 'cd "$(dirname "$0")/.."\n'),
 ]
 
 
