@@ -13,7 +13,7 @@ from tierstore._native import SizeRouter
 from tierstore.backends import Blobs, Channel, KeyValue, Records
 from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, RedisConfig
 from tierstore.errors import ConnectionError, StorageError
-from tierstore.plan.keys import namespace
+from tierstore.plan.keys import Namespace, namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
 from tierstore.stores.schemas import SchemaStore
 from tierstore.telemetry import Telemetry, Total
@@ -264,7 +264,7 @@ def _sql_channel(runtime: Runtime, records: Any) -> Channel:
     return OutboxChannel(runtime, records)
 
 
-def _redis(policy: RedisConfig, runtime: Runtime, named: str) -> tuple[KeyValue, Channel]:
+def _redis(policy: RedisConfig, runtime: Runtime, named: Namespace) -> tuple[KeyValue, Channel]:
     from tierstore.backends.redis.channel import RedisChannel
     from tierstore.backends.redis.key_value import RedisKeyValue, route
 
@@ -285,7 +285,6 @@ async def _tiers(
         runtime,
         Tiers(records, backends.key_value, *backends.carriers, replicas=_has_replicas(config)),
         namespace=namespace(prefix, identity),
-        prefix=prefix,
         limits=Limits(
             max_entries=cache.max_entries,
             max_bytes=cache.max_bytes,

@@ -17,6 +17,7 @@ from tierstore.backends.redis.channel import RedisChannel
 from tierstore.backends.redis.commands import Plain
 from tierstore.backends.redis.key_value import route
 from tierstore.errors import QueryError
+from tierstore.plan.keys import Namespace
 from tierstore.runtime import AsyncioRuntime
 
 FRESH_S, PATIENT_S, WAIT_S = 0.2, 5.0, 2.0
@@ -66,7 +67,7 @@ class Member:
 def alone(face, url: str, name: str) -> Member:
     """One process on a channel of its own, at that address."""
     runtime = face.runtime()
-    made = Member(face, RedisChannel(runtime, route(runtime, url=url), name, fresh_s=FRESH_S), runtime)
+    made = Member(face, RedisChannel(runtime, route(runtime, url=url), Namespace("", name), fresh_s=FRESH_S), runtime)
     made.run("open")
     return made
 
@@ -82,7 +83,9 @@ def members(request, face) -> Iterator[list[Member]]:
     name, made = os.urandom(6).hex(), []
     for _ in range(3):
         runtime = face.runtime()
-        channel = RedisChannel(runtime, route(runtime, **where), name, fresh_s=FRESH_S, hard_timeout_s=PATIENT_S)
+        channel = RedisChannel(
+            runtime, route(runtime, **where), Namespace("", name), fresh_s=FRESH_S, hard_timeout_s=PATIENT_S
+        )
         made.append(Member(face, channel, runtime))
         made[-1].run("open")
     yield made
@@ -205,7 +208,7 @@ def test_a_channel_that_begins_in_the_middle_has_no_gap(members, face):
     first, _, relay = members
     relay.run("publish", CHANGES)
     runtime = face.runtime()
-    late = Member(face, RedisChannel(runtime, first.channel._route, "", fresh_s=FRESH_S), runtime)
+    late = Member(face, RedisChannel(runtime, first.channel._route, Namespace("", ""), fresh_s=FRESH_S), runtime)
     for part in ("_channel", "_sequence", "_pings"):
         setattr(late.channel, part, getattr(first.channel, part))
     late.run("open")
@@ -286,7 +289,9 @@ def test_a_fail_over_is_a_gap_and_the_new_primary_is_found(face, redis_sentinel)
         hosts, service, username, password, db = redis_sentinel.hosts, redis_sentinel.service, None, None, 0
 
     runtime = face.runtime()
-    member = Member(face, RedisChannel(runtime, route(runtime, sentinel=Address()), "over", fresh_s=FRESH_S), runtime)
+    member = Member(
+        face, RedisChannel(runtime, route(runtime, sentinel=Address()), Namespace("", "over"), fresh_s=FRESH_S), runtime
+    )
     member.run("open")
     member.run("publish", CHANGES)
     member.until(Invalidated)
@@ -303,7 +308,7 @@ def test_a_receive_that_is_cancelled_loses_nothing(redis_server):
     async def scene() -> list[Any]:
         runtime = AsyncioRuntime()
         where = route(runtime, url=redis_server.url)
-        channel = RedisChannel(runtime, where, os.urandom(4).hex())
+        channel = RedisChannel(runtime, where, Namespace("", os.urandom(4).hex()))
         await channel.open(runtime.deadline(PATIENT_S))
         events: list[Any] = []
         for number in range(60):

@@ -228,7 +228,7 @@ def test_another_database_is_read_anew(served, monkeypatch):
         await read_in(store)
         assert await indexed(store, "first") == 1
         before = store._texts._copy
-        monkeypatch.setattr(store._engine, "namespace", "another")
+        monkeypatch.setattr(store._engine.invalidation, "namespace", "another")
         assert await found(store, "first") == {"first"}
         assert store._texts._copy is not before
 

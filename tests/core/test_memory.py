@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierstore.backends import Fill
 from tierstore.backends.memory import MemoryKeyValue
-from tierstore.plan.keys import l2_key
+from tierstore.plan.keys import Namespace, l2_key
 from tierstore.runtime import ThreadsRuntime, drive
 
 TOKEN = b"token"
@@ -20,7 +20,7 @@ class Simulated(ThreadsRuntime):
 
 
 def key(name: object) -> str:
-    return l2_key("n", "schema", str(name))
+    return l2_key(Namespace("", "n"), "schema", str(name))
 
 
 def load(tier: MemoryKeyValue, runtime: Simulated, name: object, ttl_ms: int = 1000) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tierstore.backends import Change, Fill, Lease
 from tierstore.backends.redis.key_value import HARD_TIMEOUT_S, SOFT_TIMEOUT_S, RedisKeyValue, route
 from tierstore.errors import StorageError
-from tierstore.plan.keys import l2_key
+from tierstore.plan.keys import Namespace, l2_key
 
 TOKEN, OTHER = b"token-0000000001", b"token-0000000002"
 PATIENT_S, RECOVERY_S = 5.0, 8.0
@@ -33,7 +33,7 @@ class Client:
         self.driver = RedisKeyValue(
             self.runtime, route(self.runtime, **where), soft_timeout_s=budgets[0], hard_timeout_s=budgets[1]
         )
-        self._namespace = os.urandom(6).hex()
+        self._namespace = Namespace("", os.urandom(6).hex())
 
     def key(self, name: object) -> str:
         return l2_key(self._namespace, "schema", str(name))

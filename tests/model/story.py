@@ -18,6 +18,7 @@ from typing import Any
 from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
 from tests.model.world import Bus, FakeChannel, FakeRecords, SteppedKeyValue, World, item_kind
 from tierstore.errors import ConnectionError, StorageError
+from tierstore.plan.keys import Namespace
 from tierstore.tiers.engine import Engine, Limits, Tiers
 from tierstore.tiers.group_commit import GroupCommit
 from tierstore.tiers.transaction import Transaction
@@ -52,7 +53,7 @@ class Process:
         self.records = FakeRecords(story.world, self.runtime, simulation.step)
         self.channel = channel = FakeChannel(story.bus, self.runtime, simulation.step) if story.channel else None
         self.engine = Engine(
-            self.runtime, Tiers(self.records, story.key_value, channel), namespace="sim", limits=Limits()
+            self.runtime, Tiers(self.records, story.key_value, channel), namespace=Namespace("", "sim"), limits=Limits()
         )
         self.items = self.engine.kind(item_kind())
         self.together: GroupCommit[Write, int] = GroupCommit(self.engine, self._write_together)

@@ -16,6 +16,7 @@ from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Ro
 from tierstore.backends.memory import MemoryKeyValue
 from tierstore.errors import ClosedError
 from tierstore.layout import u64
+from tierstore.plan.keys import Namespace
 from tierstore.records import Record
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.kind import Found, Kind, Loaded, Source
@@ -340,7 +341,7 @@ class FakeChannel:
             number, _, sent_at = ping.decode().partition(" ")
             self._bus.send(Echo(float(sent_at)), self._bus.channels[int(number)])
 
-    def move(self, namespace: str) -> None:
+    def move(self, namespace: Namespace) -> None:
         self.moved_to.append(namespace)
 
     async def ping(self, deadline: Deadline) -> str:

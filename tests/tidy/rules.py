@@ -177,6 +177,17 @@ def runtime_only(tree: Tree) -> Iterator[str]:
                     yield f"{path}:{line} imports {name.split('.')[0]}; the runtime has it"
 
 
+def redis_names(tree: Tree) -> Iterator[str]:
+    """Names in Redis are made in `plan/keys.py` only: there each gets the configured prefix."""
+    for path, module in _python(tree):
+        docstrings = _docstrings(module)
+        for node in ast.walk(module):
+            if path == f"{PACKAGE}plan/keys.py" or not isinstance(node, ast.Constant) or id(node) in docstrings:
+                continue
+            if isinstance(node.value, str) and re.search(r"\bts1\b", node.value):
+                yield f"{path}:{node.lineno} makes a name in Redis"
+
+
 def length(tree: Tree) -> Iterator[str]:
     """No file over 500 lines, no Python function over 60."""
     for path, text in tree.items():
@@ -245,6 +256,7 @@ RULES: tuple[Rule, ...] = (
     sql_in_its_place,
     environment,
     runtime_only,
+    redis_names,
     length,
     machine_paths,
     left_behind,

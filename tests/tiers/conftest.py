@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.model.world import FakeRecords, Item, SteppedKeyValue, World, item_kind
+from tierstore.plan.keys import Namespace
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.engine import Engine, Limits, Tiers
 from tierstore.tiers.l1 import Entry
@@ -14,7 +15,7 @@ from tierstore.tiers.l1 import Entry
 
 def engine(runtime: Any, records: Any, key_value: Any, *, limits: Limits | None = None, **more: Any) -> Engine:
     """`more`: the other drivers."""
-    return Engine(runtime, Tiers(records, key_value, **more), namespace="test", limits=limits)
+    return Engine(runtime, Tiers(records, key_value, **more), namespace=Namespace("", "test"), limits=limits)
 
 
 class Bench:

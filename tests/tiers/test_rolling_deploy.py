@@ -10,6 +10,7 @@ import pytest
 from tests.model.world import FakeRecords, World
 from tierstore.backends.redis.key_value import RedisKeyValue, route
 from tierstore.layout import u64
+from tierstore.plan.keys import Namespace
 from tierstore.records import Record, field
 from tierstore.tiers.engine import Engine, Tiers
 from tierstore.tiers.kind import Found, Kind, Loaded
@@ -69,7 +70,7 @@ def process(face, redis_server, world: World, record: type[Record]) -> Process:
 
     records = FakeRecords(world, runtime)
     key_value = RedisKeyValue(runtime, route(runtime, url=redis_server.url), soft_timeout_s=2, hard_timeout_s=2)
-    engine = Engine(runtime, Tiers(records, key_value), namespace="deploy")
+    engine = Engine(runtime, Tiers(records, key_value), namespace=Namespace("", "deploy"))
     return Process(runtime, key_value, engine, engine.kind(Kind("note", record, load)))
 
 

@@ -21,6 +21,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from tierstore.plan.invalidate import Change as Change
+from tierstore.plan.keys import Namespace
 from tierstore.runtime import Deadline
 
 Row = tuple[Any, ...]
@@ -289,6 +290,6 @@ class Answering(Protocol):
         """Answer them."""
         ...
 
-    def move(self, namespace: str) -> None:
+    def move(self, namespace: Namespace) -> None:
         """The database is another one now (rule 7): go over to the channel of its namespace."""
         ...

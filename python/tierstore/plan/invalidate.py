@@ -23,7 +23,7 @@ class Named(NamedTuple):
 
 
 def parse(name: str) -> Named | None:
-    """The kind and the key's text of `ts1:{<namespace>:<slot>}:<kind>:<key>`; None for a name of another form."""
+    """The kind and the key's text of `<prefix>ts1:{<database>:<slot>}:<kind>:<key>`; None for a name of another form."""
     _, found, rest = name.partition("}:")
     kind, colon, text = rest.partition(":")
     return Named(kind, text) if found and colon else None

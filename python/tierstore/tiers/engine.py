@@ -15,6 +15,7 @@ from typing import Any
 from tierstore.backends import Channel, KeyValue, Params, Records, Row, Unit
 from tierstore.errors import ConflictError
 from tierstore.plan.invalidate import Changes
+from tierstore.plan.keys import Namespace
 from tierstore.plan.route import route
 from tierstore.runtime import Deadline, Job, Runtime, Supervisor
 from tierstore.tiers import session
@@ -37,6 +38,7 @@ REFRESH_BUDGET_S = HORIZON_S / 2
 """In the blocking face it shares a thread with the jobs that keep the caches fresh."""
 EPOCH_BUDGET_S = 5.0
 IDLE_S = 60.0
+NOWHERE = Namespace("", "")
 _numbers = itertools.count(1)
 
 
@@ -74,7 +76,7 @@ class Tiers:
 class Engine:
     """Reads and writes over the tiers that are there.
 
-    `namespace` names what is in L2; when another database has taken over, `prefix` begins the next one.
+    `namespace`: of the names in L2; when another database takes over, the next one has the same prefix.
     """
 
     def __init__(
@@ -82,8 +84,7 @@ class Engine:
         runtime: Runtime,
         tiers: Tiers,
         *,
-        namespace: str = "",
-        prefix: str = "",
+        namespace: Namespace = NOWHERE,
         limits: Limits | None = None,
     ) -> None:
         records, key_value, channel = tiers.records, tiers.key_value, tiers.channel
@@ -112,7 +113,6 @@ class Engine:
             self.counters,
             answering_of(channel),
             namespace=namespace,
-            prefix=prefix,
             carried=channel is not None,
             has_l2=key_value is not None,
             horizon_s=self.limits.horizon_s,
@@ -137,8 +137,8 @@ class Engine:
         )
 
     @property
-    def namespace(self) -> str:
-        """Where the names in L2 begin. Another database has another one."""
+    def namespace(self) -> Namespace:
+        """Whose names in L2 are asked for. Another database has another one."""
         return self.invalidation.namespace
 
     # Opening

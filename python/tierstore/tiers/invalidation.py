@@ -24,7 +24,7 @@ log = logging.getLogger("tierstore")
 
 
 class Invalidation:
-    """The carriers' `Listener`, and the writers' own. `namespace`: where the names in L2 begin; `prefix` begins the next one."""
+    """The carriers' `Listener`, and the writers' own. `namespace`: whose names in L2 are asked for."""
 
     def __init__(
         self,
@@ -36,8 +36,7 @@ class Invalidation:
         counters: Counters,
         answering: Answering | None,
         *,
-        namespace: str,
-        prefix: str,
+        namespace: keys.Namespace,
         carried: bool,
         has_l2: bool,
         horizon_s: float,
@@ -48,7 +47,6 @@ class Invalidation:
         self._replicas = replicas
         self._counters = counters
         self._answering = answering
-        self._prefix = prefix
         self._has_l2 = has_l2
         self._identity: str | None = None
         self._news = News()
@@ -118,7 +116,7 @@ class Invalidation:
             self._identity,
         )
         self._identity = identity
-        self.namespace = keys.namespace(self._prefix, identity)
+        self.namespace = keys.namespace(self.namespace.prefix, identity)
         if self._answering is not None:
             self._answering.move(self.namespace)
         self.unconfirmed.clear()

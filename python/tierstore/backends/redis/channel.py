@@ -1,12 +1,12 @@
 """The carrier of rule 6 over Redis: numbered messages on one pub/sub channel, and pings that the relay echoes.
 
-    <channel>   ts1.channel:{<namespace>}    messages `<stream>:<number>:<json>`
-    <sequence>  ts1.sequence:{<namespace>}   hash: the stream's random id, the last number
-    <pings>     ts1.pings:{<namespace>}      list: pings that wait for the relay
+    channel     messages `<stream>:<number>:<json>`
+    sequence    hash: the stream's random id, the last number
+    pings       list: pings that wait for the relay
 
-All three live on one node. A message's number is taken in the same script that publishes it, so that a number that is missing, comes
-twice or belongs to another stream means that something was missed: `Gap`. Echoes are numbered too, for a lost message before an echo
-must not look fresh. A ping is this process's own monotonic time; nobody else reads it.
+Their names are in `plan.keys`. All three live on one node. A message's number is taken in the same script that publishes it, so that a
+number that is missing, comes twice or belongs to another stream means that something was missed: `Gap`. Echoes are numbered too,
+for a lost message before an echo must not look fresh. A ping is this process's own monotonic time; nobody else reads it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.wire import ReplyError, pack
 from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError
-from tierstore.plan.keys import channel_tag
+from tierstore.plan.keys import Namespace, channel_names
 from tierstore.runtime import Deadline, Runtime
 
 log = logging.getLogger("tierstore")
@@ -51,7 +51,7 @@ class RedisChannel:
         self,
         runtime: Runtime,
         route: Route,
-        namespace: str,
+        namespace: Namespace,
         *,
         fresh_s: float = FRESH_S,
         hard_timeout_s: float = HARD_TIMEOUT_S,
@@ -67,11 +67,10 @@ class RedisChannel:
         self._subscription: _Subscription | None = None
         self._retry = _Retry()
 
-    def _name(self, namespace: str) -> None:
-        tag = channel_tag(namespace)
-        self._channel, self._sequence, self._pings = (f"ts1.{what}:{tag}" for what in ("channel", "sequence", "pings"))
+    def _name(self, namespace: Namespace) -> None:
+        self._channel, self._sequence, self._pings = channel_names(namespace)
 
-    def move(self, namespace: str) -> None:
+    def move(self, namespace: Namespace) -> None:
         """Go over to the channel of another namespace: the database is another one now (rule 7). The next `receive` subscribes there."""
         self._name(namespace)
         if self._subscription is not None:

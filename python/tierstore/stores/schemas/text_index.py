@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tierstore._native import Proposal, SearchIndex
 from tierstore.backends import Row
+from tierstore.plan.keys import Namespace
 from tierstore.plan.search import GRADES, Key
 from tierstore.runtime import Deadline, Runtime
 from tierstore.stores.schemas.reads import Fetch
@@ -60,7 +61,7 @@ class Position(NamedTuple):
 class _Copy:
     """What was read of one database."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
         self.index: SearchIndex | None = SearchIndex()
         self.position = Position()
