@@ -139,8 +139,8 @@ def test_what_redis_is_sent_is_packed_without_numbers(monkeypatch, request):
         sent.append(words)
         return pack(words)
 
-    for module in ("redis_commands", "redis_link", "redis_channel", "redis_route"):
-        monkeypatch.setattr(f"tierstore.backends.{module}.pack", looking)
+    for module in ("commands", "link", "channel", "route"):
+        monkeypatch.setattr(f"tierstore.backends.redis.{module}.pack", looking)
     url = request.getfixturevalue("redis_server").url + "/1"
     config = tierstore.Config(request.getfixturevalue("tmp_path"), redis=tierstore.RedisConfig(url))
     with tierstore.blocking.open(config) as store:
