@@ -18,6 +18,7 @@ from tierstore._native import DEBUG_BUILD
 if TYPE_CHECKING:
     from tierstore import blocking, codec, errors, proto, telemetry
     from tierstore._native import Placement, SizeRouter, VectorClock
+    from tierstore.answers import Answer, exposed, to_json, to_plain
     from tierstore.cache import Cache, CacheStats, FillTicket
     from tierstore.config import (
         CacheConfig,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from tierstore.plan.lifecycle import SchemaState, SchemaStates
     from tierstore.plan.paging import Page
     from tierstore.plan.route import Bounded, Read, bounded
-    from tierstore.records import Record
+    from tierstore.records import Record, field, removed
     from tierstore.store import Health, Opening, Statistics, Store, TierHealth, Transaction, open
     from tierstore.stores.schemas import (
         Id,
@@ -73,11 +74,12 @@ _HOME = {
     "tierstore.errors": "ClosedError ConfigError ConflictError ConnectionError CorruptError InvalidKeyError NotFoundError "
     "OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError StorageError TimeoutError UnsupportedError ValidationError",
     "tierstore._native": "Placement SizeRouter VectorClock",
+    "tierstore.answers": "Answer exposed to_json to_plain",
     "tierstore.cache": "Cache CacheStats FillTicket",
     "tierstore.plan.lifecycle": "SchemaState SchemaStates",
     "tierstore.plan.paging": "Page",
     "tierstore.plan.route": "Bounded Read bounded",
-    "tierstore.records": "Record",
+    "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
     "tierstore.stores.schemas": "Id Popular Schema SchemaInfo SchemaPlacement SchemaStatistics SchemaStore SchemaTransaction "
     "SchemaType SearchHit",
@@ -88,6 +90,7 @@ _MODULES = ("blocking", "codec", "errors", "proto", "telemetry")
 _HOME_OF = {name: home for home, names in _HOME.items() for name in names.split()}
 
 __all__ = [
+    "Answer",
     "Bounded",
     "Cache",
     "CacheConfig",
@@ -147,9 +150,14 @@ __all__ = [
     "bounded",
     "codec",
     "errors",
+    "exposed",
+    "field",
     "open",
     "proto",
+    "removed",
     "telemetry",
+    "to_json",
+    "to_plain",
 ]
 
 

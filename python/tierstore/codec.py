@@ -101,7 +101,7 @@ def _shape(annotation: Any) -> Shape:
     try:
         return shape_of(annotation)
     except RecursionError:
-        raise TypeError(f"{annotation!r} holds itself: its values have no end that bincode could tell") from None
+        raise TypeError(f"{annotation!r} contains itself, and bincode cannot tell where its values end") from None
 
 
 def _has_union(shape: Any) -> bool:
@@ -121,7 +121,7 @@ def _bincode_type(annotation: Any) -> BincodeType:
 def bincode_encode(obj: object, type: Any) -> bytes:
     """`obj` as bincode 2 `standard()` writes the type: little-endian, integers as varints. `type` is an annotation.
 
-    ValidationError if the value does not fit the type, TypeError if the annotation is no type of bincode.
+    ValidationError if the value does not fit the type, TypeError if bincode has no such type.
     """
     return _bincode_type(type).encode(obj)
 

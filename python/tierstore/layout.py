@@ -70,7 +70,7 @@ class Some(Generic[_T]):
         def __class_getitem__(cls, item: Any) -> Any:
             """`typing` would answer for `Some[A | B]` what it made of `Some[B | A]`, and the order of a union is that of its variants."""
             if isinstance(item, tuple):
-                raise TypeError(f"Some holds one type, not {len(item)}")
+                raise TypeError(f"Some takes one type, not {len(item)}")
             return types.GenericAlias(cls, item)
 
 
@@ -122,7 +122,7 @@ def shape_of(annotation: Any) -> Shape:
         return _union_shape(typing.get_args(annotation))
     build = _GENERIC.get(origin)
     if build is None:
-        raise TypeError(f"{annotation!r} cannot be a field: see tierstore.layout for the types that can")
+        raise TypeError(f"a field cannot be {annotation!r}; tierstore.layout lists the types that it can be")
     return build(typing.get_args(annotation))
 
 
@@ -140,7 +140,7 @@ def _union_shape(members: tuple[Any, ...]) -> Shape:
         return ("option", shape_of(some[0]) if len(some) == 1 else _union_shape(some))
     structs = tuple((member, shape_of(member)) for member in some)
     if any(shape[0] != "struct" for _, shape in structs):
-        raise TypeError(f"a union is of dataclasses, or of one type and None, not {some!r}")
+        raise TypeError(f"a union must be of dataclasses, or of one type and None, not {some!r}")
     return ("union", structs)
 
 
@@ -162,7 +162,7 @@ _GENERIC: dict[Any, Callable[[tuple[Any, ...]], Shape]] = {
 
 def _class_shape(cls: Any) -> Shape:
     if not isinstance(cls, type):
-        raise TypeError(f"{cls!r} is not a type")
+        raise TypeError(f"a field must be a type, not {cls!r}")
     if issubclass(cls, enum.Enum):
         return ("enum", cls, _values_shape([member.value for member in cls], cls.__qualname__))
     if hasattr(cls, "__record_fields__"):
@@ -171,9 +171,9 @@ def _class_shape(cls: Any) -> Shape:
         hints = typing.get_type_hints(cls, include_extras=True)
         for one in dataclasses.fields(cls):
             if not one.init:
-                raise TypeError(f"{cls!r} cannot be made from its fields: its constructor does not take {one.name}")
+                raise TypeError(f"{cls!r} cannot be a field, because its constructor does not take {one.name}")
         return ("struct", cls, tuple((f.name, shape_of(hints[f.name])) for f in dataclasses.fields(cls)))
-    raise TypeError(f"{cls!r} cannot be a field: see tierstore.layout for the types that can")
+    raise TypeError(f"a field cannot be {cls!r}; tierstore.layout lists the types that it can be")
 
 
 def _values_shape(values: collections.abc.Iterable[object], owner: str) -> Shape:

@@ -16,7 +16,8 @@
     buffer = codec.encode(schema, key=b"ts1:…")      # for the tiers; the key is under the checksum
     codec.decode(buffer, key=b"ts1:…")               # any class, by kind; CorruptError. Older revisions get defaults
     codec.decode_current(buffer, Schema, key=b"ts1:…")   # the tiers' rule: revision ≥ this class's, oldest reader ≤ it; all sums checked
-    schema.replace(state=…)   schema.asdict()   bytes(schema)   schema == other   hash(schema)   copy, pickle, weakref
+    schema.replace(state=…)   bytes(schema)   schema == other   hash(schema)   copy, pickle, weakref
+    schema.asdict()   schema.to_json()               # with nested records; pydantic and FastAPI take records as they are
     Point(Record)  without a kind: nested in other records only
     attach(schema, meta); schema.meta                # what a tier says of this reading; not part of the bytes
 
@@ -49,10 +50,11 @@ from tierstore._native import (
     record_equal,
     record_hash,
 )
+from tierstore.answers import exposed_properties, pydantic_schema, to_json, to_plain
 from tierstore.layout import Shape, is_bulk, shape_of
+from tierstore.record_kinds import check_kind, claim
 
 _SHOWN_CHARACTERS = 60
-_MAX_KIND = 65_534
 
 
 class _Missing:
@@ -70,6 +72,7 @@ class Declared(NamedTuple):
     default: Any
     default_factory: Callable[[], Any] | None
     removed: Any
+    exposed: bool = True
 
 
 class Field(NamedTuple):
@@ -81,6 +84,8 @@ class Field(NamedTuple):
     default: Any
     default_factory: Callable[[], Any] | None
     removed: bool
+    annotation: Any = None
+    exposed: bool = True
 
     def spec(self) -> tuple[Any, ...]:
         """What the core compiles."""
@@ -88,9 +93,15 @@ class Field(NamedTuple):
         return (self.name, self.shape, self.revision, is_bulk(self.shape), self.removed, default, self.default_factory)
 
 
-def field(*, revision: int = 1, default: Any = MISSING, default_factory: Callable[[], Any] | None = None) -> Any:
-    """A field that a revision added, or that has a default."""
-    return Declared(revision, default, default_factory, None)
+def field(
+    *,
+    revision: int = 1,
+    default: Any = MISSING,
+    default_factory: Callable[[], Any] | None = None,
+    exposed: bool = True,
+) -> Any:
+    """A field that a revision added, that has a default, or that `asdict` and `to_json` do not show (`exposed=False`)."""
+    return Declared(revision, default, default_factory, None, exposed)
 
 
 def removed(annotation: Any, *, default: Any, revision: int = 1) -> Any:
@@ -110,17 +121,31 @@ class _RecordClass(type):
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Record(RecordBase, metaclass=_RecordClass):
-    """The base of all records; see the module's docstring. Immutable, hashable by content, safe to share between threads."""
+    """The base of all records. Immutable, hashable by content, safe to share between threads.
+
+    `class Note(Record, kind=7, revision=1)`: the kind is the number that says in a buffer what the buffer holds, 0 to 61,439; higher ones
+    are tierstore's own. TypeError if another class has it. The same class declared again (a reload, a cell of a notebook, a function that
+    is called twice) takes it over; another class does with `replaces=Note`.
+    """
 
     __slots__ = ()
     __record_fields__: ClassVar[tuple[Field, ...]] = ()
     __record_names__: ClassVar[tuple[str, ...]] = ()
+    __declared_fields__: ClassVar[tuple[Field, ...]] = ()
+    __exposed_names__: ClassVar[tuple[str, ...]] = ()
     __kind__: ClassVar[int | None] = None
     __revision__: ClassVar[int] = 1
     __oldest_reader__: ClassVar[int] = 1
     __layout__: ClassVar[Layout]
 
-    def __init_subclass__(cls, *, kind: int | None = None, revision: int = 1, oldest_reader: int | None = None) -> None:
+    def __init_subclass__(
+        cls,
+        *,
+        kind: int | None = None,
+        revision: int = 1,
+        oldest_reader: int | None = None,
+        replaces: type[Record] | None = None,
+    ) -> None:
         super().__init_subclass__()
         cls.__kind__ = kind
         cls.__revision__ = revision
@@ -129,7 +154,11 @@ class Record(RecordBase, metaclass=_RecordClass):
         _check(cls, declared)
         wire = sorted(declared, key=lambda one: (one.revision, is_bulk(one.shape)))
         cls.__record_fields__ = tuple(wire)
+        cls.__declared_fields__ = tuple(declared)
         cls.__record_names__ = tuple(one.name for one in declared if not one.removed)
+        _check_order(cls)
+        shown = (one.name for one in declared if one.exposed and not one.removed)
+        cls.__exposed_names__ = (*shown, *exposed_properties(cls))
         type.__setattr__(cls, "__match_args__", cls.__record_names__)
         places = [wire.index(one) for one in declared if not one.removed]
         layout = Layout(kind, revision, cls.__oldest_reader__, [one.spec() for one in wire], places)
@@ -140,6 +169,8 @@ class Record(RecordBase, metaclass=_RecordClass):
             elif one.name in vars(cls):
                 delattr(cls, one.name)
         adopt(cls, layout)
+        if kind is not None:
+            claim(cls, kind, replaces)
         bind_kind(layout)
 
     @classmethod
@@ -154,14 +185,26 @@ class Record(RecordBase, metaclass=_RecordClass):
 
     def replace(self, /, **changes: Any) -> Self:
         """A record with these fields changed. Fields that only a newer revision knows are kept."""
-        changed = type(self)(**{**self.asdict(), **changes})
+        changed = type(self)(**{**{name: getattr(self, name) for name in self.__record_names__}, **changes})
         return graft(changed, self)
 
     __replace__ = replace
 
     def asdict(self) -> dict[str, Any]:
-        """The fields by name, in the order of the declaration; nested records stay records."""
-        return {name: getattr(self, name) for name in self.__record_names__}
+        """All that the record shows, by name: its fields in the order of the declaration, then its `exposed` properties.
+
+        Nested records are dicts too; bytes, times and enums stay what they are. `tierstore.to_plain` does the same for any answer.
+        """
+        shown: dict[str, Any] = to_plain(self)
+        return shown
+
+    def to_json(self) -> str:
+        """`asdict` as JSON text: bytes as base64, times as ISO 8601 in UTC with a Z. TypeError for a mapping whose keys are no scalars."""
+        return to_json(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return pydantic_schema(cls, source, handler)
 
     def __bytes__(self) -> bytes:
         """The buffer that the record came in, else its encoding for no key."""
@@ -215,10 +258,10 @@ def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
     """The fields in the order of their declaration, those of the bases first. `names`: where the class statement stands."""
     fields: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
-        fields.update((one.name, one) for one in vars(base).get("__record_fields__", ()))
+        fields.update((one.name, one) for one in vars(base).get("__declared_fields__", ()))
     own = inspect.get_annotations(cls)
     for name in fields.keys() & vars(cls).keys() - own.keys():
-        raise TypeError(f"{cls.__name__}.{name} is a field of its base: annotate it to declare it anew")
+        raise TypeError(f"{cls.__name__}.{name} is a field of its base; annotate it to declare it again")
     if not own:
         return list(fields.values())
     within = {name: value for name, value in vars(cls).items() if isinstance(value, type)}
@@ -233,22 +276,49 @@ def _declared(cls: type[Record], names: dict[str, Any]) -> list[Field]:
             continue
         said = given if isinstance(given, Declared) else Declared(1, given, None, None)
         shape = shape_of(hints[name])
-        fields[name] = Field(name, shape, said.revision, said.default, said.default_factory, removed=False)
+        fields[name] = Field(
+            name,
+            shape,
+            said.revision,
+            said.default,
+            said.default_factory,
+            removed=False,
+            annotation=hints[name],
+            exposed=said.exposed,
+        )
     return list(fields.values())
 
 
+def _check_order(cls: type[Record]) -> None:
+    """What a base takes by position, its subclass takes in the same order: whoever calls it by the base's signature must not be misread."""
+    for base in cls.__mro__[1:]:
+        names = vars(base).get("__record_names__", ())
+        kept = tuple(name for name in cls.__record_names__ if name in names)
+        if kept != names:
+            raise TypeError(
+                f"{cls.__name__}: the positional arguments of its base {base.__name__} are ({', '.join(names)}), and here they are "
+                f"({', '.join(kept)}); keep all of them in that order"
+            )
+
+
 def _check(cls: type[Record], fields: list[Field]) -> None:
-    if cls.__kind__ is not None and not 0 <= cls.__kind__ <= _MAX_KIND:
-        raise TypeError(f"{cls.__name__}: kind {cls.__kind__} is not within 0 to {_MAX_KIND}")
+    if cls.__kind__ is not None:
+        check_kind(cls, cls.__kind__)
     if hasattr(cls, "__del__"):
-        raise TypeError(f"{cls.__name__}: a record dies without __del__; weakref.finalize sees it")
+        raise TypeError(f"{cls.__name__}: a record cannot have __del__; use weakref.finalize")
     for one in fields:
         if hasattr(Record, one.name):
-            raise TypeError(f"{cls.__name__}.{one.name}: every record has a {one.name} of its own")
+            raise TypeError(
+                f"{cls.__name__}.{one.name}: choose another name, because every record has its own {one.name}"
+            )
         if not one.removed and type(one.default).__hash__ is None:
-            raise TypeError(f"{cls.__name__}.{one.name}: all records would share this default: use default_factory")
+            raise TypeError(
+                f"{cls.__name__}.{one.name}: all records would share this default; use field(default_factory=…)"
+            )
         if not 1 <= one.revision <= cls.__revision__:
-            raise TypeError(f"{cls.__name__}.{one.name}: revision {one.revision} is not within 1 to {cls.__revision__}")
+            raise TypeError(
+                f"{cls.__name__}.{one.name}: revision must be from 1 to {cls.__revision__}, got {one.revision}"
+            )
         has_default = one.default is not MISSING or one.default_factory is not None
         if one.revision > cls.__oldest_reader__ and not has_default:
-            raise TypeError(f"{cls.__name__}.{one.name}: a field that older buffers lack needs a default")
+            raise TypeError(f"{cls.__name__}.{one.name}: a field that older buffers do not have needs a default")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from tierstore.answers import Answer, exposed
 from tierstore.assembly import Parts, assemble, open_records
 from tierstore.config import Config
 from tierstore.errors import ConfigError, StorageError
@@ -24,7 +25,7 @@ log = logging.getLogger("tierstore")
 
 
 @dataclass(frozen=True, slots=True)
-class TierHealth:
+class TierHealth(Answer):
     """One tier's answer: whether it answered, in how many seconds, and what it said."""
 
     ok: bool
@@ -33,20 +34,21 @@ class TierHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class Health(Answer):
     """`tiers` by name: "database", "l2", "objects", "channel" (those that are configured). `warnings` are for people."""
 
     tiers: Mapping[str, TierHealth]
     warnings: tuple[str, ...]
 
     @property
+    @exposed
     def ok(self) -> bool:
         """Whether every tier answered."""
         return all(tier.ok for tier in self.tiers.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(Answer):
     """Counts of each store, counters of each tier, use of the pool."""
 
     schemas: SchemaStatistics

@@ -41,7 +41,7 @@ class NoteOne(Record, kind=60001):
     old: int
 
 
-class NoteTwo(Record, kind=60001, revision=2, oldest_reader=1):
+class NoteTwo(Record, kind=60001, revision=2, oldest_reader=1, replaces=NoteOne):
     id: str
     body: bytes
     old: int
@@ -49,7 +49,7 @@ class NoteTwo(Record, kind=60001, revision=2, oldest_reader=1):
     labels: tuple[str, ...] = field(revision=2, default=())
 
 
-class NoteThree(Record, kind=60001, revision=3, oldest_reader=2):
+class NoteThree(Record, kind=60001, revision=3, oldest_reader=2, replaces=NoteTwo):
     id: str
     body: bytes
     old: ClassVar = removed(int, default=0)

@@ -172,7 +172,7 @@ def test_a_nested_record_of_a_newer_revision_keeps_its_bytes():
         part: OldPart
         n: int
 
-    class NewWhole(Record, kind=60010):
+    class NewWhole(Record, kind=60010, replaces=OldWhole):
         part: NewPart
         n: int
 

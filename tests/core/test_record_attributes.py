@@ -143,7 +143,7 @@ def test_a_field_that_is_deleted_while_its_default_is_made():
     class Old(Record, kind=60141):
         name: str
 
-    class Page(Record, kind=60141, revision=2, oldest_reader=1):
+    class Page(Record, kind=60141, revision=2, oldest_reader=1, replaces=Old):
         name: str
         added: str = field(revision=2, default_factory=deleting)
 

@@ -301,7 +301,7 @@ def test_a_member_that_no_class_here_knows_is_corrupt():
     class Writer(Record, kind=60020):
         colour: More
 
-    class Reader(Record, kind=60020):
+    class Reader(Record, kind=60020, replaces=Writer):
         colour: Colour
 
     record = Reader.from_bytes(codec.encode(Writer(More.NEW)))

@@ -383,7 +383,7 @@ def test_records_with_older_ones_within_are_equal_by_their_values():
         a: int
         b: int = field(revision=2, default=7)
 
-    class Outer(Record, kind=60166):
+    class Outer(Record, kind=60166, replaces=OldOuter):
         inner: Inner
         many: list[Inner]
 

@@ -21,7 +21,7 @@ class OldNote(Record, kind=902, revision=1):
     row_version: u64
 
 
-class NewNote(Record, kind=902, revision=2, oldest_reader=1):
+class NewNote(Record, kind=902, revision=2, oldest_reader=1, replaces=OldNote):
     """Revision 2 adds a field; code of revision 1 may still read what it writes."""
 
     key: str
@@ -29,7 +29,7 @@ class NewNote(Record, kind=902, revision=2, oldest_reader=1):
     owner: str = field(revision=2, default="")
 
 
-class StrictNote(Record, kind=902, revision=3, oldest_reader=3):
+class StrictNote(Record, kind=902, revision=3, oldest_reader=3, replaces=NewNote):
     """Revision 3 means something else by its fields: older code must not read it."""
 
     key: str

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Any, Generic, NamedTuple, TypeVar
+import types
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
+from tierstore.answers import GenericAnswer, pydantic_schema, to_json, to_plain
 from tierstore.errors import InvalidKeyError, ValidationError
 from tierstore.plan.arguments import shown
 
@@ -28,6 +30,24 @@ class Page(NamedTuple, Generic[T_co]):
 
     items: tuple[T_co, ...]
     next: str | None
+
+    def asdict(self) -> dict[str, Any]:
+        """`items`, each as a dict where it is more than a scalar, and `next`."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    def to_json(self) -> str:
+        """`asdict` as JSON text."""
+        return to_json(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return pydantic_schema(cls, source, handler)
+
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> Any:
+        """`Page[item]`, marked so that pydantic asks the class for its schema and does not take it for an array of two."""
+        return Annotated[types.GenericAlias(cls, item), GenericAnswer(cls)]
 
 
 def check_limit(limit: object, *, most: int = MAX_LIMIT) -> int:

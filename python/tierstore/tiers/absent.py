@@ -6,7 +6,7 @@ from tierstore.layout import u64
 from tierstore.records import Record
 
 
-class Absent(Record, kind=0, revision=1):
+class Absent(Record, kind=0xF000, revision=1):
     """`row_version`: the owner's when the absence was seen."""
 
     row_version: u64

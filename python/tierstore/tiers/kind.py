@@ -8,6 +8,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from tierstore.answers import Answer
 from tierstore.backends import Fenced, Params
 from tierstore.records import Record
 from tierstore.runtime import Deadline
@@ -87,10 +88,14 @@ class Kind(Generic[K, R]):
     shared: bool = True
 
 
-class Meta:
+class Meta(Answer):
     """How one value was come by. `age` in seconds since it was loaded into this process; `token`: None where no position is known."""
 
     __slots__ = ("_at", "_clock", "stale", "tier", "token")
+    __exposed_names__ = ("tier", "age", "stale", "token")
+    tier: Literal["l1", "l2", "database"]
+    stale: bool
+    token: str | None
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class Meta:
 
     @property
     def age(self) -> float:
+        """Seconds since the value was loaded into this process."""
         return self._clock() - self._at
 
     def __repr__(self) -> str:

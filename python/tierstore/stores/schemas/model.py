@@ -9,9 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from tierstore.answers import Answer, exposed, pydantic_schema, to_json, to_plain
 from tierstore.layout import u64
 from tierstore.plan.lifecycle import SchemaState
-from tierstore.records import Record
+from tierstore.records import Record, field
 
 SchemaType = Literal["json", "jsonschema", "avro", "protobuf"]
 """What the content of a schema is written in."""
@@ -27,23 +28,26 @@ class _Described:
     metadata_json: str
 
     @property
+    @exposed
     def metadata(self) -> dict[str, Any]:
         """The mapping it was registered with; `tags` and `description` are in it where there are any."""
         metadata: dict[str, Any] = orjson.loads(self.metadata_json)
         return metadata
 
     @property
+    @exposed
     def tags(self) -> tuple[str, ...]:
         """In the order given, each once."""
         return tuple(self.metadata.get("tags", ()))
 
     @property
+    @exposed
     def description(self) -> str:
         """Empty where there is none."""
         return str(self.metadata.get("description", ""))
 
 
-class Schema(_Described, Record, kind=1, revision=1):
+class Schema(_Described, Record, kind=0xF001, revision=1):
     """One version of a subject, with its content.
 
     `placement` says where the bytes lie: "inline" in the row, "row" in chunks beside it, "object" in the object store. `row_version`
@@ -55,7 +59,7 @@ class Schema(_Described, Record, kind=1, revision=1):
     version: str
     schema_type: SchemaType
     state: SchemaState
-    metadata_json: str
+    metadata_json: str = field(exposed=False)
     content_digest: str
     content_size: u64
     placement: SchemaPlacement
@@ -65,7 +69,7 @@ class Schema(_Described, Record, kind=1, revision=1):
     content: bytes
 
 
-class SchemaInfo(_Described, Record, kind=2, revision=1):
+class SchemaInfo(_Described, Record, kind=0xF002, revision=1):
     """A Schema without its content. `deleted_at` is None unless it was deleted and not restored."""
 
     id: str
@@ -73,7 +77,7 @@ class SchemaInfo(_Described, Record, kind=2, revision=1):
     version: str
     schema_type: SchemaType
     state: SchemaState
-    metadata_json: str
+    metadata_json: str = field(exposed=False)
     content_digest: str
     content_size: u64
     placement: SchemaPlacement
@@ -89,9 +93,22 @@ class SearchHit(NamedTuple):
     schema: SchemaInfo
     score: float
 
+    def asdict(self) -> dict[str, Any]:
+        """The schema and the score, the schema as a dict."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    def to_json(self) -> str:
+        """`asdict` as JSON text."""
+        return to_json(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return pydantic_schema(cls, source, handler)
+
 
 @dataclass(frozen=True, slots=True)
-class SchemaStatistics:
+class SchemaStatistics(Answer):
     """Schemas that are not deleted. `hit_rates` by tier ("l1", "l2") and "total", from 0 to 1, since the store was opened."""
 
     total_schemas: int
@@ -110,8 +127,21 @@ class Popular(NamedTuple):
     id: str
     access_count: int
 
+    def asdict(self) -> dict[str, Any]:
+        """The id and the count by name."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
-class Derived(Record, kind=3, revision=1):
+    def to_json(self) -> str:
+        """`asdict` as JSON text."""
+        return to_json(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return pydantic_schema(cls, source, handler)
+
+
+class Derived(Record, kind=0xF003, revision=1):
     """What a key that is derived from a subject answers (a version's alias, the latest), ordered by the subject's row_version.
 
     The schema's own would not do: when the latest is deleted, the one before it has a lower row_version.
