@@ -29,6 +29,8 @@ _INTEGER_BITS = {
     for name in ["u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128"]
 }
 
+INPUT = "Input"
+"""The end of the name of what a constructor takes, where that is less than what an instance shows."""
 EXACT_BITS = 53
 """Wider bounds are left out: FastAPI writes a bound as a float, which would be another number."""
 
@@ -104,12 +106,12 @@ def _views(cls: type, source: Any) -> tuple[Any, Any]:
         for name, one in members.items()
         if one.given and name in shown
     }
-    return view, view if given == shown else _typed_dict(cls, source, given)
+    return view, view if given == shown else _typed_dict(cls, source, given, INPUT)
 
 
-def _typed_dict(cls: type, source: Any, members: dict[str, Any]) -> Any:
+def _typed_dict(cls: type, source: Any, members: dict[str, Any], suffix: str = "") -> Any:
     arguments = ", ".join(getattr(one, "__name__", str(one)) for one in typing.get_args(source))
-    name = f"{cls.__name__}[{arguments}]" if arguments else cls.__name__
+    name = cls.__name__ + suffix + (f"[{arguments}]" if arguments else "")
     make: Any = typing_extensions.TypedDict
     made = make(name, members)
     made.__module__, made.__qualname__, made.__doc__ = cls.__module__, name, cls.__doc__

@@ -131,12 +131,12 @@ def test_openapi_describes_them(answered):
     schemas = document["components"]["schemas"]
     answer = document["paths"]["/latest/{subject}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer == {"$ref": "#/components/schemas/Schema"}
-    described = schemas["Schema"]["properties"]
-    assert set(schemas["Schema"]["required"]) == set(described) == set(answered["schema"].asdict())
-    assert described["state"]["enum"] == ["draft", "active", "deprecated", "disabled", "archived"]
-    assert described["content"] == {"type": "string", "contentEncoding": "base64", "title": "Content"}
-    assert described["created_at"]["format"] == "date-time"
-    assert described["metadata"]["type"] == "object"
+    properties = schemas["Schema"]["properties"]
+    assert set(schemas["Schema"]["required"]) == set(properties) == set(answered["schema"].asdict())
+    assert properties["state"]["enum"] == ["draft", "active", "deprecated", "disabled", "archived"]
+    assert properties["content"] == {"type": "string", "contentEncoding": "base64", "title": "Content"}
+    assert properties["created_at"]["format"] == "date-time"
+    assert properties["metadata"]["type"] == "object"
     assert "One version of a subject" in schemas["Schema"]["description"]
     items = schemas["Page_SchemaInfo_"]["properties"]["items"]
     assert items["items"] == {"$ref": "#/components/schemas/SchemaInfo"}
@@ -152,16 +152,22 @@ def test_a_record_is_a_request_body(answered):
         ("body", "body"),
         ("body", "mood"),
     }
-    schemas = answered["openapi.json"]["components"]["schemas"]
-    taken, given = schemas["Node-Input"], schemas["Node-Output"]
-    assert (taken["required"], "count" in taken["properties"], "secret" in taken["properties"]) == (
-        ["name"],
-        False,
-        False,
-    )
+    document = answered["openapi.json"]
+    post = document["paths"]["/echo"]["post"]
+    taken = described(document, post["requestBody"])
+    given = described(document, post["responses"]["200"])
+    assert (taken["title"], given["title"]) == ("NodeInput", "Node")
+    assert taken["required"] == ["name"]
     assert set(given["required"]) == set(given["properties"]) == set(TREE.asdict())
+    assert set(given["properties"]) - set(taken["properties"]) == {"count"}
     assert (taken["properties"]["size"]["minimum"], taken["properties"]["size"]["maximum"]) == (0, 255)
-    assert given["properties"]["children"]["items"] == {"$ref": "#/components/schemas/Node-Output"}
+    assert given["properties"]["children"]["items"] == post["responses"]["200"]["content"]["application/json"]["schema"]
+    assert taken["properties"]["children"]["items"] == post["requestBody"]["content"]["application/json"]["schema"]
+
+
+def described(document: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    return document["components"]["schemas"][name]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +212,8 @@ def test_in_a_model_of_pydantic():
     dumped = json.loads(answer.model_dump_json())
     assert (dumped["node"], dumped["either"]) == (json.loads(TREE.to_json()), json.loads(Node("n").to_json()))
     assert Answer(node={"name": "x"}, either=Point(1)).node == Node("x")
-    assert {"Node", "Point", "Everything"} <= Answer.model_json_schema()["$defs"].keys()
+    assert {"Node", "Point", "Everything"} <= Answer.model_json_schema(mode="serialization")["$defs"].keys()
+    assert {"NodeInput", "PointInput"} <= Answer.model_json_schema()["$defs"].keys()
 
 
 def test_what_only_a_store_makes_is_not_made_of_a_dict():
