@@ -120,7 +120,7 @@ class Parts:
 
     def totals(self) -> dict[Total, int]:
         """What telemetry collects."""
-        counted = self.engine.statistics()
+        counted = self.engine.statistics("schemas")
         uploads, downloads = self._object_counts()
         return self.schemas.totals() | {
             "schema_registry.cache.l1.hits": counted["l1_hits"],

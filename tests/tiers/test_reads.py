@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.model.world import Item
+from tests.model.world import Item, item_kind
 from tierstore.errors import ConnectionError, QueryError, ValidationError
 from tierstore.tiers.kind import ABSENT
 
@@ -135,7 +137,7 @@ def test_an_l2_that_fails_is_a_miss(face, shared):
         await shared.put("a")
         shared.key_value.broken = ConnectionError("gone")
         assert await shared.get("a") == 1
-        assert shared.engine.counters.l2_failures == 1
+        assert shared.items.counters.l2_failures == 1
         shared.key_value.broken = None
         shared.engine.flush()
         assert await shared.get("a") == 1
@@ -152,8 +154,32 @@ def test_damaged_bytes_in_l2_are_counted_and_replaced(face, shared):
         shared.key_value.fences.values[name] = value._replace(content=value.content[:-1] + b"\xff")
         shared.engine.flush()
         assert await shared.get("a") == 1
-        assert shared.engine.counters.l2_corrupt == 1
+        assert shared.items.counters.l2_corrupt == 1
         assert shared.key_value.fences.values[name].content == value.content
+
+    face.run(story)
+
+
+def test_a_store_counts_its_own_reads_only(face, shared):
+    async def story():
+        other = shared.engine.kind(replace(item_kind(), name="thing", store="things"))
+        await shared.put("a")
+        for _ in range(3):
+            await other.get("a", deadline=shared.deadline())
+        await shared.get("a")
+        items, things, all_of_it = (shared.engine.statistics(store) for store in ("items", "things", None))
+        for name, mine, theirs in (
+            ("l1_hits", 0, 2),
+            ("l1_misses", 1, 1),
+            ("loads", 1, 1),
+            ("l2_misses", 1, 1),
+            ("l2_fills", 1, 1),
+        ):
+            assert (items[name], things[name], all_of_it[name]) == (mine, theirs, mine + theirs), name
+        assert shared.engine.hit_rates("items") == {"l1": 0.0, "l2": 0.0}
+        assert shared.engine.hit_rates("things") == {"l1": 2 / 3, "l2": 0.0}
+        assert "writes" not in items
+        assert all_of_it["writes"] == 1
 
     face.run(story)
 
@@ -168,7 +194,7 @@ def test_hits_and_misses_are_counted_by_tier(face, shared):
         statistics = shared.engine.statistics()
         assert (statistics["l1_hits"], statistics["l1_misses"]) == (3, 2)
         assert (statistics["l2_hits"], statistics["l2_misses"]) == (1, 1)
-        assert shared.engine.hit_rates() == {"l1": 0.6, "l2": 0.5}
+        assert shared.engine.hit_rates("items") == {"l1": 0.6, "l2": 0.5}
         assert shared.items.lookups() == 5
 
     face.run(story)

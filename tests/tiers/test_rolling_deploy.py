@@ -71,7 +71,7 @@ def process(face, redis_server, world: World, record: type[Record]) -> Process:
     records = FakeRecords(world, runtime)
     key_value = RedisKeyValue(runtime, route(runtime, url=redis_server.url), soft_timeout_s=2, hard_timeout_s=2)
     engine = Engine(runtime, Tiers(records, key_value), namespace=Namespace("", "deploy"))
-    return Process(runtime, key_value, engine, engine.kind(Kind("note", record, load)))
+    return Process(runtime, key_value, engine, engine.kind(Kind("note", record, load, store="notes")))
 
 
 @pytest.mark.requirement("S1-24")
@@ -94,7 +94,7 @@ def test_two_revisions_over_one_redis(face, redis_server, newer):
                     assert {name: getattr(found, name) for name in FIELDS[newer]} == FIELDS[newer]
         for each in (old, new):
             await each.key_value.close(each.runtime.deadline(5))
-        return old.engine.counters, new.engine.counters
+        return old.notes.counters, new.notes.counters
 
     old, new = face.run(deploy)
     assert new.l2_hits > 0, "the new code never read L2: the test proves nothing"
@@ -114,12 +114,12 @@ def test_code_that_is_too_old_leaves_what_newer_code_filled(face, redis_server):
         await new.write("note")
         await old.read("note")  # fills for itself: nothing newer is there
         await new.read("note")  # replaces what it cannot read
-        hits, fills = new.engine.counters.l2_hits, new.engine.counters.l2_fills
+        hits, fills = new.notes.counters.l2_hits, new.notes.counters.l2_fills
         for turn in range(5):
             assert (await old.read("note")).row_version == 1
             assert (await new.read("note")).unit == "kg"
-            assert new.engine.counters.l2_hits == hits + turn + 1
-        assert new.engine.counters.l2_fills == fills
+            assert new.notes.counters.l2_hits == hits + turn + 1
+        assert new.notes.counters.l2_fills == fills
         await old.write("note")
         assert (await new.read("note")).row_version == (await old.read("note")).row_version == 2
         for each in (old, new):

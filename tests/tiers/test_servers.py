@@ -154,7 +154,8 @@ def test_redis_is_paused(face, redis_two, redis_server):
 @pytest.mark.parametrize("kind", ["postgres", "postgres and redis"])
 def test_postgres_stops_and_what_is_cached_is_marked(request, face, tmp_path, postgres, kind):
     async def story():
-        async with Two(face, config_of(request, kind, tmp_path)) as two:
+        config = config_of(request, kind, tmp_path)
+        async with Two(face, config) as two:
             here = two.stores[0]
             await two.fresh()
             schema = await here.schemas.register("orders", "1.0.0", CONTENT)
@@ -162,7 +163,7 @@ def test_postgres_stops_and_what_is_cached_is_marked(request, face, tmp_path, po
             assert not (await here.schemas.get(schema.id)).meta.stale
             postgres.stop()
             engine = two.engine(0)
-            await two.until(lambda: not engine.freshness.is_fresh() and not (engine._shared and engine.l2_fresh()))
+            await two.until(lambda: not engine.freshness.is_fresh() and not (config.redis and engine.l2_fresh()))
             answer = await here.schemas.get(schema.id)
             assert answer.content == CONTENT
             assert answer.meta.stale

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
 
 from tierstore._native import decode_twins, twin
-from tierstore.backends import Change, Fill, Unit
+from tierstore.backends import Change, Fill, KeyValue, Unit
 from tierstore.errors import ConnectionError, StorageError, TimeoutError
 from tierstore.plan.keys import l2_key, l2_keys
 from tierstore.plan.route import SESSION, Route, route
@@ -24,6 +24,7 @@ from tierstore.tiers.l1 import L1, Entry
 from tierstore.tiers.miss import Lease, Miss
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
+from tierstore.tiers.stats import KindCounters
 
 if TYPE_CHECKING:
     from tierstore.tiers.engine import Engine
@@ -54,15 +55,19 @@ twice), its version, and its weight in L1."""
 class CachedKind(Generic[K, R]):
     """`hit` answers from L1 or None, and makes no coroutine; `get` does the rest. Made by `Engine.kind`."""
 
-    def __init__(self, engine: Engine, kind: Kind[K, R], l1: L1, shared: Shared | None) -> None:
+    def __init__(self, engine: Engine, kind: Kind[K, R], l1: L1, key_value: KeyValue | None) -> None:
         self._engine = engine
         self._news = engine.invalidation
         self._runtime = engine.runtime
         self._clock = engine.runtime.monotonic
-        self._counters = engine.counters
+        self.counters = KindCounters()
         self.kind = kind
         self.l1 = l1
-        self._shared = shared if kind.shared else None
+        self._shared = (
+            None
+            if key_value is None or not kind.shared
+            else Shared(engine.runtime, key_value, self.counters, ttl_s=engine.limits.l2_ttl_s)
+        )
         self._flights: dict[Hashable, Miss] = {}
         self._floors: dict[Hashable, int] = {}
         self.misses = 0
@@ -169,7 +174,7 @@ class CachedKind(Generic[K, R]):
     async def _read_through(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
         """What the database says now, past every cache; nothing is kept."""
         source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=way.primary, after=way.after)
-        self._counters.loads += 1
+        self.counters.loads += 1
         loaded = await self.kind.load(keys, source)
         values: dict[K, Any] = {}
         for key in keys:
@@ -263,7 +268,7 @@ class CachedKind(Generic[K, R]):
                     corrupt.append(flight.l2_key)
         if not misses:
             return misses
-        self._counters.l2_misses += len(misses)
+        self.counters.l2_misses += len(misses)
         if corrupt:
             await shared.discard(corrupt, deadline)
         return await self._lease(shared, misses, deadline)
@@ -292,7 +297,7 @@ class CachedKind(Generic[K, R]):
             landed.append(known)
             if known:
                 landings.append((flight, kept, given, version, ENTRY_BYTES + len(buffer or b"") if weighs else 1))
-        self._counters.l2_hits += len(landings)
+        self.counters.l2_hits += len(landings)
         self._land(landings, how.now)
         return landed
 
@@ -330,11 +335,11 @@ class CachedKind(Generic[K, R]):
     async def _load(self, flights: list[Miss], deadline: Deadline) -> After | None:
         leases = [(flight.l2_key, flight.lease) for flight in flights if flight.lease is not None]
         seeding = any(lease.seeding for _, lease in leases)
-        self._counters.loads += 1
+        self.counters.loads += 1
         try:
             loaded = await self._load_batch([flight.key for flight in flights], deadline, primary=seeding)
         except StorageError as error:
-            self._counters.load_failures += 1
+            self.counters.load_failures += 1
             if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
                 raise  # this caller's own time is over; the next one takes the batch, leases included
             for flight in flights:
@@ -367,7 +372,7 @@ class CachedKind(Generic[K, R]):
         entry, now = self.l1.look(key), self._clock()
         if entry is None or now - entry.loaded_at > self.kind.max_stale_s:
             return None
-        self._counters.stale_served += 1
+        self.counters.stale_served += 1
         if entry.value is ABSENT:
             return ABSENT
         answer = entry.value.replace()

@@ -29,9 +29,8 @@ from tierstore.tiers.kind import K, Kind, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.relay import Relay, answering_of
 from tierstore.tiers.replicas import Replicas
-from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import Database
-from tierstore.tiers.stats import Counters
+from tierstore.tiers.stats import Counters, KindCounters
 from tierstore.tiers.transaction import Transaction
 
 REFRESH_BUDGET_S = HORIZON_S / 2
@@ -95,9 +94,7 @@ class Engine:
         self.limits = limits or Limits()
         self.counters = Counters()
         self.kinds: dict[str, CachedKind[Any, Any]] = {}
-        self._shared = (
-            None if key_value is None else Shared(runtime, key_value, self.counters, ttl_s=self.limits.l2_ttl_s)
-        )
+        self._key_value = key_value
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
         self._probe: Job | None = None if key_value is None else key_value.probe
         self._replicas = Replicas(runtime, records, on=tiers.replicas)
@@ -183,7 +180,7 @@ class Engine:
             immutable=kind.immutable,
             home=self.runtime.home,
         )
-        cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._shared)
+        cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._key_value)
         return cached
 
     # Reading past the caches
@@ -302,33 +299,39 @@ class Engine:
 
     # What there is to know
 
-    def hit_rates(self) -> dict[str, float]:
-        """The share of reads that "l1" answered, and the share of the rest that "l2" did."""
-        hits, misses = self._l1_totals()
-        rates = {"l1": _share(hits, misses)}
-        if self._shared is not None:
-            rates["l2"] = _share(self.counters.l2_hits, self.counters.l2_misses)
+    def hit_rates(self, store: str) -> dict[str, float]:
+        """The share of that store's reads that "l1" answered, and the share of the rest that "l2" did."""
+        kinds = self._kinds_of(store)
+        rates = {"l1": _share(sum(kind.hit_count() for kind in kinds), sum(kind.misses for kind in kinds))}
+        if self._key_value is not None:
+            below = KindCounters.total(kind.counters for kind in kinds)
+            rates["l2"] = _share(below.l2_hits, below.l2_misses)
         return rates
 
-    def statistics(self) -> dict[str, Any]:
-        """Counters by tier, and which carrier tells this process of changes."""
-        hits, misses = self._l1_totals()
-        caches = [cached.l1.cache.stats() for cached in self.kinds.values()]
-        return {
-            **self.counters.asdict(),
-            "l1_hits": hits,
-            "l1_misses": misses,
-            "l1_fills_refused": sum(cached.l1.refused for cached in self.kinds.values()),
+    def statistics(self, store: str | None = None) -> dict[str, Any]:
+        """Counters by tier of one store's reads; without `store` those of all, and what is no store's own."""
+        kinds = self._kinds_of(store)
+        caches = [kind.l1.cache.stats() for kind in kinds]
+        counted = {
+            **KindCounters.total(kind.counters for kind in kinds).asdict(),
+            "l1_hits": sum(kind.hit_count() for kind in kinds),
+            "l1_misses": sum(kind.misses for kind in kinds),
+            "l1_fills_refused": sum(kind.l1.refused for kind in kinds),
             "l1_entries": sum(stats.entries for stats in caches),
             "l1_evictions": sum(stats.evictions for stats in caches),
+        }
+        return counted if store is not None else counted | self._own_statistics()
+
+    def _own_statistics(self) -> dict[str, Any]:
+        return {
+            **self.counters.asdict(),
             "carrier": None if self.carriers is None else self.carriers.carrying,
             "fresh": self.freshness.is_fresh(),
             "unconfirmed": len(self.unconfirmed),
         }
 
-    def _l1_totals(self) -> tuple[int, int]:
-        kinds = self.kinds.values()
-        return sum(cached.hit_count() for cached in kinds), sum(cached.misses for cached in kinds)
+    def _kinds_of(self, store: str | None) -> list[CachedKind[Any, Any]]:
+        return [cached for cached in self.kinds.values() if store is None or cached.kind.store == store]
 
 
 def _share(hits: int, misses: int) -> float:

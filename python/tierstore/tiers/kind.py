@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -65,7 +65,7 @@ Load = Callable[[list[K], Source], Awaitable[Loaded]]
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[K, R]):
-    """One kind of value.
+    """One kind of value, of the store that `store` names: its hits and misses are counted there.
 
     `load` is called once for a batch of keys. `record.row_version` orders the values of a key, unless `version` reads it elsewhere.
     `l2_key` and `parse` turn a key into text and back: the name in L2 and in the outbox. `immutable` values never change once they
@@ -86,6 +86,7 @@ class Kind(Generic[K, R]):
     weigh: Callable[[R], int] | None = None
     immutable: bool = False
     shared: bool = True
+    store: str = field(kw_only=True)
 
 
 class Meta(Answer):

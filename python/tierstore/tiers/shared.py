@@ -18,7 +18,7 @@ from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.absent import Absent
 from tierstore.tiers.kind import ABSENT_TTL_S
 from tierstore.tiers.miss import Lease
-from tierstore.tiers.stats import Counters
+from tierstore.tiers.stats import KindCounters
 
 LEASE_MS = 5_000
 """As long as a load may take. A loader that died holds the others up for no longer than the soft budget each."""
@@ -26,9 +26,9 @@ TOKEN_BYTES = 16
 
 
 class Shared:
-    """Reads and fills of L2, for all kinds."""
+    """Reads and fills of L2, for one kind, whose counters it keeps."""
 
-    def __init__(self, runtime: Runtime, key_value: KeyValue, counters: Counters, *, ttl_s: float) -> None:
+    def __init__(self, runtime: Runtime, key_value: KeyValue, counters: KindCounters, *, ttl_s: float) -> None:
         self._runtime = runtime
         self._key_value = key_value
         self._counters = counters

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the store was opened; plain numbers, one more or less under threads does not matter."""
+    """What one engine did since it was opened; plain numbers, one more or less under threads does not matter."""
 
     l1_flushes: int = 0
+    writes: int = 0
+    keys_changed: int = 0
+    deliveries_failed: int = 0
+    redelivered: int = 0
+    invalidations_received: int = 0
+    carrier_switches: int = 0
+
+    def asdict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class KindCounters:
+    """What the reads of one cached kind came to, below L1."""
+
     l2_hits: int = 0
     l2_misses: int = 0
     l2_fills: int = 0
@@ -20,12 +36,12 @@ class Counters:
     loads: int = 0
     load_failures: int = 0
     stale_served: int = 0
-    writes: int = 0
-    keys_changed: int = 0
-    deliveries_failed: int = 0
-    redelivered: int = 0
-    invalidations_received: int = 0
-    carrier_switches: int = 0
+
+    @classmethod
+    def total(cls, counters: Iterable[KindCounters]) -> KindCounters:
+        """The sum over some kinds, those of a store for one."""
+        several = list(counters)
+        return cls(*(sum(getattr(one, field.name) for one in several) for field in fields(cls)))
 
     def asdict(self) -> dict[str, Any]:
         return asdict(self)

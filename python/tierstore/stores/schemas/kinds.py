@@ -19,13 +19,15 @@ from tierstore.tiers.engine import Engine
 from tierstore.tiers.kind import ENTRY_BYTES, Found, K, Kind, Load, Loaded, Source
 from tierstore.tiers.transaction import Transaction
 
+STORE = "schemas"
+
 
 class Kinds:
     """The four kinds over one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema))
+        self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema, store=STORE))
         self.by_version = engine.kind(_derived_kind("schema_version", _load_versions, _pair_text, _pair_of))
         self.latest = engine.kind(_derived_kind("schema_latest", _load_latest))
         self.latest_any = engine.kind(_derived_kind("schema_latest_any", _load_latest_any))
@@ -42,7 +44,7 @@ class Kinds:
 def _derived_kind(
     name: str, load: Load[K], l2_key: Callable[[K], str] = str, parse: Callable[[str], Any] = str
 ) -> Kind[K, Derived]:
-    return Kind(name, Derived, load, l2_key, parse, version=_owner, weigh=_weigh_derived)
+    return Kind(name, Derived, load, l2_key, parse, version=_owner, weigh=_weigh_derived, store=STORE)
 
 
 def schema_in(derived: Derived) -> Schema:

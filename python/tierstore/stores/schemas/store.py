@@ -21,7 +21,7 @@ from tierstore.stores.schemas.access import FLUSH_S, KEPT_DAYS, Access
 from tierstore.stores.schemas.calls import Id, SchemaCalls
 from tierstore.stores.schemas.candidates import Query
 from tierstore.stores.schemas.edits import Edit
-from tierstore.stores.schemas.kinds import Kinds, schema_in
+from tierstore.stores.schemas.kinds import STORE, Kinds, schema_in
 from tierstore.stores.schemas.model import Derived, Popular, Schema, SchemaStatistics
 from tierstore.stores.schemas.operation import Budget, Operation, Operations
 from tierstore.stores.schemas.registrar import INLINE, Registrar
@@ -218,7 +218,7 @@ class SchemaStore(SchemaCalls):
         """Counts of what is not deleted, and the share of reads that each cache tier answered."""
         with self._operation("statistics", None, timeout, "search") as operation:
             fetch = self._fetch(operation.deadline, "session", None)
-            return await reads.statistics(fetch, self._engine.hit_rates())
+            return await reads.statistics(fetch, self._engine.hit_rates(STORE))
 
     async def popular(self, limit: int = 100, *, timeout: float | None = None) -> list[Popular]:
         """The ids that were read most in the last KEPT_DAYS days, as far as the reads have been written down."""
