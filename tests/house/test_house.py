@@ -151,6 +151,18 @@ def test_a_missing_program_fails_with_the_line_that_installs_it(monkeypatch):
         programs._found_or_packaged("initdb", "postgresql", lambda: None)
 
 
+def test_all_that_is_missing_is_said_at_once(monkeypatch):
+    def refuse(program: str, package: str, *_: object) -> Path:
+        raise programs.Missing(f"sudo apt-get install -y {package}")
+
+    monkeypatch.setattr(programs, "_found_or_packaged", refuse)
+    monkeypatch.setenv("TIERSTORE_TEST_S3_URL", "http://given")
+    monkeypatch.delenv("TIERSTORE_TEST_POSTGRES_URL", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        programs.main()
+    assert {"redis-server", "postgresql"} <= {line.split()[-1] for line in str(ended.value).splitlines()}
+
+
 @pytest.mark.parametrize("packaged", [Path("packaged"), None])
 def test_a_program_is_looked_for_again_after_its_installation_and_then_taken_out_of_a_wheel(monkeypatch, packaged):
     installed: list[str] = []

@@ -155,11 +155,14 @@ def main() -> None:
     wanted: list[Callable[[], Path]] = [redis_program]  # sentinels and clusters are always of our own
     wanted += [] if os.environ.get("TIERSTORE_TEST_POSTGRES_URL") else [postgres_folder]
     wanted += [] if os.environ.get("TIERSTORE_TEST_S3_URL") else [versitygw]
-    try:
-        for find in wanted:
+    missing = []
+    for find in wanted:
+        try:
             find()
-    except Missing as missing:
-        raise SystemExit(str(missing)) from None
+        except Missing as one:
+            missing.append(str(one))
+    if missing:
+        raise SystemExit("\n".join(missing))
 
 
 if __name__ == "__main__":
