@@ -19,11 +19,12 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from tierstore._native import CacheStats, Import, Placement, ProtoFile
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, datetime, date, timedelta, UUID, Decimal})
@@ -162,6 +163,14 @@ class GenericAnswer(NamedTuple):
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return pydantic_schema(self.cls, source, handler)
+
+
+def generic_answer(cls: type[T]) -> type[T]:
+    """A named tuple whose `cls[item]` carries the mark: pydantic would take it for an array of its fields."""
+    generic: Any = cls
+    plain = generic.__class_getitem__
+    generic.__class_getitem__ = lambda item: Annotated[plain(item), GenericAnswer(cls)]
+    return cls
 
 
 class Answer:

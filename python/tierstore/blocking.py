@@ -48,15 +48,27 @@ class Twin:
         return f"<blocking {self._inner!r}>"
 
 
+def in_blocking_words(text: str) -> str:
+    """A docstring of the async face as this face has it: its examples without `async` and `await`."""
+    return text.replace("async with ", "with ").replace("await ", "")
+
+
 def _twin(cls: type, name: str) -> type[Twin]:
     """The twin class of `cls`: every public method of it, driven. Attributes are passed on."""
-    members: dict[str, Any] = {"__doc__": cls.__doc__, "__module__": __name__}
+    members: dict[str, Any] = {"__doc__": in_blocking_words(cls.__doc__ or ""), "__module__": __name__}
     for attribute, member in inspect.getmembers(cls):
         if attribute.startswith(("_", "hit_")):
             continue
         if inspect.isfunction(member):
-            members[attribute] = _method(attribute, member, getattr(cls, f"hit_{attribute}", None))
+            members[attribute] = method = _method(attribute, member, getattr(cls, f"hit_{attribute}", None))
+            method.__doc__ = in_blocking_words(member.__doc__ or "")
+        elif isinstance(member, property):
+            members[attribute] = _passed_on(attribute, member)
     return type(name, (Twin,), members)
+
+
+def _passed_on(name: str, getter: property) -> property:
+    return property(lambda self: _blocking(getattr(self._inner, name)), doc=in_blocking_words(getter.__doc__ or ""))
 
 
 def _method(name: str, function: Callable[..., Any], hit: Callable[..., Any] | None) -> Callable[..., Any]:
@@ -169,7 +181,7 @@ _OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
 class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is made above, from the async class
-    """An open store of the blocking face: `tierstore.blocking.open`."""
+    """An open store of the blocking face. Threads may share it; `close` it, or use it as a context manager."""
 
     def __init__(self, inner: _async.Store) -> None:
         super().__init__(inner)
@@ -178,6 +190,7 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
 
     @functools.cached_property
     def schemas(self) -> Any:
+        """Schemas by subject and semantic version."""
         return SchemaStore(self._inner.schemas)
 
     def __enter__(self) -> Self:
@@ -188,7 +201,7 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
 
     @contextmanager
     def session(self) -> Iterator[Self]:
-        """As the async face's; this store is what the block gets."""
+        """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each thread is its own."""
         with super().session():
             yield self
 

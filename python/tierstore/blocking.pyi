@@ -17,6 +17,8 @@ from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaSt
 from tierstore.telemetry import Telemetry, Total
 
 class SchemaCalls:
+    """Registering, changing, listing, searching."""
+
     def register(
         self,
         subject: str,
@@ -31,10 +33,19 @@ class SchemaCalls:
         id: Id | None = ...,
         idempotency_key: str | None = ...,
         timeout: float | None = ...,
-    ) -> Schema: ...
+    ) -> Schema:
+        """Store one version of a subject, and answer it as stored.
+
+        The same content again answers the record that is there, restored if it was deleted. ConflictError if the version holds other
+        content. ValidationError (with its place) for content that is not what its type says, InvalidKeyError for a bad subject or id."""
+
     def register_many(
         self, items: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = ..., timeout: float | None = ...
-    ) -> list[Schema]: ...
+    ) -> list[Schema]:
+        """Store all of them in one commit, or none. Each item is a mapping with the arguments of `register`.
+
+        An error names the first failing item: "items[3]: …"."""
+
     def set_state(
         self,
         id: Id,
@@ -43,10 +54,23 @@ class SchemaCalls:
         reason: str | None = ...,
         expected_version: int | None = ...,
         timeout: float | None = ...,
-    ) -> Schema: ...
-    def delete(self, id: Id, *, expected_version: int | None = ..., timeout: float | None = ...) -> bool: ...
-    def restore(self, id: Id, *, timeout: float | None = ...) -> Schema: ...
-    def purge(self, id: Id, *, timeout: float | None = ...) -> bool: ...
+    ) -> Schema:
+        """Move a schema to another state; the reason is kept in its metadata as `state_reason`.
+
+        ConflictError for a move that the lifecycle does not have, or if its row_version is not the expected one; NotFoundError if there
+        is no such schema."""
+
+    def delete(self, id: Id, *, expected_version: int | None = ..., timeout: float | None = ...) -> bool:
+        """Delete softly: no read finds it any more, `restore` brings it back. False if there is no such schema.
+
+        ConflictError if its row_version is not the expected one."""
+
+    def restore(self, id: Id, *, timeout: float | None = ...) -> Schema:
+        """Undo a deletion; a schema that is not deleted is answered as it is. NotFoundError if it is unknown or was purged."""
+
+    def purge(self, id: Id, *, timeout: float | None = ...) -> bool:
+        """Remove the content for good and free the version; the id stays taken. False if there is no such schema."""
+
     def list(
         self,
         subject: str,
@@ -59,7 +83,9 @@ class SchemaCalls:
         timeout: float | None = ...,
         read: Read = ...,
         not_before: str | None = ...,
-    ) -> Page[SchemaInfo]: ...
+    ) -> Page[SchemaInfo]:
+        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
+
     def subjects(
         self,
         prefix: str = ...,
@@ -69,7 +95,9 @@ class SchemaCalls:
         timeout: float | None = ...,
         read: Read = ...,
         not_before: str | None = ...,
-    ) -> Page[str]: ...
+    ) -> Page[str]:
+        """Subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
+
     def search(
         self,
         text: str | None = ...,
@@ -84,15 +112,26 @@ class SchemaCalls:
         timeout: float | None = ...,
         read: Read = ...,
         not_before: str | None = ...,
-    ) -> Page[SearchHit]: ...
+    ) -> Page[SearchHit]:
+        """Schemas in which every word of the text is found: as a part of, or similar to, subject, description or identifiers.
+
+        Words under three letters match how the subject begins. `tags`: all of them; `metadata`: contained in the schema's. The best
+        score comes first, ties by subject, then the newest version; without a text all score 0. docs/schemas.md says what a search
+        with very many hits does."""
 
 class SchemaStore(SchemaCalls):
+    """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example."""
+
     def get(
         self, id: Id, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> Schema | None: ...
+    ) -> Schema | None:
+        """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
+
     def get_version(
         self, subject: str, version: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> Schema | None: ...
+    ) -> Schema | None:
+        """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
+
     def get_latest(
         self,
         subject: str,
@@ -102,58 +141,134 @@ class SchemaStore(SchemaCalls):
         timeout: float | None = ...,
         read: Read = ...,
         not_before: str | None = ...,
-    ) -> Schema | None: ...
+    ) -> Schema | None:
+        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release.
+
+        The latest of other states than active and deprecated is not cached."""
+
     def get_many(
         self, ids: Sequence[Id], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> list[Schema | None]: ...
+    ) -> list[Schema | None]:
+        """The schemas in argument order, None for the absent. One round trip to each tier."""
+
     def get_latest_many(
         self, subjects: Sequence[str], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> list[Schema | None]: ...
-    def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[SchemaTransaction]: ...
-    def statistics(self, *, timeout: float | None = ...) -> SchemaStatistics: ...
-    def popular(self, limit: int = ..., *, timeout: float | None = ...) -> list[Popular]: ...
-    def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int: ...
-    def presign(self, id: Id, *, expires: int = ..., timeout: float | None = ...) -> str: ...
-    def export(self, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int: ...
-    def import_(self, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int: ...
-    def flush_access(self) -> float: ...
-    def totals(self) -> dict[Total, int]: ...
+    ) -> list[Schema | None]:
+        """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
+
+    def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[SchemaTransaction]:
+        """Several calls in one commit: `with store.schemas.transaction() as tx: tx.register(...)`."""
+
+    def statistics(self, *, timeout: float | None = ...) -> SchemaStatistics:
+        """Counts of what is not deleted, and the share of reads that each cache tier answered."""
+
+    def popular(self, limit: int = ..., *, timeout: float | None = ...) -> list[Popular]:
+        """The ids that were read most in the last KEPT_DAYS days, as far as the reads have been written down."""
+
+    def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
+        """Load the most read schemas into the caches; answers how many."""
+
+    def presign(self, id: Id, *, expires: int = ..., timeout: float | None = ...) -> str:
+        """An address that gives the content to whoever has it, for `expires` seconds.
+
+        Content that lies in the database is copied to the object store first. UnsupportedError without one: it names the file."""
+
+    def export(self, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int:
+        """Write every schema that is not deleted to one file of JSON lines; answers how many."""
+
+    def import_(self, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int:
+        """Register every schema of a file that `export` wrote, with its id and state; answers how many.
+
+        What is there already is passed over. ConflictError if a version holds other content; what was imported before it stays."""
+
+    def flush_access(self) -> float:
+        """Write the access counts down and refresh `popular_schemas`; answers the seconds until the next time."""
+
+    def totals(self) -> dict[Total, int]:
+        """What this store counts for telemetry."""
 
 class SchemaTransaction(SchemaCalls):
-    def commit(self) -> None: ...
-    def rollback(self) -> None: ...
-    def savepoint(self) -> AbstractContextManager[None]: ...
-    def get(self, id: Id, *, timeout: float | None = ...) -> Schema | None: ...
-    def get_many(self, ids: Sequence[Id], *, timeout: float | None = ...) -> list[Schema | None]: ...
-    def get_version(self, subject: str, version: str, *, timeout: float | None = ...) -> Schema | None: ...
+    """The calls of the store, in one commit. Committed when its block ends, rolled back when the block raises."""
+
+    def commit(self) -> None:
+        """Commit now; the block may end afterwards, but nothing more can be written in it."""
+
+    def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo only the block's own changes when it raises."""
+
+    def get(self, id: Id, *, timeout: float | None = ...) -> Schema | None:
+        """The schema as this transaction sees it; None if there is none."""
+
+    def get_many(self, ids: Sequence[Id], *, timeout: float | None = ...) -> list[Schema | None]:
+        """In argument order, None for the absent."""
+
+    def get_version(self, subject: str, version: str, *, timeout: float | None = ...) -> Schema | None:
+        """That version of the subject; None if there is none."""
+
     def get_latest(
         self, subject: str, *, prerelease: bool = ..., states: SchemaStates | None = ..., timeout: float | None = ...
-    ) -> Schema | None: ...
-    def get_latest_many(self, subjects: Sequence[str], *, timeout: float | None = ...) -> list[Schema | None]: ...
+    ) -> Schema | None:
+        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release."""
+
+    def get_latest_many(self, subjects: Sequence[str], *, timeout: float | None = ...) -> list[Schema | None]:
+        """`get_latest` for each, in argument order."""
 
 class Transaction:
+    """Several stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
+
     schemas: SchemaTransaction
 
-    def commit(self) -> None: ...
-    def rollback(self) -> None: ...
-    def savepoint(self) -> AbstractContextManager[None]: ...
+    def commit(self) -> None:
+        """Commit now; the block may end afterwards but not write again."""
+
+    def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo only the block's own changes when it raises."""
 
 class Store:
+    """An open store of the blocking face. Threads may share it; `close` it, or use it as a context manager."""
+
     schemas: SchemaStore
 
     @property
-    def settings(self) -> tuple[Config, Telemetry]: ...
+    def settings(self) -> tuple[Config, Telemetry]:
+        """What it was opened with."""
+
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-    def close(self) -> None: ...
-    def health(self, *, timeout: float | None = ...) -> Health: ...
-    def statistics(self, *, timeout: float | None = ...) -> Statistics: ...
-    def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[Transaction]: ...
-    def session(self) -> AbstractContextManager[Store]: ...
-    def token(self) -> str | None: ...
-    def migrate(self, *, timeout: float | None = ...) -> list[str]: ...
-    def warm(self, *, limit: int = ..., timeout: float | None = ...) -> int: ...
+    def close(self) -> None:
+        """Flush, stop the jobs, close every connection, within `deadlines.close`. Closing twice is no error."""
 
-def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store: ...
+    def health(self, *, timeout: float | None = ...) -> Health:
+        """Ask every tier. Never raises, unless `timeout` is wrong: a tier that fails says so in its `detail`."""
+
+    def statistics(self, *, timeout: float | None = ...) -> Statistics:
+        """Counts of each store, hit ratios of each tier, connections in use."""
+
+    def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[Transaction]:
+        """`with store.transaction() as tx: tx.schemas.register(...)`. Commits when the block ends, unless it raised."""
+
+    def session(self) -> AbstractContextManager[Store]:
+        """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each thread is its own."""
+
+    def token(self) -> str | None:
+        """Where this session's last write stands: hand it to another process, which reads with `not_before=`."""
+
+    def migrate(self, *, timeout: float | None = ...) -> list[str]:
+        """Apply the migrations that are missing; answers their names."""
+
+    def warm(self, *, limit: int = ..., timeout: float | None = ...) -> int:
+        """Load the most used schemas into the caches; answers how many."""
+
+def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
+    """Open a store: a folder's path (embedded) or a Config; without either, by the environment.
+
+    Close it, or use it as a context manager. Threads may share it.
+    """

@@ -308,11 +308,13 @@ class _Items(ItemsView[Any, Any]):
         return self._mapping._pairs()  # type: ignore[attr-defined, no-any-return]
 
 
-def values(cache: Cache[Any, Any]) -> _Values:
+def values(cache: Cache[Any, Any]) -> ValuesView[Any]:
+    """The values, as a view; reading it counts no look-ups."""
     return _Values(cache)
 
 
-def items(cache: Cache[Any, Any]) -> _Items:
+def items(cache: Cache[Any, Any]) -> ItemsView[Any, Any]:
+    """The pairs of key and value, as a view; reading it counts no look-ups."""
     return _Items(cache)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -233,3 +234,10 @@ def test_an_open_page_and_wrong_values():
     assert TypeAdapter(Page[int]).validate_python({"items": ["3"], "next": None}) == Page((3,), None)
     with pytest.raises(pydantic.ValidationError, match="base64"):
         TypeAdapter(Node).validate_python({"name": "n", "body": "not base64"})
+
+
+def test_the_hints_of_a_call_that_answers_a_page_can_be_read():
+    """`typing` builds an alias anew to resolve it; FastAPI does the same with an annotation that is text."""
+    hints = typing.get_type_hints(tierstore.SchemaStore.search)
+    assert typing.get_args(hints["return"]) == (SearchHit,)
+    assert typing.get_origin(hints["return"]) is Page

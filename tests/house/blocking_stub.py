@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeGuard
+
+from tierstore import blocking
 
 PACKAGE = Path(__file__).parents[2] / "python" / "tierstore"
 TARGET = PACKAGE / "blocking.pyi"
@@ -28,8 +32,9 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 """
-TAIL = """
-def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store: ...
+TAIL = f"""
+def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
+    \"\"\"{blocking.open.__doc__}\"\"\"
 """
 
 
@@ -54,7 +59,23 @@ class _ToBlocking(ast.NodeTransformer):
         return ast.copy_location(ast.Name(BLOCKING.get(node.id, node.id), node.ctx), node)
 
 
-def _public(node: ast.stmt) -> bool:
+def _docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, owner: str = "") -> list[ast.stmt]:
+    """What the blocking face says at run time, as a statement; for a base that has no twin, what its class says."""
+    found: object = blocking
+    for name in (owner, node.name) if owner else (node.name,):
+        found = inspect.getattr_static(found, name, None)
+    text = blocking.in_blocking_words(ast.get_docstring(node) or "") if found is None else inspect.getdoc(found)
+    return [ast.Expr(ast.Constant(text))] if text else []
+
+
+def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> ast.stmt:
+    said = _docstring(node, owner)
+    made: ast.FunctionDef = _ToBlocking().visit(node)
+    made.body = said or made.body
+    return made
+
+
+def _public(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         named = node.name in ("__aenter__", "__aexit__")
         internal = any(isinstance(item, ast.Name) and item.id == "classmethod" for item in node.decorator_list)
@@ -96,9 +117,11 @@ def generate() -> str:
             elif isinstance(node, ast.ClassDef) and node.name not in names:
                 imports.append(f"from tierstore.{file.removesuffix('.py').replace('/', '.')} import {node.name}")
             elif isinstance(node, ast.ClassDef):
-                body = [*_attributes(node), *(_ToBlocking().visit(item) for item in node.body if _public(item))]
+                body = [*_attributes(node), *(_method(item, node.name) for item in node.body if _public(item))]
                 bases = [base for base in node.bases if isinstance(base, ast.Name) and base.id in local]
-                shell = ast.ClassDef(node.name, bases, [], body or [ast.Pass()], [], type_params=[])
+                shell = ast.ClassDef(
+                    node.name, bases, [], [*_docstring(node), *body] or [ast.Pass()], [], type_params=[]
+                )
                 classes.append(ast.unparse(ast.fix_missing_locations(shell)))
     return _formatted(HEAD + "\n".join(dict.fromkeys(imports)) + "\n\n" + "\n\n".join(classes) + "\n" + TAIL)
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import types
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
-from tierstore.answers import GenericAnswer, pydantic_schema, to_json, to_plain
+from tierstore.answers import generic_answer, pydantic_schema, to_json, to_plain
 from tierstore.errors import InvalidKeyError, ValidationError
 from tierstore.plan.arguments import shown
 
@@ -25,6 +24,7 @@ MAX_LIMIT = 1_000
 MAX_CURSOR_CHARACTERS = 8_192
 
 
+@generic_answer
 class Page(NamedTuple, Generic[T_co]):
     """Some items of an answer, in order. `next` is the cursor of the page after it; None when this is the last."""
 
@@ -43,11 +43,6 @@ class Page(NamedTuple, Generic[T_co]):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         return pydantic_schema(cls, source, handler)
-
-    @classmethod
-    def __class_getitem__(cls, item: Any, /) -> Any:
-        """`Page[item]`, marked so that pydantic asks the class for its schema and does not take it for an array of two."""
-        return Annotated[types.GenericAlias(cls, item), GenericAnswer(cls)]
 
 
 def check_limit(limit: object, *, most: int = MAX_LIMIT) -> int:
