@@ -30,7 +30,7 @@ add_module_names = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
-autodoc_preserve_defaults = True
+autodoc_type_aliases = reference.aliases()
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": True}
 
@@ -39,5 +39,5 @@ reference.use_blocking_stub()
 
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", reference.as_restructured)
-    app.connect("autodoc-process-signature", reference.without_constructor)
+    app.connect("autodoc-process-signature", reference.as_written)
     app.connect("autodoc-skip-member", reference.is_internal)

@@ -13,15 +13,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sphinx.pycode import ModuleAnalyzer
+
 import tierstore
 
 STUB = Path(tierstore.__file__).with_name("blocking.pyi")
 INTERNAL = re.compile(r"(hit_|_)\w+|flush_access|totals|about|settings|opened|collect|observe|span")
 """Public by name for the sake of other modules, and no part of what a user calls."""
-BASES = "Record, RecordBase, tuple, object, BaseException, MutableMapping, Mapping"
+BASES = "Record, RecordBase, tuple, object, OSError, BaseException, MutableMapping, Mapping"
 """What a class has of these is not said again for each."""
 CODE = re.compile(r"(`[^`]+`)")
 MARKUP = re.compile(r"([\\*|])|(?<=\w)(_)(?!\w)")
+ALIAS = re.compile(r"TypeAliasForwardRef\('tierstore\.(\w+)'\)")
+OBJECT = re.compile(r"<tierstore\.telemetry\.Telemetry object[^>]*>")
 PAGE = re.compile(r"docs/([\w/-]+)\.md")
 
 
@@ -45,15 +49,13 @@ class Page:
 PAGES: dict[str, Page] = {
     "stores": Page(
         "Stores and transactions",
-        ("open",),
-        ("Store", *_in("tierstore.store", "Transaction Health TierHealth Statistics")),
+        ("open", "Bounded", "bounded"),
+        ("Store", "Transaction", "Health", "TierHealth", "Statistics", "Meta", "Opening"),
     ),
     "schemas": Page(
         "Schemas",
-        answers=(
-            *_in("tierstore.stores.schemas", "SchemaStore SchemaTransaction Schema SchemaInfo"),
-            *_in("tierstore.stores.schemas", "SearchHit SchemaStatistics Popular"),
-            "tierstore.plan.paging.Page",
+        answers=_in(
+            "tierstore", "SchemaStore SchemaTransaction Schema SchemaInfo SearchHit SchemaStatistics Popular Page"
         ),
     ),
     "blocking": Page("The blocking calls", modules=("tierstore.blocking",)),
@@ -62,7 +64,7 @@ PAGES: dict[str, Page] = {
         _in("tierstore", "Config PostgresConfig RedisConfig SentinelConfig ObjectConfig CacheConfig Deadlines Gates"),
     ),
     "errors": Page("Errors", modules=("tierstore.errors",)),
-    "cache": Page("Cache", ("Cache",), ("CacheStats",)),
+    "cache": Page("Cache", ("Cache",), ("CacheStats", "FillTicket")),
     "codec": Page(
         "Records and codec",
         ("Record", *_in("tierstore.records", "field removed"), "VectorClock"),
@@ -97,12 +99,35 @@ def _offered(name: str) -> list[str]:
 def _page(page: Page) -> str:
     lines = [page.title, "=" * len(page.title), ""]
     for name in map(_qualified, page.names):
-        lines += [f".. auto{'class' if inspect.isclass(_found(name)) else 'function'}:: {name}", ""]
+        what = _found(name)
+        named = inspect.isclass(what) or inspect.isroutine(what)
+        lines += [f".. auto{'class' if inspect.isclass(what) else 'function'}:: {name}", ""] if named else _alias(name)
     for name in map(_qualified, page.answers):
-        lines += [f".. autoclass:: {name}", f"   :inherited-members: {BASES}", ""]
+        lines += [f".. autoclass:: {name}()", f"   :inherited-members: {BASES}", ""]
     for name in page.modules:
         lines += [f".. automodule:: {name}", f"   :inherited-members: {BASES}", ""]
     return "\n".join(lines)
+
+
+def aliases() -> dict[str, str]:
+    """The type aliases that `tierstore` exports, so that a signature says `Read` and not all that it stands for."""
+    values = {name: getattr(tierstore, name) for name in tierstore.__all__ if not name.startswith("_")}
+    named = {name for name, value in values.items() if inspect.isclass(value) or inspect.isroutine(value)}
+    return {
+        name: f"tierstore.{name}"
+        for name, value in values.items()
+        if not isinstance(value, ModuleType) and name not in named
+    }
+
+
+def _alias(name: str) -> list[str]:
+    """A type alias with the docstring below its definition, which autodoc finds in the defining module only."""
+    _, _, own = name.rpartition(".")
+    documented = ModuleAnalyzer.for_module(tierstore._HOME_OF[own]).find_attr_docs()
+    lines = list(documented.get(("", own), ()))
+    as_restructured(None, "data", name, None, None, lines)
+    value = re.sub(r"\b(typing|collections\.abc|uuid|tierstore(\.\w+)*)\.", "", str(_found(name)))
+    return [f".. py:data:: {name}", f"   :value: {value}", "", *(f"   {line}" for line in lines), ""]
 
 
 def _qualified(name: str) -> str:
@@ -144,13 +169,17 @@ def _document(target: Any, source: Any) -> None:
         target.__defaults__, target.__kwdefaults__ = meant.__defaults__, meant.__kwdefaults__
 
 
-def without_constructor(
+def as_written(
     _app: Any, what: str, name: str, _object: Any, _options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Hide how to make what only tierstore makes."""
+    """A signature as the source has it; how to make what only tierstore makes is not shown."""
     made_here = {_qualified(answer) for page in PAGES.values() for answer in page.answers}
     made_here |= {f"tierstore.blocking.{answer.rpartition('.')[2]}" for answer in made_here}
-    return (None, None) if what == "exception" or name in made_here else (signature, returns)
+    if what == "exception" or name in made_here:
+        return "", None
+    return tuple(
+        text and OBJECT.sub("OFF", ALIAS.sub(r"\1", text.replace("Ellipsis", "..."))) for text in (signature, returns)
+    )  # type: ignore[return-value]
 
 
 def is_internal(_app: Any, _what: str, name: str, _member: Any, skip: bool, _options: Any) -> bool:
@@ -160,6 +189,8 @@ def is_internal(_app: Any, _what: str, name: str, _member: Any, skip: bool, _opt
 
 def as_restructured(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
     """Docstrings here are plain text with `code`, lists and indented blocks: quote whatever else means something to Sphinx."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()  # what Python says of a named tuple's field
     written: list[str] = []
     before = "blank"
     for line in lines:
