@@ -148,8 +148,9 @@ def use_blocking_stub() -> None:
     stub = importlib.util.module_from_spec(spec)
     loader.exec_module(stub)
     stub.__doc__ = real.__doc__
-    stub.__all__ = [name for name in vars(stub) if hasattr(real, name) and _is_own(stub, name)]
-    for name in stub.__all__:
+    own = [name for name in vars(stub) if hasattr(real, name) and _is_own(stub, name)]
+    vars(stub)["__all__"] = own
+    for name in own:
         _document(getattr(stub, name), getattr(real, name))
     sys.modules["tierstore.blocking"] = tierstore.blocking = stub
 

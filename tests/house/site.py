@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 import shutil
@@ -21,11 +22,15 @@ SECTIONS = {
 """The navigation. A page that is not written yet is left out; one that is not named stands under "Project"."""
 LAST = ("docs/glossary", "docs/design/index", "CONTRIBUTING")
 LINK = re.compile(r"(\]\()(?!https?://|#)([^)#\s]+)")
+"""A link to a file, up to its anchor."""
 
 
 def pages() -> list[Path]:
-    """Every page of the tree that people read."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Every page that people read: README, CONTRIBUTING, what is in docs/, and the pages elsewhere that these link to."""
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for page in found:  # grows while it is walked
+        found += [target for target in _targets(page) if target.suffix == ".md" and target not in found]
+    return found
 
 
 def lay_out(folder: Path) -> None:
@@ -33,11 +38,12 @@ def lay_out(folder: Path) -> None:
     names = [name_of(page) for page in pages()]
     for page, name in zip(pages(), names, strict=True):
         text = page.read_text()
-        for link in _files(page, text):
-            target = folder / link.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(link, target)
-        text = LINK.sub(lambda match, page=page: match[1] + _rewritten(page, match[2]), text)
+        for linked in _targets(page):
+            if linked.suffix != ".md":
+                target = folder / linked.relative_to(ROOT)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(linked, target)
+        text = LINK.sub(functools.partial(_rewritten, page), text)
         if name == "index":
             text += "".join(_contents(title, inner) for title, inner in _sections(names))
         if name == "docs/design/index":
@@ -71,19 +77,18 @@ def _contents(title: str, names: Iterable[str]) -> str:
     return "\n".join(["\n```{toctree}", ":hidden:", f":caption: {title}", "", *names, "```\n"])
 
 
-def _files(page: Path, text: str) -> Iterator[Path]:
-    """What the page links to and is no page."""
-    for _, link in LINK.findall(text):
-        target = (page.parent / link).resolve()
-        if target.is_file() and target.suffix != ".md":
-            yield target
+def _targets(page: Path) -> list[Path]:
+    """The files of the tree that a page links to, each once."""
+    linked = dict.fromkeys((page.parent / link).resolve() for _, link in LINK.findall(page.read_text()))
+    return [target for target in linked if target.is_file() and target.is_relative_to(ROOT)]
 
 
-def _rewritten(page: Path, link: str) -> str:
-    target = (page.parent / link).resolve()
-    if target.is_dir():
+def _rewritten(page: Path, match: re.Match[str]) -> str:
+    """A link as the site has it: README is the index of its folder, and what a folder stands for."""
+    link = match[2]
+    if (page.parent / link).is_dir():
         link = posixpath.join(link, "README.md")
-    return re.sub(r"README\.md$", "index.md", link)
+    return match[1] + re.sub(r"README\.md$", "index.md", link)
 
 
 def _write(path: Path, text: str) -> None:
