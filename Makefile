@@ -42,7 +42,7 @@ endif
 
 test: build $(if $(TESTS),,lint) ## Lint, and run every test on real servers (TESTS=tests/contract ARGS="-k get" for some).
 	cargo test --quiet --package tierstore-core
-	$(PY) -m tests.servers.programs
+	$(if $(TESTS),,$(PY) -m tests.servers.programs)
 	$(PY) -m pytest $(TESTS) $(if $(TESTS),,--requirements=check) $(ARGS)
 
 lint: build ## ruff, mypy, stubtest, rustfmt, clippy, cargo-deny where it is installed.
@@ -58,7 +58,6 @@ lint: build ## ruff, mypy, stubtest, rustfmt, clippy, cargo-deny where it is ins
 	else echo "cargo-deny is not installed: licences and sources are checked by the published workflow"; fi
 
 bench: build .venv/.rivals ## Measure ours beside its rivals (BENCH=targets for one).
-	$(PY) -m tests.servers.programs
 	$(PY) -m benches $(BENCH) $(ARGS)
 
 requirements: build ## Which requirements the tests prove (ALL=1: a line an id; UPDATE=1: rewrite the committed list).
