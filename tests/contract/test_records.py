@@ -359,10 +359,10 @@ def test_a_process_may_end_without_closing(engine: Engine) -> None:
     """Nothing waits for threads, tasks or connections that were left."""
     engine.migrated()
     target = repr(engine.url) if isinstance(engine, PostgresEngine) else repr(str(getattr(engine, "path", "")))
-    kind = "postgres.PostgresRecords" if engine.name == "postgres" else "sqlite.SqliteRecords"
+    kind = "PostgresRecords" if engine.name == "postgres" else "SqliteRecords"
     code = f"""
 import asyncio
-from tierstore.backends import {kind.split(".")[0]}
+from tierstore.backends.{engine.name}.records import {kind}
 from tierstore.runtime import AsyncioRuntime, ThreadsRuntime, drive
 
 async def run(runtime):

@@ -46,6 +46,8 @@ SQL = re.compile(
     r"|ALTER\s+TABLE|DROP\s+TABLE)\b",
     re.DOTALL,
 )
+KNOWS_THE_DIALECT = re.compile(r"^stores/\w+/(search|candidates\.py)")
+"""Search has an index of its own on each database."""
 ENVIRONMENT = re.compile(r"^(os\.(environ|environb|getenv|getenvb))$")
 MACHINE = re.compile(r"(?<![\w./:-])/(?:home|root|Users|work|mnt|farm)/\w")
 LEFT_BEHIND = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|pytest\.mark\.(skip|skipif|xfail)|pytest\.skip\(|#\[ignore")
@@ -155,6 +157,18 @@ def _docstrings(module: ast.Module) -> set[int]:
     }
 
 
+def dialect(tree: Tree) -> Iterator[str]:
+    """A store does not ask which database it has: its queries say what they are. Search may."""
+    for path, module in _python(tree):
+        place = path.removeprefix(PACKAGE)
+        if not place.startswith(("stores/", "calls/")) or KNOWS_THE_DIALECT.match(place):
+            continue
+        for node in ast.walk(module):
+            named = (getattr(node, field, None) for field in ("id", "attr", "arg"))
+            if "dialect" in named:
+                yield f"{path}:{getattr(node, 'lineno', 1)} asks for the dialect; the query's head says what it is"
+
+
 def environment(tree: Tree) -> Iterator[str]:
     """Only `config/` reads the environment."""
     for path, module in _python(tree):
@@ -254,6 +268,7 @@ RULES: tuple[Rule, ...] = (
     rust_direction,
     drivers,
     sql_in_its_place,
+    dialect,
     environment,
     runtime_only,
     redis_names,
