@@ -6,7 +6,7 @@ import pytest
 
 from tierstore import sql
 from tierstore.sql import DIALECTS, Query, load_queries, places
-from tierstore.sql.query import parse_lists, parse_queries
+from tierstore.sql.query import parameters, parse_lists, parse_queries
 
 LISTS = """-- Of things.
 --
@@ -25,9 +25,9 @@ def parsed(text: str) -> Query:
 
 
 def test_a_query_without_a_head():
-    assert parsed("SELECT '{}', x::text FROM t WHERE a = :a AND b = %(b)s AND c = :a;\n") == Query(
-        "SELECT '{}', x::text FROM t WHERE a = :a AND b = %(b)s AND c = :a", parameters=("a", "b")
-    )
+    found = parsed("SELECT '{}', x::text FROM t WHERE a = :a AND b = %(b)s AND c = :a;\n")
+    assert found == Query("SELECT '{}', x::text FROM t WHERE a = :a AND b = %(b)s AND c = :a")
+    assert parameters(found.text) == ("a", "b")
 
 
 def test_flags_and_remarks():
@@ -81,6 +81,8 @@ REFUSED = {
     "SELECT {columns}": r"unknown \{columns\}",
     "SELECT {thing of t}": r"unknown \{thing of t\}",
     "": "is empty",
+    "-- name: Find\nSELECT 2": "unknown head '-- name: Find'",
+    "-- list: a = row.b\nSELECT 2": "unknown head",
     "-- slow": "is empty",
     "-- nothing\nSELECT 1": "says `-- nothing`, and has a text",
     "SELECT 1\n-- name: find\nSELECT 2": "is given twice",

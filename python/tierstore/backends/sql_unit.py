@@ -11,6 +11,7 @@ from tierstore.backends import Fenced, Params, Row
 from tierstore.backends.rows import fenced, past_fence
 from tierstore.runtime import Deadline, generation
 from tierstore.sql import Query
+from tierstore.sql.query import parameters
 
 NOTHING: Params = {}
 Answered = tuple[list[Row], int]
@@ -59,7 +60,7 @@ class SqlUnit(ABC):
         rows: list[Row] = []
         changed = 0
         for values in zip(*_those_of(query, params).values(), strict=True):
-            found, count = await self._run(name, query.text, dict(zip(query.parameters, values, strict=True)))
+            found, count = await self._run(name, query.text, dict(zip(parameters(query.text), values, strict=True)))
             rows += found
             changed += count
         return rows, changed
@@ -91,4 +92,4 @@ class SqlUnit(ABC):
 
 def _those_of(query: Query, params: Params) -> Params:
     """Those parameters that the query names."""
-    return {name: params[name] for name in query.parameters}
+    return {name: params[name] for name in parameters(query.text)}

@@ -17,6 +17,7 @@ A column is called by its `AS`, or by the last part of its name. `{info of s}` p
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,17 +42,22 @@ Lists = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query. `parameters`: those that its text names; `columns`: what its rows are made of, where its head says so; `leading`: the
-    named list that they begin with, after the columns of a fence."""
+    """One query. `columns`: what its rows are made of, where its head says so; `leading`: the named list that they begin with, after the
+    columns of a fence."""
 
     text: str
     slow: bool = False
     fenced: bool = False
     first: str | None = None
     each: bool = False
-    parameters: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     leading: str | None = None
+
+
+@functools.cache
+def parameters(text: str) -> tuple[str, ...]:
+    """Those that a query's text names, of either dialect."""
+    return tuple(dict.fromkeys(lite or postgres for lite, postgres in _PARAMETER.findall(text)))
 
 
 @dataclass(slots=True)
@@ -67,7 +73,7 @@ def parse_lists(text: str, file: str) -> dict[str, tuple[str, ...]]:
     """The named lists of a file. ValueError names the file and a list that is given twice or has a column without a name."""
     found: dict[str, tuple[str, ...]] = {}
     name = body = ""
-    for line in [*text.splitlines(), ""]:
+    for line in [*text.partition("\n-- name:")[0].splitlines(), ""]:
         head, more = _LIST.match(line), _MORE.match(line)
         if name and more is not None:
             body += " " + more[1]
@@ -89,7 +95,7 @@ def parse_queries(text: str, file: str, lists: Lists) -> dict[str, Query]:
     name: str | None = None
     lines: list[str] = []
     for line in [*text.splitlines(), "-- name: end"]:
-        found = _NAME.match(line)
+        found = _NAME.match(line) if line.startswith("-- name:") else None
         if found is None:
             lines.append(line)
             continue
@@ -135,7 +141,6 @@ def parse_query(text: str, where: str, lists: Lists) -> Query:
         fenced="fenced" in parts.flags,
         first=parts.said.get("first"),
         each="each" in parts.flags,
-        parameters=tuple(dict.fromkeys(lite or pg for lite, pg in _PARAMETER.findall(body))),
         columns=names,
         leading=leading,
     )
