@@ -159,11 +159,15 @@ class FakeUnit:
             return [row for row in self._records._undelivered() if row[0] not in self._marks]
         if query == "outbox.claim_relay":
             return [(1,)]
+        raise AssertionError(query)
+
+    async def fetch_fenced(self, query: str, params: Mapping[str, Any]) -> Fenced:
+        self._check()
         assert query == "items.get_many"
         seen = self._world.snapshot(params["keys"])
         rows = {key: (True, version) for key, version in seen.rows} | self._rows
-        found = [(seen.as_of, seen.ceiling, key, rows[key][1]) for key in params["keys"] if rows.get(key, (False,))[0]]
-        return found or [(seen.as_of, seen.ceiling, None, None)]
+        found = [(key, rows[key][1]) for key in params["keys"] if rows.get(key, (False,))[0]]
+        return seen._replace(rows=found)
 
     async def execute(self, query: str, params: Mapping[str, Any] | None = None) -> int:
         self._check()
