@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::clock::now_ms;
 use super::iterate::{CacheIterator, What};
 use super::key::hash_of;
-use super::life::{OwnLife, count, duration, tag_hash, tag_text};
+use super::life::{OwnLife, count, duration, tag_text};
 use super::stats::CacheStats;
 use super::ticket::FillTicket;
 use super::work::{FOREVER, Fencing, STEP, face, with_key};
@@ -14,7 +14,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tierstore_core::cache::{Choice, Limits, Reason, Removed, Shard};
+use tierstore_core::cache::{Choice, Limits, Reason, Removed, Shard, tag_hash};
 use tierstore_core::error::{Error, Place};
 
 pub type Object = Py<PyAny>;

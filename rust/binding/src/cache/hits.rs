@@ -15,6 +15,7 @@ use pyo3::types::{PyDict, PyTuple};
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tierstore_core::cache::Lifetime;
 
 /// A monotonic moment that is read with every hit and written now and then.
 struct Moment(AtomicU64);
@@ -57,17 +58,6 @@ impl FreshUntil {
     }
 }
 
-/// At this share of its lifetime an entry that is asked for is loaded anew while it is still served.
-const EAGER: f64 = 0.8;
-/// Fibonacci hashing (Knuth, 6.4): neighbouring hashes come to lie far apart.
-const SPREAD: u32 = 0x9E37_79B1;
-/// A lifetime is cut by up to this share.
-const JITTER: f64 = 0.1;
-/// An entry asked for within this share of its lifetime after it ended is hot.
-const HOT: f64 = 0.1;
-/// Hot entries live up to this many times as long as others.
-const LONGEST: u32 = 4;
-
 /// An entry: a value, and the second `until` which hits are answered with it. The rest is its owner's: the `version` of the value, when
 /// it was `loaded_at`, when its life `ends`, and how much longer than others it lives (`stretch`).
 #[pyclass(frozen, subclass, module = "tierstore._native")]
@@ -77,12 +67,7 @@ pub struct TimedEntry {
     until: Moment,
     #[pyo3(get)]
     version: i64,
-    #[pyo3(get)]
-    loaded_at: f64,
-    #[pyo3(get)]
-    ends: f64,
-    #[pyo3(get)]
-    stretch: u32,
+    life: Lifetime,
 }
 
 #[pymethods]
@@ -90,7 +75,7 @@ impl TimedEntry {
     #[new]
     #[pyo3(signature = (value, until, version = 0, loaded_at = 0.0, ends = 0.0, stretch = 1, /))]
     fn new(value: Object, until: f64, version: i64, loaded_at: f64, ends: f64, stretch: u32) -> Self {
-        Self { value, until: Moment::new(until), version, loaded_at, ends, stretch }
+        Self { value, until: Moment::new(until), version, life: Lifetime { loaded_at, ends, stretch } }
     }
 
     #[getter]
@@ -103,16 +88,23 @@ impl TimedEntry {
         self.until.set(seconds);
     }
 
+    #[getter]
+    fn loaded_at(&self) -> f64 {
+        self.life.loaded_at
+    }
+
+    #[getter]
+    fn ends(&self) -> f64 {
+        self.life.ends
+    }
+
+    #[getter]
+    fn stretch(&self) -> u32 {
+        self.life.stretch
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.value)
-    }
-}
-
-impl TimedEntry {
-    /// How many times as long as others the next entry of the key lives. Costs nothing on a hit, unlike counting uses.
-    fn next_stretch(&self, now: f64) -> u32 {
-        let hot = now <= self.ends + (self.ends - self.loaded_at) * HOT;
-        if hot { (self.stretch * 2).min(LONGEST) } else { 1 }
     }
 }
 
@@ -184,9 +176,7 @@ impl Hits {
     /// Keep what was loaded `now`, and answer whether it was taken: False if the key was invalidated since the ticket. Where a later
     /// version is there, nothing changes, and its entry is the answer.
     ///
-    /// It lives for `ttl_s` or `absent_ttl_s`, less a share of up to JITTER that the key decides: what was filled together does not
-    /// expire together. What is asked for within HOT of a lifetime after its last one ended lives twice as long as before, up to
-    /// LONGEST times; not `absent`.
+    /// It lives for `ttl_s` or `absent_ttl_s` as `Lifetime` says; how long the last value of the key lived counts, but not for `absent`.
     #[pyo3(signature = (ticket, value, version, now, weight, /))]
     fn keep<'py>(
         &self,
@@ -203,14 +193,14 @@ impl Hits {
         if let Some(there) = there.filter(|there| there.get().version > version) {
             return Ok(there.clone().into_any());
         }
-        let (ttl_s, stretch) = match there.map(Bound::get) {
-            _ if value.is(&self.absent) => (self.absent_ttl_s, 1),
-            Some(there) => (self.ttl_s, there.next_stretch(now)),
-            None => (self.ttl_s, 1),
+        let (ttl_s, before) = if value.is(&self.absent) {
+            (self.absent_ttl_s, None)
+        } else {
+            (self.ttl_s, there.map(|there| there.get().life))
         };
-        let cut = JITTER * f64::from(given.hash.wrapping_mul(SPREAD)) / f64::from(u32::MAX);
-        let life_s = ttl_s * f64::from(stretch) * (1.0 - cut);
-        let entry = TimedEntry::new(value.clone().unbind(), now + life_s * EAGER, version, now, now + life_s, stretch);
+        let life = Lifetime::begin(now, ttl_s, given.hash, before);
+        let until = Moment::new(life.eager_at());
+        let entry = TimedEntry { value: value.clone().unbind(), until, version, life };
         let entry = Bound::new(py, entry)?;
         let life = OwnLife { ttl: None, idle: None, weight, tags: Vec::new() };
         let kept = Cache::store(cache, given.key.bind(py), entry.as_any(), &life, Fencing::Ticket(given.sequence))?;

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use std::sync::Arc;
-use tierstore_core::cache::Life;
+use tierstore_core::cache::{Life, milliseconds};
 use tierstore_core::error::{Error, Place};
 
 fn invalid(name: &str, expected: &str, got: &Bound<'_, PyAny>) -> PyErr {
@@ -30,7 +30,7 @@ pub fn duration(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option
     if seconds.is_nan() || seconds <= 0.0 {
         return Err(invalid(name, "more than 0 seconds", value));
     }
-    Ok(seconds.is_finite().then(|| (seconds * 1000.0).ceil() as u64))
+    Ok(milliseconds(seconds))
 }
 
 /// A whole number from `least` on. None where the argument is None.
@@ -63,14 +63,6 @@ pub fn tags(value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Arc<str>>> {
 pub fn tag_text(tag: &Bound<'_, PyAny>) -> PyResult<Arc<str>> {
     let text = tag.cast::<PyString>().map_err(|_| PyTypeError::new_err("a tag must be a str"))?;
     Ok(Arc::from(text.to_str()?))
-}
-
-/// FNV-1a over the text, folded: where the fence keeps the tag's invalidations.
-pub fn tag_hash(tag: &str) -> u32 {
-    let hash = tag
-        .bytes()
-        .fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
-    tierstore_core::cache::mix(hash)
 }
 
 /// The owned form of `Life`.

@@ -5,13 +5,13 @@ use super::cell::Cell;
 use super::class::{Cache, Object};
 use super::clock::now_ms;
 use super::key::{Answers, hash_of};
-use super::life::{OwnLife, count, duration, tag_hash, tags};
+use super::life::{OwnLife, count, duration, tags};
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::atomic::Ordering;
-use tierstore_core::cache::{Counters, Found, Life, Reason, Removed, Shard, Slot};
+use tierstore_core::cache::{Counters, Found, Life, Reason, Removed, Shard, Slot, tag_hash};
 
 type Out = Removed<Object, Object>;
 /// Number of a shard, and a slot of it.

@@ -8,6 +8,7 @@
 //! | `expiry` | which entry is due next |
 //! | `tags` | which entries carry a tag |
 //! | `fence` | whether a key was invalidated since a load of it began |
+//! | `lifetime` | how long a loaded value lives, and when it is loaded anew |
 //! | `terms` | the words in which a shard and its owner speak |
 //! | `shard` | all of these together |
 //! | `sharded` | shards behind locks, for callers that run at the same time |
@@ -18,6 +19,7 @@
 
 mod expiry;
 mod fence;
+mod lifetime;
 mod policy;
 mod shard;
 mod sharded;
@@ -27,9 +29,11 @@ mod table;
 mod tags;
 mod terms;
 
+pub use lifetime::{Lifetime, milliseconds};
 pub use policy::Choice;
 pub use shard::Shard;
 pub use sharded::{Sharded, share};
 pub use slab::Slot;
 pub use table::{Gap, mix};
+pub use tags::tag_hash;
 pub use terms::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed};

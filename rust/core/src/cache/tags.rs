@@ -1,8 +1,18 @@
 //! Which entries carry a tag. Adding, dropping and finding cost what the entry's own tags or the tag's own entries cost.
 
 use super::slab::Slot;
+use super::table::mix;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// FNV-1a over the text, folded: where the fence keeps the tag's invalidations.
+#[must_use]
+pub fn tag_hash(tag: &str) -> u32 {
+    let hash = tag
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
+    mix(hash)
+}
 
 #[derive(Default)]
 pub struct Tags {
