@@ -7,6 +7,8 @@ mod cache;
 mod clock;
 mod codec;
 mod errors;
+mod forks;
+mod guard;
 mod json;
 mod proto;
 mod reply;
@@ -22,6 +24,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
+        forks::watch();
         cache::register(module)?;
         clock::register(module)?;
         codec::register(module)?;

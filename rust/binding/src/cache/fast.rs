@@ -10,6 +10,7 @@
 use super::class::{Cache, Object};
 use super::clock::now_ms;
 use super::key::{hash_pointer, quick};
+use crate::guard::raise;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -180,19 +181,21 @@ fn behind() -> &'static Behind {
 unsafe extern "C" fn get(object: Pointer, arguments: *mut Pointer, count: isize) -> Pointer {
     // SAFETY: CPython passes a `Cache` and `count` live arguments, attached.
     unsafe {
-        if count == 1 || count == 2 {
-            let found = find(object, *arguments);
-            if let Quick::Hit(value) = found {
-                return value;
+        raise(|_| {
+            if count == 1 || count == 2 {
+                let found = find(object, *arguments);
+                if let Quick::Hit(value) = found {
+                    return value;
+                }
+                match found {
+                    Quick::Miss if count == 2 => return ffi::Py_NewRef(*arguments.add(1)),
+                    Quick::Miss => return ffi::Py_NewRef(ffi::Py_None()),
+                    Quick::Failed => return null_mut(),
+                    Quick::Hit(_) | Quick::Unusual => {}
+                }
             }
-            match found {
-                Quick::Miss if count == 2 => return ffi::Py_NewRef(*arguments.add(1)),
-                Quick::Miss => return ffi::Py_NewRef(ffi::Py_None()),
-                Quick::Failed => return null_mut(),
-                Quick::Hit(_) | Quick::Unusual => {}
-            }
-        }
-        hand_on(&behind().get, object, arguments, count, null_mut())
+            hand_on(&behind().get, object, arguments, count, null_mut())
+        })
     }
 }
 
@@ -200,14 +203,16 @@ unsafe extern "C" fn get(object: Pointer, arguments: *mut Pointer, count: isize)
 unsafe extern "C" fn put(object: Pointer, arguments: *const Pointer, count: isize, names: Pointer) -> Pointer {
     // SAFETY: CPython passes a `Cache` and live arguments, attached.
     unsafe {
-        if count == 2 && names.is_null() {
-            match store(object, *arguments, *arguments.add(1)) {
-                Some(0) => return ffi::Py_NewRef(ffi::Py_None()),
-                Some(_) => return null_mut(),
-                None => {}
+        raise(|_| {
+            if count == 2 && names.is_null() {
+                match store(object, *arguments, *arguments.add(1)) {
+                    Some(0) => return ffi::Py_NewRef(ffi::Py_None()),
+                    Some(_) => return null_mut(),
+                    None => {}
+                }
             }
-        }
-        hand_on(&behind().put, object, arguments, count, names)
+            hand_on(&behind().put, object, arguments, count, names)
+        })
     }
 }
 
@@ -215,13 +220,15 @@ unsafe extern "C" fn put(object: Pointer, arguments: *const Pointer, count: isiz
 unsafe extern "C" fn get_many(object: Pointer, keys: Pointer) -> Pointer {
     // SAFETY: CPython passes a `Cache` and one live argument, attached.
     unsafe {
-        let sequence = ffi::PySequence_Fast(keys, c"get_many takes an iterable of keys".as_ptr());
-        if sequence.is_null() {
-            return null_mut();
-        }
-        let found = find_all(object, sequence);
-        ffi::Py_DECREF(sequence);
-        found
+        raise(|_| {
+            let sequence = ffi::PySequence_Fast(keys, c"get_many takes an iterable of keys".as_ptr());
+            if sequence.is_null() {
+                return null_mut();
+            }
+            let found = find_all(object, sequence);
+            ffi::Py_DECREF(sequence);
+            found
+        })
     }
 }
 
@@ -276,7 +283,7 @@ pub unsafe fn find_or_none(object: Pointer, mut key: Pointer) -> Pointer {
 unsafe extern "C" fn subscript(object: Pointer, key: Pointer) -> Pointer {
     // SAFETY: CPython passes a `Cache` and a live key, attached.
     unsafe {
-        match find_apart(object, key) {
+        raise(|_| match find_apart(object, key) {
             Quick::Hit(value) => value,
             Quick::Failed => null_mut(),
             Quick::Miss => {
@@ -288,7 +295,7 @@ unsafe extern "C" fn subscript(object: Pointer, key: Pointer) -> Pointer {
                 null_mut()
             }
             Quick::Unusual => (behind().subscript)(object, key),
-        }
+        })
     }
 }
 
@@ -296,12 +303,14 @@ unsafe extern "C" fn subscript(object: Pointer, key: Pointer) -> Pointer {
 unsafe extern "C" fn assign(object: Pointer, key: Pointer, value: Pointer) -> i32 {
     // SAFETY: CPython passes a `Cache`, a live key and a live or null value, attached.
     unsafe {
-        if !value.is_null()
-            && let Some(done) = store(object, key, value)
-        {
-            return done;
-        }
-        (behind().assign)(object, key, value)
+        raise(|_| {
+            if !value.is_null()
+                && let Some(done) = store(object, key, value)
+            {
+                return done;
+            }
+            (behind().assign)(object, key, value)
+        })
     }
 }
 

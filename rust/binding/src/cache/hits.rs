@@ -3,10 +3,11 @@
 
 use super::class::{Cache, Object};
 use super::fast::{Pointer, find_or_none, install_method};
-use super::home::Home;
 use super::life::OwnLife;
+use super::owner_loop::OwnerLoop;
 use super::ticket::FillTicket;
 use super::work::Fencing;
+use crate::guard::{failed, raise};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -141,7 +142,7 @@ fn monotonic() -> f64 {
 
 /// `hit(key)` over a cache of `TimedEntry`s.
 ///
-/// Nothing is answered away from `home`, where there is one: whoever goes the long way is told what is wrong.
+/// Nothing is answered away from `owner_loop`, where there is one: whoever goes the long way is told what is wrong.
 /// Values of a `lasting` kind need no freshness, but for `absent`: that something is not there may end at any time.
 #[pyclass(frozen, module = "tierstore._native")]
 pub struct Hits {
@@ -150,7 +151,7 @@ pub struct Hits {
     clock: Clock,
     absent: Object,
     lasting: bool,
-    home: Option<Py<Home>>,
+    owner_loop: Option<Py<OwnerLoop>>,
     ttl_s: f64,
     absent_ttl_s: f64,
 }
@@ -158,7 +159,7 @@ pub struct Hits {
 #[pymethods]
 impl Hits {
     #[new]
-    #[pyo3(signature = (cache, fresh, clock, absent, lasting, home, ttl_s = 0.0, absent_ttl_s = 0.0))]
+    #[pyo3(signature = (cache, fresh, clock, absent, lasting, owner_loop, ttl_s = 0.0, absent_ttl_s = 0.0))]
     #[expect(clippy::too_many_arguments, reason = "what a tier is made of")]
     fn new(
         cache: Py<Cache>,
@@ -166,11 +167,11 @@ impl Hits {
         clock: &Bound<'_, PyAny>,
         absent: Object,
         lasting: bool,
-        home: Option<Py<Home>>,
+        owner_loop: Option<Py<OwnerLoop>>,
         ttl_s: f64,
         absent_ttl_s: f64,
     ) -> PyResult<Self> {
-        Ok(Self { cache, fresh, clock: Clock::new(clock)?, absent, lasting, home, ttl_s, absent_ttl_s })
+        Ok(Self { cache, fresh, clock: Clock::new(clock)?, absent, lasting, owner_loop, ttl_s, absent_ttl_s })
     }
 
     /// Keep what was loaded `now`, and answer whether it was taken: False if the key was invalidated since the ticket. Where a later
@@ -213,7 +214,7 @@ impl Hits {
         if let Clock::Asked(clock) = &self.clock {
             visit.call(clock)?;
         }
-        visit.call(&self.home)?;
+        visit.call(&self.owner_loop)?;
         visit.call(&self.absent)
     }
 }
@@ -230,7 +231,7 @@ impl Hits {
         };
         let (entry, now) = (entry.get(), self.clock.now(found.py())?);
         let free = || self.lasting && !entry.value.is(&self.absent);
-        let here = || self.home.as_ref().map_or(Ok(true), |home| home.get().is_here(found.py()));
+        let here = || self.owner_loop.as_ref().map_or(Ok(true), |own| own.get().is_here(found.py()));
         let believed = now < entry.until.get() && (now < self.fresh.get().0.get() || free()) && here()?;
         Ok(believed.then(|| entry.value.bind(found.py()).clone()))
     }
@@ -238,22 +239,19 @@ impl Hits {
 
 /// SAFETY: called by CPython, with the METH_O convention, as a method of `Hits`.
 unsafe extern "C" fn hit(object: Pointer, key: Pointer) -> Pointer {
-    // SAFETY: CPython passes a `Hits` and a live key, attached; the class is frozen.
-    let (py, hits) = unsafe {
-        let py = Python::assume_attached();
-        (py, Bound::ref_from_ptr(py, &object).cast_unchecked::<Hits>().get())
-    };
-    // SAFETY: attached; `Hits` holds its cache, and the key is live. A new reference, or null with an exception set.
-    let found = unsafe { Bound::from_owned_ptr_or_opt(py, find_or_none(hits.cache.as_ptr(), key)) };
-    let Some(found) = found else { return null_mut() };
-    match hits.believed(&found) {
-        Ok(Some(value)) => value.into_ptr(),
-        // SAFETY: attached.
-        Ok(None) => unsafe { ffi::Py_NewRef(ffi::Py_None()) },
-        Err(error) => {
-            error.restore(py);
-            null_mut()
-        }
+    // SAFETY: CPython passes a `Hits` and a live key, attached; the class is frozen, and holds its cache. What is found is a new
+    // reference, or null with an exception set.
+    unsafe {
+        raise(|py| {
+            let hits = Bound::ref_from_ptr(py, &object).cast_unchecked::<Hits>().get();
+            let found = Bound::from_owned_ptr_or_opt(py, find_or_none(hits.cache.as_ptr(), key));
+            let Some(found) = found else { return null_mut() };
+            match hits.believed(&found) {
+                Ok(Some(value)) => value.into_ptr(),
+                Ok(None) => ffi::Py_NewRef(ffi::Py_None()),
+                Err(error) => failed(py, error),
+            }
+        })
     }
 }
 
@@ -262,7 +260,7 @@ const HIT_DOC: &CStr = c"hit($self, key, /)\n--\n\nThe value if it is there and 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FreshUntil>()?;
     module.add_class::<TimedEntry>()?;
-    module.add_class::<Home>()?;
+    module.add_class::<OwnerLoop>()?;
     module.add_class::<Hits>()?;
     let class = module.py().get_type::<Hits>();
     install_method(&class, c"hit", ffi::PyMethodDefPointer { PyCFunction: hit }, ffi::METH_O, HIT_DOC)

@@ -9,7 +9,7 @@
 //! | `class` | the class, as Python sees it |
 //! | `work` | what its methods are made of |
 //! | `fast` | the short way in for the most usual calls |
-//! | `hits`, `home` | a hit of the first tier: its time, its freshness, and where it may be asked for |
+//! | `hits`, `owner_loop` | a hit of the first tier: its time, its freshness, and where it may be asked for |
 //! | `iterate` | walking over the keys |
 //! | `stats`, `ticket` | the small classes that it answers with |
 
@@ -20,10 +20,10 @@ mod class;
 mod clock;
 mod fast;
 mod hits;
-mod home;
 mod iterate;
 mod key;
 mod life;
+mod owner_loop;
 mod stats;
 mod ticket;
 mod work;

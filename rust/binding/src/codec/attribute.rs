@@ -11,6 +11,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::field;
+use crate::guard::raise;
 
 const PLACE_BITS: u32 = 10;
 
@@ -48,22 +49,24 @@ pub unsafe fn install(class: *mut ffi::PyTypeObject) {
 unsafe extern "C" fn attribute(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this with a live record and a live str; an entry of the class's tag has a live descriptor.
     unsafe {
-        let class = ffi::Py_TYPE(object);
-        let tag = (*class).tp_version_tag;
-        let place = CACHE.0.get().cast::<Entry>().add(place_of(tag, name));
-        let entry = *place;
-        if entry.tag == tag && entry.name == name {
-            if !entry.descriptor.is_null() {
-                // The class may lose it while a default is made.
-                ffi::Py_INCREF(entry.descriptor);
-                let value = field::get(entry.descriptor, object, class.cast());
-                ffi::Py_DECREF(entry.descriptor);
-                return value;
+        raise(|py| {
+            let class = ffi::Py_TYPE(object);
+            let tag = (*class).tp_version_tag;
+            let place = CACHE.0.get().cast::<Entry>().add(place_of(tag, name));
+            let entry = *place;
+            if entry.tag == tag && entry.name == name {
+                if !entry.descriptor.is_null() {
+                    // The class may lose it while a default is made.
+                    ffi::Py_INCREF(entry.descriptor);
+                    let value = field::get(entry.descriptor, object, class.cast());
+                    ffi::Py_DECREF(entry.descriptor);
+                    return value;
+                }
+            } else if tag != 0 {
+                *place = Entry { tag, name, descriptor: descriptor_of(py, class, name) };
             }
-        } else if tag != 0 {
-            *place = Entry { tag, name, descriptor: descriptor_of(class, name) };
-        }
-        ffi::PyObject_GenericGetAttr(object, name) // which also gives the class a tag, if it has none
+            ffi::PyObject_GenericGetAttr(object, name) // which also gives the class a tag, if it has none
+        })
     }
 }
 
@@ -77,13 +80,12 @@ fn place_of(tag: u32, name: *mut ffi::PyObject) -> usize {
 /// Runs no Python code.
 ///
 /// # Safety
-/// `class` MUST be a live record class and `name` a live str. The thread MUST be attached.
+/// `class` MUST be a live record class and `name` a live str.
 #[cold]
-unsafe fn descriptor_of(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+unsafe fn descriptor_of(py: Python<'_>, class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: promised by the caller; a class has an order, a tuple of classes. Only a static class of the interpreter may have no
     // dict here: object, which has no fields.
     unsafe {
-        let py = Python::assume_attached();
         let order = (*class).tp_mro;
         for at in 0..ffi::PyTuple_GET_SIZE(order) {
             let dict = (*ffi::PyTuple_GET_ITEM(order, at).cast::<ffi::PyTypeObject>()).tp_dict;

@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::layout::Layout;
 use super::object::{Record, Source};
-use super::raw::answer;
+use crate::guard::answer;
 
 /// `tp_new` of all record classes.
 pub unsafe extern "C" fn construct(

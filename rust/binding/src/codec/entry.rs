@@ -16,11 +16,12 @@ use super::field::{reader, walk};
 use super::layout::{Layout, NO_KIND};
 use super::object::{Record, Source};
 use super::out::Out;
-use super::raw::{Definition, answer};
+use super::raw::Definition;
 use super::read::lift;
 use super::scalar::{datetime, wrong_type};
 use super::write::{body, copied, fields, oldest_reader, start};
 use crate::errors::to_py;
+use crate::guard::answer;
 
 /// The layout that declared each kind last. An entry is never freed: decoding reads it without a lock.
 static KINDS: [AtomicPtr<ffi::PyObject>; NO_KIND as usize + 1] =

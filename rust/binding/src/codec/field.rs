@@ -13,9 +13,9 @@ use tierstore_core::codec::read::Reader;
 use super::layout::Layout;
 use super::lazy;
 use super::object::Record;
-use super::raw::answer;
 use super::read::{lift, read};
 use crate::errors::to_py;
+use crate::guard::{answer, raise, report};
 
 #[repr(C)]
 struct Descriptor {
@@ -37,20 +37,19 @@ pub unsafe extern "C" fn get(
 ) -> *mut ffi::PyObject {
     // SAFETY: promised by the caller.
     unsafe {
-        if object.is_null() {
-            ffi::Py_INCREF(descriptor);
-            return descriptor;
-        }
-        let own = &*descriptor.cast::<Descriptor>();
-        let py = Python::assume_attached();
-        let layout = own.layout.bind(py).get();
-        let object = std::mem::ManuallyDrop::new(Bound::from_owned_ptr(py, object));
-        let Some(record) = Record::of(&object, layout) else { return answer(|py| Err(foreign(py, layout))) };
-        if let Some(value) = record.value(own.at) {
-            ffi::Py_INCREF(value.as_ptr());
-            return value.as_ptr();
-        }
-        answer(|py| field(py, record, layout, own.at).map(Bound::into_ptr))
+        answer(|py| {
+            if object.is_null() {
+                return Ok(ffi::Py_NewRef(descriptor));
+            }
+            let own = &*descriptor.cast::<Descriptor>();
+            let layout = own.layout.bind(py).get();
+            let object = std::mem::ManuallyDrop::new(Bound::from_owned_ptr(py, object));
+            let Some(record) = Record::of(&object, layout) else { return Err(foreign(py, layout)) };
+            match record.value(own.at) {
+                Some(value) => Ok(ffi::Py_NewRef(value.as_ptr())),
+                None => field(py, record, layout, own.at).map(Bound::into_ptr),
+            }
+        })
     }
 }
 
@@ -61,25 +60,29 @@ unsafe extern "C" fn set(
 ) -> c_int {
     // SAFETY: the interpreter calls this with a live descriptor.
     unsafe {
-        answer(|py| {
-            let own = &*descriptor.cast::<Descriptor>();
-            let name = own.layout.bind(py).get().fields[own.at].name.bind(py);
-            Err(PyAttributeError::new_err(format!("a record is immutable: use replace({name}=…)")))
-        });
+        raise(|_| {
+            answer(|py| {
+                let own = &*descriptor.cast::<Descriptor>();
+                let name = own.layout.bind(py).get().fields[own.at].name.bind(py);
+                Err(PyAttributeError::new_err(format!("a record is immutable: use replace({name}=…)")))
+            });
+            -1
+        })
     }
-    -1
 }
 
 unsafe extern "C" fn dealloc(descriptor: *mut ffi::PyObject) {
     // SAFETY: called once, when the last reference is gone; the layout is dropped in place before its memory goes.
     unsafe {
-        let class = ffi::Py_TYPE(descriptor);
-        ffi::Py_DECREF((*descriptor.cast::<Descriptor>()).layout.as_ptr());
-        let free = (*class).tp_free;
-        if let Some(free) = free {
-            free(descriptor.cast());
-        }
-        ffi::Py_DECREF(class.cast());
+        report(|| {
+            let class = ffi::Py_TYPE(descriptor);
+            ffi::Py_DECREF((*descriptor.cast::<Descriptor>()).layout.as_ptr());
+            let free = (*class).tp_free;
+            if let Some(free) = free {
+                free(descriptor.cast());
+            }
+            ffi::Py_DECREF(class.cast());
+        });
     }
 }
 

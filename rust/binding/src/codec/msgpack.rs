@@ -13,9 +13,10 @@ use tierstore_core::error::Error;
 use super::msgpack_read::{Limits, whole};
 use super::msgpack_write;
 use super::out::Out;
-use super::raw::{Definition, answer};
+use super::raw::Definition;
 use super::write::copied;
 use crate::errors::to_py;
+use crate::guard::answer;
 
 /// An extension value of a type that this codec gives no meaning.
 #[pyclass(frozen, eq, hash, get_all, module = "tierstore.codec")]
@@ -143,7 +144,7 @@ unsafe extern "C" fn decode_entry(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this as a METH_FASTCALL | METH_KEYWORDS function.
-    unsafe { entry(args, count, names, 0, |buffer| msgpack_decode(buffer, true, MAX_DEPTH, None)) }
+    unsafe { answer(|py| entry(py, args, count, names, 0, |buffer| msgpack_decode(buffer, true, MAX_DEPTH, None))) }
 }
 
 unsafe extern "C" fn encode_entry(
@@ -153,29 +154,28 @@ unsafe extern "C" fn encode_entry(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: as for decode_entry.
-    unsafe { entry(args, count, names, 1, |value| msgpack_encode(value, MAX_DEPTH).map(Bound::into_any)) }
+    unsafe { answer(|py| entry(py, args, count, names, 1, |value| Ok(msgpack_encode(value, MAX_DEPTH)?.into_any()))) }
 }
 
 /// # Safety
 /// The pointers MUST be those of a METH_FASTCALL | METH_KEYWORDS call.
 #[inline(always)]
 unsafe fn entry(
+    py: Python<'_>,
     args: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
     general: usize,
     plain: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
-) -> *mut ffi::PyObject {
+) -> PyResult<*mut ffi::PyObject> {
     // SAFETY: the caller of the call keeps all arguments alive; a Bound is a pointer to a live object.
     unsafe {
-        answer(|py| {
-            if count == 1 && names.is_null() {
-                return plain(&*args.cast::<Bound<'_, PyAny>>()).map(Bound::into_ptr);
-            }
-            let functions = GENERAL.get(py).ok_or_else(|| PyTypeError::new_err("the module is not ready"))?;
-            let made = ffi::PyObject_Vectorcall(functions[general].as_ptr(), args, count as usize, names);
-            Bound::from_owned_ptr_or_err(py, made).map(Bound::into_ptr)
-        })
+        if count == 1 && names.is_null() {
+            return plain(&*args.cast::<Bound<'_, PyAny>>()).map(Bound::into_ptr);
+        }
+        let functions = GENERAL.get(py).ok_or_else(|| PyTypeError::new_err("the module is not ready"))?;
+        let made = ffi::PyObject_Vectorcall(functions[general].as_ptr(), args, count as usize, names);
+        Bound::from_owned_ptr_or_err(py, made).map(Bound::into_ptr)
     }
 }
 

@@ -27,6 +27,7 @@ use super::layout::Layout;
 use super::pool;
 use super::raw::is_container;
 use crate::errors::to_py;
+use crate::guard::{endure, raise, report};
 
 pub type Slot = OnceSlot<ffi::PyObject>;
 
@@ -283,26 +284,42 @@ thread_local! {
 unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     // SAFETY: the interpreter calls this once for a record whose last reference is gone.
     unsafe {
-        let record = &*object.cast::<Record>();
-        if !record.tracked.load(Ordering::Relaxed) {
-            return free(object);
-        }
-        ffi::PyObject_GC_UnTrack(object.cast());
-        let depth = DYING.get();
-        if depth >= MAX_DYING {
-            return WAITING.with_borrow_mut(|waiting| waiting.push(object));
-        }
-        DYING.set(depth + 1);
-        free(object);
-        DYING.set(depth);
-        if depth == 0 {
-            while let Some(next) = WAITING.with_borrow_mut(Vec::pop) {
-                DYING.set(1);
-                free(next);
-                DYING.set(0);
+        report(|| {
+            let record = &*object.cast::<Record>();
+            if !record.tracked.load(Ordering::Relaxed) {
+                return free(object);
             }
+            ffi::PyObject_GC_UnTrack(object.cast());
+            let depth = DYING.get();
+            if depth >= MAX_DYING {
+                return WAITING.with_borrow_mut(|waiting| waiting.push(object));
+            }
+            free_within(depth, object);
+            if depth == 0 {
+                while let Some(next) = WAITING.with_borrow_mut(Vec::pop) {
+                    free_within(0, next);
+                }
+            }
+        });
+    }
+}
+
+/// `free`, with the depth told to the deaths that it causes.
+///
+/// # Safety
+/// As `free`.
+unsafe fn free_within(depth: u32, object: *mut ffi::PyObject) {
+    /// Tells the old depth again, be it by a panic.
+    struct Ending(u32);
+    impl Drop for Ending {
+        fn drop(&mut self) {
+            DYING.set(self.0);
         }
     }
+    DYING.set(depth + 1);
+    let _ending = Ending(depth);
+    // SAFETY: promised by the caller.
+    unsafe { free(object) };
 }
 
 /// # Safety
@@ -346,18 +363,20 @@ unsafe fn empty(record: &Record) {
 unsafe extern "C" fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc, argument: *mut c_void) -> c_int {
     // SAFETY: the collector visits live records only.
     unsafe {
-        let record = &*object.cast::<Record>();
-        let mut visited = visit(ffi::Py_TYPE(object).cast(), argument);
-        for slot in record.slots().unwrap_or_default() {
-            if let (0, Some(value)) = (visited, slot.get()) {
-                visited = visit(value.as_ptr(), argument);
+        endure(-1, || {
+            let record = &*object.cast::<Record>();
+            let mut visited = visit(ffi::Py_TYPE(object).cast(), argument);
+            for slot in record.slots().unwrap_or_default() {
+                if let (0, Some(value)) = (visited, slot.get()) {
+                    visited = visit(value.as_ptr(), argument);
+                }
             }
-        }
-        let meta = record.meta.load(Ordering::Acquire);
-        if visited == 0 && !meta.is_null() {
-            visited = visit(meta, argument);
-        }
-        visited
+            let meta = record.meta.load(Ordering::Acquire);
+            if visited == 0 && !meta.is_null() {
+                visited = visit(meta, argument);
+            }
+            visited
+        })
     }
 }
 
@@ -366,15 +385,17 @@ unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
     // SAFETY: the collector clears unreachable records, which no other thread uses. The block stays until the record dies,
     // since a finaliser run by a decref may still read it.
     unsafe {
-        let record = &*object.cast::<Record>();
-        for slot in record.slots().unwrap_or_default() {
-            if let Some(value) = slot.take() {
-                ffi::Py_DECREF(value.as_ptr());
+        raise(|_| {
+            let record = &*object.cast::<Record>();
+            for slot in record.slots().unwrap_or_default() {
+                if let Some(value) = slot.take() {
+                    ffi::Py_DECREF(value.as_ptr());
+                }
             }
-        }
-        ffi::Py_XDECREF(record.meta.swap(ptr::null_mut(), Ordering::AcqRel));
+            ffi::Py_XDECREF(record.meta.swap(ptr::null_mut(), Ordering::AcqRel));
+            0
+        })
     }
-    0
 }
 
 /// Make `class` the class of `layout`.

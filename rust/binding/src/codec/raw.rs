@@ -1,10 +1,8 @@
-//! The edge between the interpreter's C functions and Rust: panics stop here, and errors are set here.
+//! Functions that the interpreter calls with its arguments where they lie.
 
 use std::ffi::CStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -44,33 +42,6 @@ impl Definition {
         let name: Bound<'_, PyAny> = function.getattr("__name__")?;
         module.add(name.cast::<PyString>()?.to_str()?, &function)
     }
-}
-
-/// Run `body` for the interpreter: its value, or null with the exception set.
-///
-/// # Safety
-/// The calling thread MUST be attached to the interpreter, as it is in every function that the interpreter calls.
-#[inline]
-pub unsafe fn answer(body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
-    // SAFETY: promised by the caller.
-    let py = unsafe { Python::assume_attached() };
-    match catch_unwind(AssertUnwindSafe(|| body(py))) {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => failed(py, error),
-        Err(_) => failed(py, PyRuntimeError::new_err("a fault in tierstore's codec: please report it")),
-    }
-}
-
-/// PyO3 does not know that the thread is attached, and keeps references that are dropped meanwhile for later: it is told so here, and
-/// drops those that were kept.
-#[cold]
-fn failed(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
-    let mut error = Some(error);
-    Python::try_attach(|py| error.take().map(|error| error.restore(py)));
-    if let Some(error) = error {
-        error.restore(py); // the interpreter is ending
-    }
-    ptr::null_mut()
 }
 
 /// Whether the cycle collector must know of `value`.

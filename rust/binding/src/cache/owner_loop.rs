@@ -1,29 +1,10 @@
 //! Where an event loop's objects may be used: on its thread, in its process, while it runs. Told for a few nanoseconds, since every
 //! hit asks; `asyncio.get_running_loop` of CPython 3.11 asks the system for the process each time, which costs more than the hit.
 
+use crate::forks;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// How many forks lie between this process and the one that loaded the module.
-static FORKS: AtomicU64 = AtomicU64::new(0);
-
-#[cfg(unix)]
-fn count_forks() {
-    static ONCE: Once = Once::new();
-    extern "C" fn forked() {
-        FORKS.fetch_add(1, Ordering::Relaxed);
-    }
-    ONCE.call_once(|| {
-        // SAFETY: the handler touches one atomic number and nothing else, as a child of a threaded process may.
-        unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-    });
-}
-
-#[cfg(not(unix))]
-fn count_forks() {}
 
 /// A number that no other living thread has.
 fn this_thread() -> usize {
@@ -34,7 +15,7 @@ fn this_thread() -> usize {
 /// The event loop that runs when this is made. A thread runs one loop at a time: if this one runs, and the caller is on its thread,
 /// it is the caller's.
 #[pyclass(frozen, module = "tierstore._native")]
-pub struct Home {
+pub struct OwnerLoop {
     event_loop: Py<PyAny>,
     thread: usize,
     forks: u64,
@@ -42,10 +23,10 @@ pub struct Home {
     looks: bool,
 }
 
-impl Home {
+impl OwnerLoop {
     #[inline]
     pub fn is_here(&self, py: Python<'_>) -> PyResult<bool> {
-        if self.thread != this_thread() || self.forks != FORKS.load(Ordering::Relaxed) {
+        if self.thread != this_thread() || self.forks != forks::count() {
             return Ok(false);
         }
         if self.looks {
@@ -60,15 +41,14 @@ fn thread_of(py: Python<'_>) -> &Bound<'_, PyString> {
 }
 
 #[pymethods]
-impl Home {
+impl OwnerLoop {
     #[new]
     fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
-        count_forks();
         let own = event_loop.py().import("asyncio")?.getattr("BaseEventLoop")?;
         Ok(Self {
             event_loop: event_loop.clone().unbind(),
             thread: this_thread(),
-            forks: FORKS.load(Ordering::Relaxed),
+            forks: forks::count(),
             looks: event_loop.is_instance(&own)? && event_loop.hasattr(thread_of(event_loop.py()))?,
         })
     }
