@@ -193,7 +193,7 @@ class TimedEntry:
     def stretch(self) -> int: ...
 
 @final
-class Home:
+class OwnerLoop:
     def __new__(cls, event_loop: AbstractEventLoop) -> Self: ...
     def is_here(self) -> bool: ...
 
@@ -206,7 +206,7 @@ class Hits:
         clock: Callable[[], float],
         absent: object,
         lasting: bool,
-        home: Home | None,
+        owner_loop: OwnerLoop | None,
         ttl_s: float = 0.0,
         absent_ttl_s: float = 0.0,
     ) -> Self: ...

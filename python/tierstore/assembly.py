@@ -108,7 +108,7 @@ class Parts:
 
     async def _server_limit(self, deadline: Deadline) -> int | None:
         try:
-            self.runtime.check_home()
+            self.runtime.check_owner()
             return int((await self.records.fetch("protocol.connection_limit", deadline=deadline))[0][0])
         except (StorageError, KeyError):
             return None

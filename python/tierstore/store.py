@@ -121,7 +121,7 @@ class Store:
         """Flush, stop the jobs, close every connection, within `deadlines.close`. Closing twice is no error."""
         if self._closed:
             return
-        self._parts.runtime.check_home()
+        self._parts.runtime.check_owner()
         self._closed = True
         self._unwatch()
         await self._parts.close(self._deadline(None, self._config.deadlines.close))
@@ -133,7 +133,7 @@ class Store:
         for name, ping in self._parts.pings().items():
             started = self._parts.runtime.monotonic()
             try:
-                self._parts.runtime.check_home()
+                self._parts.runtime.check_owner()
                 ok, detail = True, await ping(deadline.within(self._config.deadlines.read))
             except StorageError as error:
                 ok, detail = False, str(error)

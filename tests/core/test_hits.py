@@ -37,14 +37,21 @@ class Loop:
 
 def keeping(cache):
     return _native.Hits(
-        cache, _native.FreshUntil(), time.monotonic, ABSENT, lasting=False, home=None, ttl_s=100.0, absent_ttl_s=30.0
+        cache,
+        _native.FreshUntil(),
+        time.monotonic,
+        ABSENT,
+        lasting=False,
+        owner_loop=None,
+        ttl_s=100.0,
+        absent_ttl_s=30.0,
     ).keep
 
 
-def hits_over(cache, *, clock, until=float("inf"), lasting=False, home=None):
+def hits_over(cache, *, clock, until=float("inf"), lasting=False, owner_loop=None):
     fresh = _native.FreshUntil()
     fresh.until = until
-    return fresh, _native.Hits(cache, fresh, clock, ABSENT, lasting, home).hit
+    return fresh, _native.Hits(cache, fresh, clock, ABSENT, lasting, owner_loop).hit
 
 
 def test_a_hit_is_believed_until_its_own_time_and_while_all_is_fresh():
@@ -119,32 +126,32 @@ def test_keys_of_every_kind_and_what_they_raise():
 
 
 @pytest.mark.parametrize("make", [asyncio.new_event_loop, Loop])
-def test_home_is_the_running_loop_on_its_own_thread_in_its_own_process(make):
+def test_here_is_the_running_loop_on_its_own_thread_in_its_own_process(make):
     loop = make()
 
     async def main():
-        home = _native.Home(loop)
-        assert home.is_here()
+        own = _native.OwnerLoop(loop)
+        assert own.is_here()
         with_thread = []
-        thread = threading.Thread(target=lambda: with_thread.append(home.is_here()))
+        thread = threading.Thread(target=lambda: with_thread.append(own.is_here()))
         thread.start()
         thread.join()
         assert with_thread == [False]
         child = os.fork()
         if child == 0:
-            os._exit(int(home.is_here()))
+            os._exit(int(own.is_here()))
         assert os.waitpid(child, 0)[1] == 0  # noqa: ASYNC222  (nothing else runs on this loop)
-        return home
+        return own
 
     if isinstance(loop, Loop):
-        home = asyncio.run(main())
+        own = asyncio.run(main())
         loop.running = False
     else:
-        home = loop.run_until_complete(main())
-    assert not home.is_here(), "the loop does not run"
+        own = loop.run_until_complete(main())
+    assert not own.is_here(), "the loop does not run"
 
     async def elsewhere():
-        return home.is_here()
+        return own.is_here()
 
     assert asyncio.run(elsewhere()) is False
     if not isinstance(loop, Loop):
@@ -152,10 +159,10 @@ def test_home_is_the_running_loop_on_its_own_thread_in_its_own_process(make):
         loop.close()
 
 
-def test_nothing_is_answered_away_from_home():
+def test_nothing_is_answered_off_the_owner_loop():
     cache, loop = Cache(10), Loop()
     cache["k"] = _native.TimedEntry("value", 10.0)
-    _, hit = hits_over(cache, clock=Clock(), home=_native.Home(loop))
+    _, hit = hits_over(cache, clock=Clock(), owner_loop=_native.OwnerLoop(loop))
     assert hit("k") == "value"
     loop.running = False
     assert hit("k") is None

@@ -182,7 +182,7 @@ class SimRuntime:
     """`Runtime` on a simulation."""
 
     face: Literal["async", "blocking"] = "async"
-    home = None
+    owner_loop = None
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
@@ -210,7 +210,7 @@ class SimRuntime:
     def caller(self) -> Hashable:
         return self.simulation.current
 
-    def check_home(self) -> None:
+    def check_owner(self) -> None:
         return None
 
     def supervisor(self) -> SimSupervisor:

@@ -129,6 +129,37 @@ def rust_direction(tree: Tree) -> Iterator[str]:
             yield f"{path}:1 the core depends on pyo3"
 
 
+def native_edges(tree: Tree) -> Iterator[str]:
+    """What the interpreter calls in Rust is one call of the guard, which no panic leaves."""
+    for path, text in tree.items():
+        if path.startswith("rust/binding/") and path.endswith(".rs"):
+            code = re.sub(r"//.*", "", text)
+            for found in re.finditer(r'\bextern\s+(?:"[^"]*"\s+)?fn\s+(\w+)', code):
+                body = _block(code, code.index("(", found.end()))
+                unsafe = re.match(r"unsafe\s*(?=\{)", body)
+                if unsafe is not None and _closing(body, unsafe.end()) == len(body) - 1:
+                    body = _block(body, 0)
+                call = re.match(r"(?:guard::)?(?:answer|raise|report|endure)(?=\()", body)
+                if call is None or _closing(body, call.end()) < len(body.rstrip(" \n;")) - 1:
+                    yield f"{path}:{code.count(chr(10), 0, found.start()) + 1} {found[1]} is not one call of the guard"
+
+
+def _block(code: str, start: int) -> str:
+    """What stands between the braces that open first behind `start`."""
+    opening = code.index("{", start)
+    return code[opening + 1 : _closing(code, opening)].strip()
+
+
+def _closing(code: str, opening: int) -> int:
+    """Where the bracket that opens at `opening` is closed; the end of the code if nowhere."""
+    depth = 0
+    for place in range(opening, len(code)):
+        depth += (code[place] in "({[") - (code[place] in ")}]")
+        if depth == 0:
+            return place
+    return len(code)
+
+
 def drivers(tree: Tree) -> Iterator[str]:
     """A driver is imported in its own backend's folder, and never by importing the package."""
     for path, module in _python(tree):
@@ -266,6 +297,7 @@ def top_level(tree: Tree) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     direction,
     rust_direction,
+    native_edges,
     drivers,
     sql_in_its_place,
     dialect,

@@ -41,6 +41,18 @@ PLANTED = [
     (rules.rust_direction, "rust/core/src/x.rs", "use pyo3::prelude::*;\n"),
     (rules.rust_direction, "rust/core/src/x.rs", "let text = std::fs::read(path);\n"),
     (rules.rust_direction, "rust/core/Cargo.toml", 'pyo3 = "0.30"\n'),
+    (rules.native_edges, "rust/binding/src/x.rs", 'unsafe extern "C" fn f(a: *mut X) -> c_int {\n    0\n}\n'),
+    (rules.native_edges, "rust/binding/src/x.rs", 'extern "C" fn f() {\n    unsafe { g(); raise(|_| 0) }\n}\n'),
+    (
+        rules.native_edges,
+        "rust/binding/src/x.rs",
+        "extern fn f() {\n    // all in the guard\n    report(|| ());\n    g();\n}\n",
+    ),
+    (
+        rules.native_edges,
+        "rust/binding/x.rs",
+        'extern "C" fn f() {\n    unsafe { raise(|_| 0) }\n    if x { g() }\n}\n',
+    ),
     (rules.drivers, "python/tierstore/stores/x.py", "import psycopg\n"),
     (
         rules.drivers,
@@ -87,6 +99,12 @@ def test_a_planted_violation_is_caught(rule: Rule, path: str, text: str):
 
 
 ALLOWED = [
+    (rules.native_edges, "rust/binding/src/x.rs", 'extern "C" fn f() -> c_int {\n    unsafe { raise(|_| g(1)) }\n}\n'),
+    (
+        rules.native_edges,
+        "rust/binding/src/x.rs",
+        'type F = extern "C" fn(X);\nextern "C" fn f() {\n    report(|| {});\n}\n',
+    ),
     (
         rules.direction,
         "python/tierstore/tiers/x.py",

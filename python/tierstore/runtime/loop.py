@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Literal, TypeVar
 
-from tierstore._native import Home, LoopReplies
+from tierstore._native import LoopReplies, OwnerLoop
 from tierstore.errors import ClosedError, TimeoutError
 from tierstore.runtime.common import Clocked, values_of
 from tierstore.runtime.deadline import Deadline
@@ -28,9 +28,9 @@ class AsyncioRuntime(Clocked):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
-        home = Home(self.loop)
-        self.home: Home | None = home
-        self._here = home.is_here
+        own = OwnerLoop(self.loop)
+        self.owner_loop: OwnerLoop | None = own
+        self._here = own.is_here
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
         self._replies = LoopReplies(self.loop, late)
@@ -75,7 +75,7 @@ class AsyncioRuntime(Clocked):
     def caller(self) -> Hashable:
         return asyncio.current_task()
 
-    def check_home(self) -> None:
+    def check_owner(self) -> None:
         if not self._here():
             self._check_process()
             raise ClosedError("this store belongs to the event loop that opened it: open one in this loop")

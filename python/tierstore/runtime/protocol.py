@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
-from tierstore._native import Home
+from tierstore._native import OwnerLoop
 from tierstore.runtime.deadline import Deadline
 from tierstore.runtime.errands import Errand
 from tierstore.runtime.replies import Reply
@@ -39,7 +39,7 @@ class Supervisor(Protocol):
 
 
 class Runtime(Protocol):
-    home: Home | None
+    owner_loop: OwnerLoop | None
     """Where the store may be used: on the event loop that opened it; None in the blocking face. Cheap enough for every hit."""
     face: Literal["async", "blocking"]
 
@@ -71,7 +71,7 @@ class Runtime(Protocol):
         """Which task or thread is running."""
         ...
 
-    def check_home(self) -> None:
+    def check_owner(self) -> None:
         """ClosedError where a store must not be used: on another event loop than its own, or in a forked child."""
         ...
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
-from tierstore._native import Home
+from tierstore._native import OwnerLoop
 from tierstore.errors import TimeoutError
 from tierstore.runtime.common import Clocked, values_of
 from tierstore.runtime.deadline import Deadline
@@ -24,7 +24,7 @@ class ThreadsRuntime(Clocked):
     """The blocking face: callers are threads, and one housekeeping thread runs the jobs."""
 
     face: Literal["async", "blocking"] = "blocking"
-    home: Home | None = None
+    owner_loop: OwnerLoop | None = None
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251  (the blocking face blocks)
@@ -54,7 +54,7 @@ class ThreadsRuntime(Clocked):
     def caller(self) -> Hashable:
         return threading.get_ident()
 
-    def check_home(self) -> None:
+    def check_owner(self) -> None:
         self._check_process()
 
     def supervisor(self) -> Supervisor:

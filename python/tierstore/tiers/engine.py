@@ -178,7 +178,7 @@ class Engine:
             max_entries=kind.max_entries or self.limits.max_entries,
             max_bytes=None if kind.weigh is None else self.limits.max_bytes,
             immutable=kind.immutable,
-            home=self.runtime.home,
+            owner_loop=self.runtime.owner_loop,
         )
         cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._key_value)
         return cached

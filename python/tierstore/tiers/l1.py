@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from tierstore._native import Hits, Home, TimedEntry
+from tierstore._native import Hits, OwnerLoop, TimedEntry
 from tierstore.cache import Cache
 from tierstore.tiers.freshness import Freshness
 from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S
@@ -26,14 +26,14 @@ class L1:
         max_entries: int,
         max_bytes: int | None,
         immutable: bool,
-        home: Home | None,
+        owner_loop: OwnerLoop | None,
     ) -> None:
         self.cache: Cache[Any, Any] = Cache(max_entries, max_weight=max_bytes)
         self._freshness = freshness
         self._clock = clock
         self._immutable = immutable
         self.begin = self.cache.begin
-        hits = Hits(self.cache, freshness, clock, ABSENT, immutable, home, ttl_s, ABSENT_TTL_S)
+        hits = Hits(self.cache, freshness, clock, ABSENT, immutable, owner_loop, ttl_s, ABSENT_TTL_S)
         self.hit: Callable[[Hashable], Any] = hits.hit
         self.keep = hits.keep
         self.refused = 0

@@ -56,7 +56,7 @@ pub unsafe fn raise<T: Failure>(body: impl FnOnce(Python<'_>) -> T) -> T {
     match catch_unwind(AssertUnwindSafe(|| body(py))) {
         Ok(value) => value,
         Err(panic) => {
-            failed(py, fault(panic));
+            set(py, panic);
             T::RAISED
         }
     }
@@ -70,12 +70,7 @@ pub unsafe fn raise<T: Failure>(body: impl FnOnce(Python<'_>) -> T) -> T {
 pub unsafe fn report(body: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
         // SAFETY: promised by the caller.
-        let py = unsafe { Python::assume_attached() };
-        aside(|| {
-            failed(py, fault(panic));
-            // SAFETY: attached, with an exception set.
-            unsafe { ffi::PyErr_WriteUnraisable(ptr::null_mut()) };
-        });
+        unsafe { write(panic) };
     }
 }
 
@@ -91,7 +86,7 @@ pub fn endure<T>(instead: T, body: impl FnOnce() -> T) -> T {
 /// Keep the exception under way out of the way of `body`. (`PyErr::take` would panic anew for one that PyO3 made of a panic.)
 #[cfg(Py_3_12)]
 fn aside(body: impl FnOnce()) {
-    // SAFETY: called by `report` alone, attached; the reference goes back.
+    // SAFETY: called by `write` alone, attached; the reference goes back.
     unsafe {
         let under_way = ffi::PyErr_GetRaisedException();
         body();
@@ -102,7 +97,7 @@ fn aside(body: impl FnOnce()) {
 #[cfg(not(Py_3_12))]
 fn aside(body: impl FnOnce()) {
     let (mut class, mut value, mut trace) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    // SAFETY: called by `report` alone, attached; the references go back.
+    // SAFETY: called by `write` alone, attached; the references go back.
     unsafe {
         ffi::PyErr_Fetch(&raw mut class, &raw mut value, &raw mut trace);
         body();
@@ -110,7 +105,26 @@ fn aside(body: impl FnOnce()) {
     }
 }
 
+/// # Safety
+/// As `answer`.
 #[cold]
+#[inline(never)]
+unsafe fn write(panic: Panic) {
+    // SAFETY: promised by the caller.
+    let py = unsafe { Python::assume_attached() };
+    aside(|| {
+        set(py, panic);
+        // SAFETY: attached, with an exception set.
+        unsafe { ffi::PyErr_WriteUnraisable(ptr::null_mut()) };
+    });
+}
+
+#[cold]
+#[inline(never)]
+fn set(py: Python<'_>, panic: Panic) {
+    failed(py, fault(panic));
+}
+
 fn fault(panic: Panic) -> PyErr {
     let text = match panic.downcast::<String>() {
         Ok(text) => *text,

@@ -50,8 +50,8 @@ class Operations:
     """Begins the operations of one store."""
 
     def __init__(self, runtime: Runtime, telemetry: Telemetry, deadlines: Deadlines) -> None:
-        self._check_home, self._clock = runtime.check_home, runtime.monotonic
-        self._is_here = None if runtime.home is None else runtime.home.is_here
+        self._check_owner, self._clock = runtime.check_owner, runtime.monotonic
+        self._is_here = None if runtime.owner_loop is None else runtime.owner_loop.is_here
         self._telemetry = telemetry
         self._seconds: dict[Budget, float] = {budget: getattr(deadlines, budget) for budget in get_args(Budget)}
 
@@ -62,7 +62,7 @@ class Operations:
             own = budget == "bulk"
             return Operation(name, key, Deadline(clock, clock() + self._seconds[budget], own=own), self._telemetry)
         try:
-            self._check_home()
+            self._check_owner()
             deadline = self.deadline(budget, timeout)
         except StorageError as error:
             _name(error, name, key)

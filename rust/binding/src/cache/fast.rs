@@ -62,8 +62,8 @@ unsafe fn find(object: Pointer, key: Pointer) -> Quick {
     if let Some(value) = shared {
         return Quick::Hit(value);
     }
-    // SAFETY: the key is live, and the closure of `with` runs no Python code.
-    cache.shards.with(py, hash, |shard| unsafe { look(shard, hash, key) })
+    // SAFETY: the key is live, and the closure of `look` runs no Python code.
+    cache.shards.look(py, hash, |shard| unsafe { look(shard, hash, key) })
 }
 
 /// SAFETY: `key` is live, and the caller has the shard to itself.
@@ -221,7 +221,12 @@ unsafe extern "C" fn get_many(object: Pointer, keys: Pointer) -> Pointer {
     // SAFETY: CPython passes a `Cache` and one live argument, attached.
     unsafe {
         raise(|_| {
-            let sequence = ffi::PySequence_Fast(keys, c"get_many takes an iterable of keys".as_ptr());
+            // Without a GIL another thread may shrink a list between a look at its length and one at its item.
+            let sequence = if cfg!(Py_GIL_DISABLED) {
+                ffi::PySequence_Tuple(keys)
+            } else {
+                ffi::PySequence_Fast(keys, c"get_many takes an iterable of keys".as_ptr())
+            };
             if sequence.is_null() {
                 return null_mut();
             }

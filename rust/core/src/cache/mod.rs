@@ -11,6 +11,7 @@
 //! | `lifetime` | how long a loaded value lives, and when it is loaded anew |
 //! | `terms` | the words in which a shard and its owner speak |
 //! | `shard` | all of these together |
+//! | `whole` | a change that panics half way |
 //! | `sharded` | shards behind locks, for callers that run at the same time |
 //! | `sync` | the atomics and locks of that |
 //!
@@ -28,6 +29,7 @@ mod sync;
 mod table;
 mod tags;
 mod terms;
+mod whole;
 
 pub use lifetime::{Lifetime, milliseconds};
 pub use policy::Choice;

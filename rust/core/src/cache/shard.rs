@@ -8,6 +8,7 @@ use super::slab::{Entry, Slab, Slot, TIME_BITS};
 use super::table::{Gap, Table};
 use super::tags::Tags;
 use super::terms::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed};
+use std::mem;
 
 pub struct Shard<K, V> {
     table: Table,
@@ -333,7 +334,7 @@ impl<K, V> Shard<K, V> {
             return Err(value);
         }
         let Some((_, old)) = entry.pair.as_mut() else { return Err(value) };
-        let old = std::mem::replace(old, value);
+        let old = mem::replace(old, value);
         self.fence.invalidate(self.slab.at(slot).hash);
         self.renew_use(slot);
         Ok(old)
@@ -353,7 +354,7 @@ impl<K, V> Shard<K, V> {
         let (key, value) = pair;
         self.detach(slot);
         if let Some((_, old)) = self.slab.at_mut(slot).pair.as_mut() {
-            let value = std::mem::replace(old, value);
+            let value = mem::replace(old, value);
             out.push(Gone { key, value, reason: Reason::Replaced });
         }
         self.renew_use(slot);
@@ -418,6 +419,16 @@ impl<K, V> Shard<K, V> {
         self.tags.clear();
         self.weights = Vec::new();
         self.weight = 0;
+    }
+
+    /// Empty it as if nothing had been in it: what was is not looked at, nor ever dropped.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn abandon(&mut self) {
+        let mut fence = mem::take(&mut self.fence);
+        fence.clear();
+        let empty = Self { fence, counters: self.counters, ..Self::new(self.limits, self.choice) };
+        mem::forget(mem::replace(self, empty));
     }
 
     /// The ticket of a load that begins now.

@@ -79,7 +79,7 @@ impl<T> Guarded<T> {
 
     /// The closure also gets the hits that were counted in the lanes since the last time.
     ///
-    /// A panic within it poisons nothing: a shard has no state between two of its methods that the next could not bear.
+    /// A panic within it poisons nothing: `Shard::whole` is for those who would leave something half changed.
     fn alone<R>(&self, act: impl FnOnce(&mut T, u64) -> R) -> R {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.closed.store(true, Ordering::SeqCst);
