@@ -70,7 +70,7 @@ def _sections(names: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield title, [name for name in section if name in names]
     yield "Reference", [f"reference/{name}" for name in reference.pages()]
     rest = [name for name in names if name not in named and not _is_note(name)]
-    yield "Project", [*rest, *(name for name in LAST if name in names)]
+    yield "Project", sorted([*rest, *(name for name in LAST if name in names)], key=lambda name: "docs/" not in name)
 
 
 def _contents(title: str, names: Iterable[str]) -> str:
