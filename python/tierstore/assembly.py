@@ -15,6 +15,7 @@ from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, RedisConf
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.keys import Namespace, namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
+from tierstore.runtime.outages import Component
 from tierstore.stores.schemas import SchemaStore
 from tierstore.telemetry import Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
@@ -216,7 +217,7 @@ async def _open_others(
     """L2, the object store and the carriers; each is noted in `backends` before it is opened, so that it is closed too."""
     backends.blobs = _blobs(config, runtime, telemetry)
     if backends.blobs is not None:
-        await _open(backends, "the object store", backends.blobs, config, deadline)
+        await _open(backends, "object store", backends.blobs, config, runtime, deadline)
     channel = _sql_channel(runtime, backends.records)
     backends.carriers = (channel, None)
     await channel.open(deadline)
@@ -225,18 +226,20 @@ async def _open_others(
     identity = await backends.records.identity(deadline)
     key_value, redis_channel = _redis(config.redis, runtime, namespace(config.redis.prefix, identity))
     backends.key_value, backends.carriers = key_value, (redis_channel, channel)
-    if await _open(backends, "Redis", key_value, config, deadline):
+    if await _open(backends, "Redis", key_value, config, runtime, deadline):
         await redis_channel.open(deadline)
 
 
-async def _open(backends: Backends, name: str, driver: Any, config: Config, deadline: Deadline) -> bool:
+async def _open(
+    backends: Backends, name: Component, driver: Any, config: Config, runtime: Runtime, deadline: Deadline
+) -> bool:
     """Open a tier that a store can do without, if `on_unavailable` says that it should: it connects later by itself."""
     try:
         await driver.open(deadline)
     except ConnectionError as error:
         if config.on_unavailable != "memory":
             raise
-        log.warning("%s cannot be reached, the store goes on without it until it can: %s", name, error)
+        runtime.outages.began(name, error)
         backends.warnings += (f"{name} was not there at the start: {error}",)
         return False
     return True

@@ -6,6 +6,7 @@ import pytest
 
 from tierstore.backends.redis.breaker import FAILURES, JITTER, LONGEST_OPEN_S, OPEN_S, PROBED_S, Breaker
 from tierstore.errors import ConnectionError, TimeoutError
+from tierstore.runtime.outages import Outages
 
 CAUSE = TimeoutError("too slow")
 
@@ -24,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock) -> Breaker:
-    return Breaker("the server", clock)
+    return Breaker("the server", clock, Outages(clock).of("Redis"))
 
 
 def passes(breaker: Breaker, **named: bool) -> bool:
@@ -46,8 +47,29 @@ def test_opens_after_failures_in_a_row(breaker):
         breaker.failed(CAUSE)
     breaker.succeeded()
     open_it(breaker)
-    with pytest.raises(ConnectionError, match=r"the server is left alone .*: too slow"):
+    with pytest.raises(ConnectionError, match=r"the server is not asked .*: too slow"):
         breaker.enter()
+
+
+def test_an_outage_is_one_line_when_it_opens_and_one_when_it_closes(breaker, clock, caplog):
+    for _ in range(FAILURES - 1):
+        breaker.failed(CAUSE)
+    assert not caplog.messages, "it is not open yet"
+    breaker.failed(CAUSE)
+    for _ in range(5):
+        breaker.failed(CAUSE)
+        clock.now += LONGEST_OPEN_S * 2
+        breaker.enter()
+        breaker.failed(CAUSE)
+    clock.now += LONGEST_OPEN_S * 2
+    breaker.enter(probe=True)
+    breaker.succeeded()
+    breaker.succeeded()
+    began, ended = caplog.messages
+    for part in ("Redis", str(CAUSE), "reads go to the database", "writes go on", "tries again"):
+        assert part in began
+    assert "Redis" in ended
+    assert "24.0 s" in ended
 
 
 def test_one_trial_after_a_second_closes_it(breaker, clock):

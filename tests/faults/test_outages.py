@@ -1,11 +1,16 @@
 """Servers that go away and come back, under a store in use: reads and writes keep their promises."""
 
 import asyncio
+import contextlib
+import itertools
+import logging
 from dataclasses import replace
 
 import pytest
 
 import tierstore
+from tierstore.store import Store, parts_of
+from tierstore.telemetry import OFF
 
 LARGE = b'"' + b"x" * 1_100_000 + b'"'
 
@@ -180,3 +185,101 @@ def test_cancelled_callers_leave_nothing_behind(deployment):
             assert None not in await store.schemas.get_many(ids)
 
     asyncio.run(scenario())
+
+
+class Lines:
+    """What was logged at WARNING or above, by any library."""
+
+    def __init__(self, caplog, store, face) -> None:
+        self._caplog = caplog
+        self._store = store
+        self._runtime = parts_of(store).runtime
+        caplog.clear()
+
+    def written(self):
+        return [record.getMessage() for record in self._caplog.records if record.levelno >= logging.WARNING]
+
+    async def reach(self, count, use, seconds=30.0):
+        """Use the store until so many lines are there."""
+        ends = self._runtime.monotonic() + seconds
+        while len(self.written()) < count:
+            assert self._runtime.monotonic() < ends, self.written()
+            await self.use(use, 0.1)
+
+    async def use(self, use, seconds):
+        ends = self._runtime.monotonic() + seconds
+        while self._runtime.monotonic() < ends:
+            with contextlib.suppress(tierstore.StorageError):
+                await use()
+            await self._runtime.sleep(0.02)
+
+    async def of_one_outage(self, use, stop, start):
+        """Stop a server, use the store for a while, start it again, use it: what was logged."""
+        stop()
+        await self.reach(1, use)
+        await self.use(use, 3.0)
+        start()
+        await self.reach(2, use)
+        await self.use(use, 3.0)
+        return self.written()
+
+
+def check_lines(lines, component, *still_works):
+    began, ended = lines
+    for part in (component, "does not answer", "tries again", *still_works):
+        assert part in began
+    assert component in ended
+    assert "answers again" in ended
+
+
+@pytest.mark.parametrize("how", ["stopped", "paused"])
+def test_an_outage_of_redis_is_one_line_each(everything, redis_server, face, caplog, how):
+    async def story():
+        async with await Store.opened(everything.config(), face.runtime(), OFF) as store:
+            schema = await store.schemas.register("kept", "1.0.0", b"{}")
+            numbers = itertools.count()
+
+            async def use():
+                assert await store.schemas.get(schema.id, read="latest") is not None
+                await store.schemas.register(f"subject.{next(numbers)}", "1.0.0", b"{}")
+
+            stop, start = (
+                (redis_server.kill, redis_server.start)
+                if how == "stopped"
+                else (redis_server.pause, redis_server.resume)
+            )
+            lines = await Lines(caplog, store, face).of_one_outage(use, stop, start)
+            check_lines(lines, "Redis", "reads go to the database", "writes go on")
+
+    face.run(story)
+
+
+def test_an_outage_of_the_database_is_one_line_each(everything, postgres, face, caplog):
+    async def story():
+        async with await Store.opened(everything.config(), face.runtime(), OFF) as store:
+            schema = await store.schemas.register("kept", "1.0.0", b"{}")
+            numbers = itertools.count()
+
+            async def use():
+                await store.schemas.get(schema.id, timeout=1)
+                await store.schemas.register(f"subject.{next(numbers)}", "1.0.0", b"{}", timeout=1)
+
+            lines = await Lines(caplog, store, face).of_one_outage(use, postgres.kill, postgres.start)
+            check_lines(lines, "database", "from the caches", "writes fail")
+
+    face.run(story)
+
+
+def test_an_outage_of_the_object_store_is_one_line_each(everything, s3_server, face, caplog):
+    async def story():
+        async with await Store.opened(everything.config(), face.runtime(), OFF) as store:
+            numbers = itertools.count()
+
+            async def use():
+                number = next(numbers)
+                await store.schemas.register(f"large.{number}", "1.0.0", LARGE + b" " * number, timeout=10)
+
+            lines = await Lines(caplog, store, face).of_one_outage(use, s3_server.stop, s3_server.start)
+            check_lines(lines, "object store", "new content goes into the database")
+
+    face.run(story)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tierstore.errors import TimeoutError
 from tierstore.runtime import Deadline, Job
+from tierstore.runtime.outages import Outages
 
 Ready = Callable[[], bool]
 LONGEST_RUN = 200_000
@@ -187,6 +188,7 @@ class SimRuntime:
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
         self.errands: list[Task] = []
+        self.outages = Outages(self.monotonic)
 
     def monotonic(self) -> float:
         return self.simulation.now

@@ -10,6 +10,7 @@ from tierstore.backends import Change, Echo, Gap, Invalidated
 from tierstore.errors import ConnectionError
 from tierstore.plan.invalidate import Changes, merged, parse
 from tierstore.plan.route import route
+from tierstore.runtime.outages import Outages
 from tierstore.tiers.freshness import Freshness
 
 
@@ -19,6 +20,7 @@ class Clock:
     def __init__(self, runtime) -> None:
         self._runtime = runtime
         self.now = 1000.0
+        self.outages = Outages(self.monotonic)
 
     def __getattr__(self, name):
         return getattr(self._runtime, name)
@@ -142,6 +144,36 @@ def test_the_standby_takes_over_from_a_silent_channel_and_gives_back(face, clock
         assert not bench.engine.unconfirmed
         assert bench.engine.counters.l1_flushes == 1
         assert await carriers.step_standby() > 1.0, "it stands by again"
+
+    face.run(story)
+
+
+def test_a_silent_channel_is_one_line_unless_what_is_behind_it_does_not_answer(face, clock, caplog):
+    async def story():
+        redis = Line("redis", clock, pings=True)
+        carriers = Bench(clock, l2=True, channel=redis, standby=Line("outbox", clock)).engine.carriers
+
+        async def listen(seconds):
+            for _ in range(seconds):
+                clock.now += 1.0
+                await carriers.step()
+
+        redis.error = ConnectionError("gone")
+        clock.outages.began("Redis", "gone")
+        await listen(30)
+        clock.outages.ended("Redis")
+        await listen(9)
+        assert [message.split()[0] for message in caplog.messages] == ["Redis", "Redis"]
+        caplog.clear()
+        await listen(60)
+        (began,) = caplog.messages
+        for part in ("channel", "redis", "changes of other processes are read from the database"):
+            assert part in began
+        redis.error, redis.events = None, [Echo(clock.now)]
+        await carriers.step()
+        await carriers.step()
+        assert len(caplog.messages) == 2
+        assert "answers again" in caplog.messages[1]
 
     face.run(story)
 

@@ -5,7 +5,7 @@ them once: their drivers block instead of suspending, so that one send finishes 
 locks, waiting for another caller, running several at once, background jobs) is asked of the `Runtime`.
 
 deadline, replies, errands: what one caller waits for · protocol: `Runtime` and its parts · loop, threads: the two forms · jobs: their
-supervisors · driving: `drive` · forks: the one count of forks
+supervisors · driving: `drive` · forks: the one count of forks · outages: what does not answer, said once
 """
 
 from __future__ import annotations

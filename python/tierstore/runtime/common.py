@@ -10,6 +10,7 @@ from typing import Any
 from tierstore.errors import ClosedError
 from tierstore.runtime.deadline import Deadline
 from tierstore.runtime.forks import generation
+from tierstore.runtime.outages import Outages
 
 
 class Clocked:
@@ -17,6 +18,7 @@ class Clocked:
 
     def __init__(self) -> None:
         self._process = generation()
+        self.outages = Outages(self.monotonic)
 
     def _check_process(self) -> None:
         if generation() != self._process:

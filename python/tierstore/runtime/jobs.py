@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 
+from tierstore.errors import ConnectionError, PoolTimeoutError, TimeoutError
 from tierstore.runtime.deadline import Deadline
 from tierstore.runtime.driving import drive
 from tierstore.runtime.protocol import Job
@@ -19,19 +20,36 @@ FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 class Backoff:
     """Doubles from FIRST_BACKOFF_S to LAST_BACKOFF_S while a job keeps failing."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._next = FIRST_BACKOFF_S
+        self._reported = False
 
-    def failed(self) -> float:
+    def failed(self, error: Exception) -> float:
+        """The seconds until the next try. Logged once while it goes on failing; a server that does not answer is reported elsewhere."""
         delay, self._next = self._next, min(LAST_BACKOFF_S, self._next * 2)
+        known = self._reported or _is_outage(error)
+        log.log(
+            logging.DEBUG if known else logging.WARNING,
+            "The job %r failed (%s: %s). It is tried again in %.1f s, and at least every %.0f s.",
+            self._name,
+            type(error).__name__,
+            error,
+            delay,
+            LAST_BACKOFF_S,
+        )
+        self._reported = self._reported or not known
         return delay
 
     def succeeded(self) -> None:
         self._next = FIRST_BACKOFF_S
+        if self._reported:
+            self._reported = False
+            log.warning("The job %r works again.", self._name)
 
 
-def _log_failure(name: str, error: Exception, delay: float) -> None:
-    log.warning("job %s failed, next try in %.1f s: %s", name, delay, error)
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, PoolTimeoutError)
 
 
 class TaskSupervisor:
@@ -45,14 +63,13 @@ class TaskSupervisor:
         self._tasks[name] = self._loop.create_task(self._run(name, job), name=f"tierstore {name}")
 
     async def _run(self, name: str, job: Job) -> None:
-        backoff, wake = Backoff(), self._wakes[name]
+        backoff, wake = Backoff(name), self._wakes[name]
         while True:
             try:
                 delay = await job()
                 backoff.succeeded()
             except Exception as error:
-                delay = backoff.failed()
-                _log_failure(name, error, delay)
+                delay = backoff.failed(error)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(wake.wait(), delay)
             wake.clear()
@@ -87,7 +104,7 @@ class ThreadSupervisor:
 
     def start(self, name: str, job: Job) -> None:
         with self._lock:
-            self._jobs[name], self._due[name], self._backoffs[name] = job, 0.0, Backoff()
+            self._jobs[name], self._due[name], self._backoffs[name] = job, 0.0, Backoff(name)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="tierstore housekeeping", daemon=True)
                 self._thread.start()
@@ -105,8 +122,7 @@ class ThreadSupervisor:
                 delay = drive(_awaiting(self._jobs[name]))
                 self._backoffs[name].succeeded()
             except Exception as error:
-                delay = self._backoffs[name].failed()
-                _log_failure(name, error, delay)
+                delay = self._backoffs[name].failed(error)
             with self._lock:
                 if self._due[name]:  # not woken meanwhile
                     self._due[name] = time.monotonic() + delay

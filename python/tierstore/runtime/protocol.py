@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from tierstore._native import OwnerLoop
 from tierstore.runtime.deadline import Deadline
 from tierstore.runtime.errands import Errand
+from tierstore.runtime.outages import Outages
 from tierstore.runtime.replies import Reply
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ class Runtime(Protocol):
     owner_loop: OwnerLoop | None
     """Where the store may be used: on the event loop that opened it; None in the blocking face. Cheap enough for every hit."""
     face: Literal["async", "blocking"]
+    outages: Outages
+    """Where what a store stands on reports that it does not answer."""
 
     def monotonic(self) -> float: ...
     def random_bytes(self, count: int) -> bytes:

@@ -9,13 +9,15 @@ was not checked.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Literal, NamedTuple
 
 from tierstore._native import SizeRouter, uuid7
 from tierstore._native import digest as digest_of
 from tierstore.backends import Blobs, Records, Unit
 from tierstore.cache import Cache
-from tierstore.errors import CorruptError, NotFoundError, StorageError, UnsupportedError
+from tierstore.errors import ConnectionError, CorruptError, NotFoundError, StorageError, TimeoutError, UnsupportedError
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.coalesce import Coalescer, settle
 from tierstore.tiers.flight import Flight, abandon_all
@@ -32,6 +34,10 @@ PUT_SHARE = 0.5
 SETTLE_EVERY_S = 5.0
 SETTLE_BUDGET_S = 5.0
 SETTLED_AT_ONCE = 500
+SLOW_S = 1.0
+"""A call that was given less time than this and ran out of it says nothing of the object store."""
+PING_BUDGET_S = 0.5
+"""In the blocking face all jobs share one thread."""
 
 Place = Literal["row", "object"]
 
@@ -88,6 +94,7 @@ class BlobTier:
             restart_when_interrupted(self)
         self._reading = Coalescer(runtime, self._read, lanes=READS_AT_ONCE, most=1)
         self._settled: deque[tuple[str, str]] = deque()
+        self._outage = runtime.outages.of("object store")
         self.rows_instead_of_objects = 0
         self.corrupt = 0
 
@@ -114,9 +121,10 @@ class BlobTier:
             await unit.execute("blobs.begin_upload", row)
         budget = deadline.within(deadline.remaining() * PUT_SHARE)
         try:
-            await blobs.put(digest, content, deadline=budget)
-            if await blobs.exists(digest, deadline=budget):
-                return upload_id
+            with self._reported():
+                await blobs.put(digest, content, deadline=budget)
+                if await blobs.exists(digest, deadline=budget):
+                    return upload_id
         except StorageError:
             pass  # whatever it was: the content is as safe in rows
         deadline.check("putting content into the object store")
@@ -138,8 +146,26 @@ class BlobTier:
         if staged.upload_id is not None:
             self._settled.append((staged.upload_id, digest))
 
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Round a call of the object store: whether it answered."""
+        started = self._runtime.monotonic()
+        try:
+            yield
+        except (ConnectionError, TimeoutError) as error:
+            if isinstance(error, ConnectionError) or self._runtime.monotonic() - started >= SLOW_S:
+                self._outage.began(error)
+            raise
+        except StorageError:
+            self._outage.ended()
+            raise
+        self._outage.ended()
+
     async def settle(self) -> float:
         """The job: remove the pending rows of uploads that live now. Those of rolled back transactions wait for the sweep."""
+        if self._blobs is not None and "object store" in self._runtime.outages:
+            with suppress(StorageError), self._reported():
+                await self._blobs.ping(self._runtime.deadline(PING_BUDGET_S))
         waiting = [self._settled.popleft() for _ in range(min(len(self._settled), SETTLED_AT_ONCE))]
         if waiting:
             deadline = self._runtime.deadline(SETTLE_BUDGET_S)
@@ -208,7 +234,8 @@ class BlobTier:
         elif self._blobs is None:
             raise NotFoundError("there is no object store", key=digest, tier="objects")
         else:
-            content = await self._blobs.get(digest, deadline=deadline)
+            with self._reported():
+                content = await self._blobs.get(digest, deadline=deadline)
         if await self._digest(content, deadline) != digest:
             self.corrupt += 1
             tier = "objects" if place == "object" else "database"
@@ -234,7 +261,9 @@ class BlobTier:
         """An address of the content in the object store, where it is copied first if it lies in rows. UnsupportedError without one."""
         if self._blobs is None:
             raise UnsupportedError("there is no object store to address content in: configure one (ObjectConfig)")
-        if not await self._blobs.exists(digest, deadline=deadline):
+        with self._reported():
+            there = await self._blobs.exists(digest, deadline=deadline)
+        if not there:
             upload_id = await self._put(self._blobs, digest, content, deadline)
             if upload_id is None:
                 raise UnsupportedError("the object store does not take the content now: try again", tier="objects")

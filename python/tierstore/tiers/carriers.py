@@ -22,6 +22,8 @@ WAIT_S = {"async": 0.5, "blocking": 0.05}
 """How long one step listens: in the blocking face all jobs share one thread."""
 STANDBY_S = 4.0
 RETRY_S = 0.2
+SETTLE_S = 10.0
+"""How long a channel is silent before that counts as its own outage: the relay tries a database that came back within LAST_BACKOFF_S."""
 
 
 class Listener(Protocol):
@@ -59,6 +61,7 @@ class Carriers:
         self._standby = standby
         self._silent_s = freshness.horizon_s / 2
         self._heard_at = runtime.monotonic()
+        self._excused_until = self._heard_at + SETTLE_S
         self._wait_s = WAIT_S[runtime.face]
         self._relayed = isinstance(channel, Answering)
         self._wake: Callable[[str], None] = _nobody
@@ -80,7 +83,7 @@ class Carriers:
         try:
             events = await self._channel.receive(wait_s=self._wait_s)
         except StorageError as error:
-            log.debug("the %s carrier failed: %s", self._channel.name, error)
+            log.debug("The %s channel failed: %s", self._channel.name, error)
             self._look()
             return RETRY_S
         for event in events:
@@ -120,8 +123,19 @@ class Carriers:
         if silent != self.on_standby:
             self.on_standby = silent
             self._counters.carrier_switches += 1
-            log.warning("changes of other processes now come by the %s carrier", self.carrying)
+            log.debug("The %s channel carries the changes of other processes now.", self.carrying)
             self._wake(f"carrier {self._standby.name}")
+        self._report(silent=silent)
+
+    def _report(self, *, silent: bool) -> None:
+        """Of the first channel alone: where the server or the database behind it does not answer, that is reported already."""
+        now, outages = self._runtime.monotonic(), self._runtime.outages
+        if not silent:
+            outages.ended("channel")
+        if not silent or "Redis" in outages or "database" in outages:
+            self._excused_until = now + SETTLE_S
+        elif now >= self._excused_until:
+            outages.began("channel", f"nothing came by {self._channel.name} for {now - self._heard_at:.0f} s")
 
 
 def _nobody(_name: str) -> None:

@@ -7,6 +7,7 @@ would keep anyway, go back to it after WARM_S, so that it sees their age, and wh
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -18,10 +19,11 @@ from psycopg.pq import TransactionStatus
 
 from tierstore import errors
 from tierstore.backends import Params, PoolStats, Row
-from tierstore.backends.postgres.connection import PREPARED_MAX
+from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, BlockingLimited
 from tierstore.backends.postgres.errors import is_gone, translate
 from tierstore.backends.postgres.wire import Result, Wire, connecting
 from tierstore.runtime import Deadline
+from tierstore.runtime.outages import Report
 
 CHECK_AFTER_IDLE_S = 30.0
 CHECK_S = 1.0
@@ -33,8 +35,20 @@ CANCEL_AGAIN_S = 0.01
 LIMIT = "statement_timeout"
 RECONNECT_S = 0.2
 """psycopg_pool gives up a failed connection after this long: the next caller that waits makes it try again at once."""
+POOL_NAMES = "tierstore"
+"""Every pool's name begins with it."""
 BROKEN_MAX = 64
 """Connections found broken before one call gives up: more than a pool keeps idle after the server was restarted."""
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not what psycopg_pool says of each connection of ours that broke or could not be made: an outage is one line (`Outages`)."""
+    of = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    ours = isinstance(of, (AsyncLimited, BlockingLimited)) or (isinstance(of, str) and of.startswith(POOL_NAMES))
+    return record.levelno > logging.WARNING or not ours
+
+
+logging.getLogger("psycopg.pool").addFilter(_is_worth_a_line)
 
 
 class PoolPolicy(NamedTuple):
@@ -56,8 +70,10 @@ class PoolPolicy(NamedTuple):
 class Pool:
     """Connections to one server. What fails leaves as psycopg's error; `translate` is the caller's."""
 
-    def __init__(self, wire: Wire, name: str, policy: PoolPolicy) -> None:
+    def __init__(self, wire: Wire, name: str, policy: PoolPolicy, outage: Report) -> None:
         self._wire = wire
+        self._outage = outage
+        self._reached = False
         self._policy = policy
         self._trouble: str | None = None
         self._opened = False
@@ -91,7 +107,7 @@ class Pool:
                         connection = await super().connect(conninfo, **named)
                         await connection.execute(sql, params)
                     except psycopg.Error as error:
-                        pool._trouble = str(translate(error, "connect"))
+                        pool._failed(error)
                         raise
                     except asyncio.CancelledError:
                         _cancel_until_done(asyncio.current_task())
@@ -107,14 +123,21 @@ class Pool:
                     connection = super().connect(conninfo, **named)
                     connection.execute(sql, params)
                 except psycopg.Error as error:
-                    pool._trouble = str(translate(error, "connect"))
+                    pool._failed(error)
                     raise
                 return pool._ready(connection)
 
         return WatchedBlocking
 
+    def _failed(self, error: psycopg.Error) -> None:
+        self._trouble = str(translate(error, "connect"))
+        if self._reached:  # before, it is the opening that fails, and says so
+            self._outage.began(self._trouble)
+
     def _ready(self, connection: Any) -> Any:
         self._trouble = None
+        self._reached = True
+        self._outage.ended()
         connection.prepared_max = PREPARED_MAX
         connection.statement_ms = _ms(self._policy.statement_s)
         return connection

@@ -109,12 +109,20 @@ class PostgresRecords:
         """Everything that belongs to one process."""
         self._generation = generation()
         self._wire: Wire = wire(self._runtime)
-        policy, make = self._policy, self._wire
-        self._primary = Pool(make, "tierstore", policy)
-        self._aside = Pool(make, "tierstore aside", policy._replace(limit=ASIDE_CONNECTIONS, least=0))
-        self._jobs = Pool(make, "tierstore jobs", policy._replace(limit=JOB_CONNECTIONS, least=0))
+        policy, make, outages = self._policy, self._wire, self._runtime.outages
+        outage = outages.of("database")
+        self._primary = Pool(make, "tierstore", policy, outage)
+        self._aside = Pool(make, "tierstore aside", policy._replace(limit=ASIDE_CONNECTIONS, least=0), outage)
+        self._jobs = Pool(make, "tierstore jobs", policy._replace(limit=JOB_CONNECTIONS, least=0), outage)
         self._replicas = [
-            Replica(Pool(make, f"tierstore replica {number}", policy._replace(arguments=given)))
+            Replica(
+                Pool(
+                    make,
+                    f"tierstore replica {number}",
+                    policy._replace(arguments=given),
+                    outages.of("replica", str(number)),
+                )
+            )
             for number, given in enumerate(self._replica_arguments)
         ]
         self._turn = itertools.count()

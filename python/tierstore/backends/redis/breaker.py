@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from tierstore.errors import ConnectionError, StorageError
+from tierstore.runtime.outages import Report
 
 FAILURES = 3
 OPEN_S, LONGEST_OPEN_S = 1.0, 2.0
@@ -20,10 +21,11 @@ PROBED_S = 2.0
 
 
 class Breaker:
-    """Counts failures in a row. Safe for threads."""
+    """Counts failures in a row. Safe for threads. `outage`: told of failures while it is open, and of the next success."""
 
-    def __init__(self, what: str, clock: Callable[[], float]) -> None:
+    def __init__(self, what: str, clock: Callable[[], float], outage: Report) -> None:
         self._what = what
+        self._outage = outage
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
@@ -56,13 +58,14 @@ class Breaker:
                 self._retry_at, self._trying = now + self._open_s, True  # one trial at a time
                 return
         raise ConnectionError(
-            f"{self._what} is left alone after {FAILURES} failures in a row: {self._cause}", tier="l2"
+            f"{self._what} is not asked for a while, after {FAILURES} failures in a row: {self._cause}", tier="l2"
         )
 
     def succeeded(self) -> None:
         if self._failures:
             with self._lock:
                 self._failures, self._retry_at, self._open_s, self._trying = 0, None, OPEN_S, False
+            self._outage.ended()
 
     def failed(self, cause: StorageError) -> None:
         with self._lock:
@@ -74,3 +77,6 @@ class Breaker:
                 self._trying = False
                 self._open_s = min(LONGEST_OPEN_S, self._open_s * 2)
                 self._retry_at = self._clock() + self._open_s * (1 + JITTER * random.uniform(-1, 1))
+            is_open = self.is_open
+        if is_open:
+            self._outage.began(cause)

@@ -186,7 +186,9 @@ class Cluster:
 
     def _retire(self) -> None:
         for address in self._nodes.keys() - set(self._owners):
-            self._nodes.pop(address).close()
+            node = self._nodes.pop(address)
+            node.close()
+            node.outage.ended()
 
     def known(self) -> list[Node]:
         return list(self._nodes.values())

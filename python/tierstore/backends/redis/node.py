@@ -53,6 +53,7 @@ class Node:
     def __init__(self, runtime: Runtime, name: str, open: Open, limit: int = LIMIT) -> None:
         self.name = name
         self._runtime = runtime
+        self.outage = runtime.outages.of("Redis", name)
         self.breaker = self._new_breaker()
         self._open = open
         self._limit = limit
@@ -66,7 +67,7 @@ class Node:
         self._closed = False
 
     def _new_breaker(self) -> Breaker:
-        return Breaker(f"Redis at {self.name}", self._runtime.monotonic)
+        return Breaker(f"Redis at {self.name}", self._runtime.monotonic, self.outage)
 
     async def ask(
         self, commands: Sequence[Command], deadline: Deadline, *, probe: bool = False
