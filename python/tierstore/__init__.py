@@ -81,8 +81,9 @@ _HOME = {
     "tierstore.plan.route": "Bounded Read bounded",
     "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
-    "tierstore.stores.schemas": "Id Popular Schema SchemaInfo SchemaPlacement SchemaStatistics SchemaStore SchemaTransaction "
-    "SchemaType SearchHit",
+    "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaStatistics SchemaStore SchemaTransaction SearchHit",
+    "tierstore.stores.schemas.calls": "Id",
+    "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
     "tierstore.telemetry": "Telemetry Total",
     "tierstore.tiers.kind": "Meta",
 }

@@ -27,6 +27,7 @@ from tierstore.stores.schemas.text_index import Proposer
 from tierstore.tiers.transaction import Transaction
 
 Id = str | UUID
+"""The id of a schema: a `uuid.UUID`, or any spelling of one."""
 
 
 class SchemaCalls:
