@@ -32,6 +32,12 @@ def postgres(fleet: Fleet):
 
 
 @pytest.fixture(scope="session")
+def pgbouncer(fleet: Fleet):
+    """`.through(url)`: a database by a pooler in transaction mode; `.stop()` and the rest of `Server`."""
+    return fleet.pgbouncer
+
+
+@pytest.fixture(scope="session")
 def redis_server(fleet: Fleet):
     """`.url`, `.flush()`; `.stop()` and the rest of `Server`."""
     return fleet.redis

@@ -100,7 +100,7 @@ class Parts:
         if not self.engine.freshness.is_fresh():
             found.append("no carrier is heard: caches are not trusted, and every read asks the database")
         pool, room = self.records.pool(), await self._server_limit(deadline)
-        if room is not None and pool.limit + pool.reserved > room:
+        if room is not None and not pool.pooled and pool.limit + pool.reserved > room:
             found.append(
                 f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, the server has room for {room}: "
                 "lower max_connections"
@@ -140,7 +140,7 @@ async def assemble(config: Config, runtime: Runtime, telemetry: Telemetry) -> Pa
     """Open every configured tier and start the jobs. What was opened is closed again when a later step fails."""
     deadline = runtime.deadline(config.deadlines.open)
     try:
-        records, warnings = await open_records(config, runtime)
+        records, warnings = await open_records(config, runtime, migrates=config.migrate == "auto")
     except BaseException:
         await runtime.close()
         raise
@@ -168,9 +168,12 @@ def _name(config: Config) -> str:
     return " + ".join(tiers)
 
 
-async def open_records(config: Config, runtime: Runtime) -> tuple[Records, tuple[str, ...]]:
-    """The database, opened, and what health should warn of. ConnectionError, unless `on_unavailable` allows memory only."""
-    records = _records(config, runtime)
+async def open_records(config: Config, runtime: Runtime, *, migrates: bool) -> tuple[Records, tuple[str, ...]]:
+    """The database, opened, and what health should warn of. ConnectionError, unless `on_unavailable` allows memory only.
+
+    `migrates`: migrations may follow, so a schema that is absent is not refused.
+    """
+    records = _records(config, runtime, migrates=migrates)
     try:
         await records.open(runtime.deadline(config.deadlines.open))
     except BaseException as error:
@@ -184,7 +187,7 @@ async def open_records(config: Config, runtime: Runtime) -> tuple[Records, tuple
     return records, ()
 
 
-def _records(config: Config, runtime: Runtime) -> Records:
+def _records(config: Config, runtime: Runtime, *, migrates: bool) -> Records:
     if config.postgres is None:
         assert config.path is not None  # noqa: S101  (Config holds one of the two)
         return _sqlite(runtime, Path(config.path))
@@ -195,7 +198,10 @@ def _records(config: Config, runtime: Runtime) -> Records:
         runtime,
         policy.url,
         replicas=() if config.gates.replicas is False else policy.replicas,
+        migrate_url=policy.migrate_url,
+        pooled=policy.pooled,
         schema=policy.schema,
+        create_schema=migrates,
         max_connections=policy.max_connections,
         min_connections=MIN_CONNECTIONS if policy.min_connections is None else policy.min_connections,
         acquire_timeout=policy.acquire_timeout,

@@ -235,7 +235,7 @@ async def migrator(config: Config) -> AsyncIterator[Migrator]:
     """The migrations of a database, without opening a store over it."""
     runtime = AsyncioRuntime()
     try:
-        records, _ = await open_records(config, runtime)
+        records, _ = await open_records(config, runtime, migrates=True)
         try:
             yield Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
         finally:

@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Face
-from tests.contract.engines import Engine, PostgresEngine, SqliteEngine
+from tests.contract.engines import Engine, PooledEngine, PostgresEngine, SqliteEngine
 from tests.contract.schema_stores import BACKENDS, FACES, Opened, backend_config, opened
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "pgbouncer"])
 def engine(request: pytest.FixtureRequest, face: Face, tmp_path: Path) -> Iterator[Engine]:
     """`.records()`, `.migrated()`, `.migrator(records)`, `.runtime`, `.face`, `.name`."""
     makers: dict[str, Callable[[], Engine]] = {
         "sqlite": lambda: SqliteEngine(face, tmp_path),
         "postgres": lambda: PostgresEngine(face, request.getfixturevalue("database")),
+        "pgbouncer": lambda: PooledEngine(
+            face, request.getfixturevalue("database"), request.getfixturevalue("pgbouncer")
+        ),
     }
     made = makers[request.param]()
     yield made

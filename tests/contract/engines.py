@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.conftest import Face
+from tests.servers.pgbouncer import PgBouncer
 from tierstore.backends import Records
 from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.backends.sqlite.records import SqliteRecords
@@ -15,21 +16,21 @@ from tierstore.sql import Query, load_queries
 from tierstore.sql.query import parse_query
 from tierstore.tiers.migrate import Migrator
 
-# What the suite itself asks, in PostgreSQL's form: `%(name)s` becomes `:name`, and casts go.
+# What the suite itself asks, in PostgreSQL's form: `%(name)s` becomes `:name`; casts and schemas go.
 QUERIES = {
-    "suite.add_subject": "INSERT INTO subjects (subject, row_version) VALUES (%(subject)s, %(version)s)",
-    "suite.touch_subject": "UPDATE subjects SET row_version = row_version + 1 WHERE subject = %(subject)s",
-    "suite.subjects": "SELECT subject FROM subjects ORDER BY subject",
-    "suite.find": "SELECT subject, row_version FROM subjects WHERE subject = %(subject)s",
-    "suite.wrong": "SELECT nothing_of_that_name FROM subjects",
-    "suite.start_upload": "INSERT INTO blob_uploads (upload_id, digest, size, created_at)"
+    "suite.add_subject": "INSERT INTO {schema}.subjects (subject, row_version) VALUES (%(subject)s, %(version)s)",
+    "suite.touch_subject": "UPDATE {schema}.subjects SET row_version = row_version + 1 WHERE subject = %(subject)s",
+    "suite.subjects": "SELECT subject FROM {schema}.subjects ORDER BY subject",
+    "suite.find": "SELECT subject, row_version FROM {schema}.subjects WHERE subject = %(subject)s",
+    "suite.wrong": "SELECT nothing_of_that_name FROM {schema}.subjects",
+    "suite.start_upload": "INSERT INTO {schema}.blob_uploads (upload_id, digest, size, created_at)"
     " VALUES (%(id)s::uuid, %(digest)s, %(size)s, {now})",
-    "suite.uploads": "SELECT upload_id, digest, size FROM blob_uploads",
-    "suite.put_blob": "INSERT INTO blobs (digest, size, tier, created_at, updated_at)"
+    "suite.uploads": "SELECT upload_id, digest, size FROM {schema}.blob_uploads",
+    "suite.put_blob": "INSERT INTO {schema}.blobs (digest, size, tier, created_at, updated_at)"
     " VALUES (%(digest)s, %(size)s, 'row', {now}, {now})",
-    "suite.put_chunk": "INSERT INTO blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s)",
-    "suite.chunks": "SELECT seq, bytes FROM blob_chunks WHERE digest = %(digest)s ORDER BY seq",
-    "suite.metadata": "SELECT metadata FROM schemas WHERE id = %(id)s::uuid",
+    "suite.put_chunk": "INSERT INTO {schema}.blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s)",
+    "suite.chunks": "SELECT seq, bytes FROM {schema}.blob_chunks WHERE digest = %(digest)s ORDER BY seq",
+    "suite.metadata": "SELECT metadata FROM {schema}.schemas WHERE id = %(id)s::uuid",
 }
 ONLY: dict[str, dict[str, str]] = {
     "sqlite": {
@@ -43,7 +44,7 @@ ONLY: dict[str, dict[str, str]] = {
         "suite.fenced": "-- fenced\n-- columns: pg_snapshot_xmin(n.now)::text::bigint AS as_of,\n"
         "--     pg_snapshot_xmax(n.now)::text::bigint AS ceiling, s.subject, s.row_version\n"
         "SELECT {columns} FROM (SELECT pg_current_snapshot() AS now) AS n"
-        " LEFT JOIN subjects AS s ON s.subject = ANY(%(subjects)s::text[])",
+        " LEFT JOIN {schema}.subjects AS s ON s.subject = ANY(%(subjects)s::text[])",
         "suite.slow": "SELECT count(*) FROM (SELECT pg_sleep(60)) AS s",
         "suite.running": "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%pg_sleep(60)%%'"
         " AND pid <> pg_backend_pid()",
@@ -52,7 +53,7 @@ ONLY: dict[str, dict[str, str]] = {
         "suite.backend": "SELECT pg_backend_pid()",
         "suite.recovering": "SELECT pg_is_in_recovery()",
         "suite.isolate": "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-        "suite.count": "SELECT count(*) FROM subjects",
+        "suite.count": "SELECT count(*) FROM {schema}.subjects",
     },
 }
 
@@ -61,7 +62,9 @@ def queries_of(dialect: Literal["sqlite", "postgres"]) -> dict[str, Query]:
     now = "now()" if dialect == "postgres" else "0"
     shared = {name: text.replace("{now}", now) for name, text in QUERIES.items()}
     if dialect == "sqlite":
-        shared = {name: re.sub(r"%\((\w+)\)s(::\w+)?", r":\1", text) for name, text in shared.items()}
+        shared = {
+            name: re.sub(r"%\((\w+)\)s(::\w+)?", r":\1", text.replace("{schema}.", "")) for name, text in shared.items()
+        }
     own = {name: parse_query(text, name, {}) for name, text in (shared | ONLY[dialect]).items()}
     return load_queries(dialect) | own
 
@@ -121,6 +124,8 @@ class SqliteEngine(Engine):
 
 
 class PostgresEngine(Engine):
+    """`url`: past any pooler."""
+
     name = "postgres"
 
     def __init__(self, face: Face, url: str) -> None:
@@ -130,3 +135,15 @@ class PostgresEngine(Engine):
     def make(self, runtime: Runtime, **options: Any) -> PostgresRecords:
         options = {"max_connections": 10, "min_connections": 1, **options}
         return PostgresRecords(runtime, options.pop("url", self.url), queries=queries_of("postgres"), **options)
+
+
+class PooledEngine(PostgresEngine):
+    """The same database, used through PgBouncer in transaction mode."""
+
+    def __init__(self, face: Face, url: str, pgbouncer: PgBouncer) -> None:
+        super().__init__(face, url)
+        self.through = pgbouncer.through
+
+    def make(self, runtime: Runtime, **options: Any) -> PostgresRecords:
+        replicas = tuple(map(self.through, options.pop("replicas", ())))
+        return super().make(runtime, url=self.through(options.pop("url", self.url)), replicas=replicas, **options)

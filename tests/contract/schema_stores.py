@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tierstore.store import Store
 
 T = TypeVar("T")
-BACKENDS = ("sqlite", "postgres")
+BACKENDS = ("sqlite", "postgres", "pgbouncer")
 FACES = ("async", "blocking")
 
 
@@ -91,4 +92,8 @@ def backend_config(request: pytest.FixtureRequest, backend: str, folder: Path) -
     """The configuration of a backend by name, over nothing."""
     if backend == "postgres":
         return server_config(request)
+    if backend == "pgbouncer":
+        config = server_config(request)
+        through = request.getfixturevalue("pgbouncer").through(config.postgres.url)
+        return replace(config, postgres=replace(config.postgres, url=through))
     return Config(folder, cache=CacheConfig(warm_on_start=False))

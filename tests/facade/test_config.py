@@ -297,6 +297,8 @@ def test_a_field_without_names_is_noticed():
 EVERYTHING = {
     "postgres.url": ("DATABASE_URL", URL, URL),
     "postgres.schema": ("DATABASE_SCHEMA", "team_a", "team_a"),
+    "postgres.migrate_url": ("DATABASE_MIGRATE_URL", "postgresql://owner@h/d", "postgresql://owner@h/d"),
+    "postgres.pooled": ("DATABASE_POOLED", "true", True),
     "postgres.acquire_timeout": ("DATABASE_ACQUIRE_TIMEOUT_SECONDS", "1.5", 1.5),
     "postgres.idle_timeout": ("DATABASE_IDLE_TIMEOUT_SECONDS", "60", 60),
     "postgres.max_lifetime": ("DATABASE_MAX_LIFETIME_SECONDS", "90", 90),

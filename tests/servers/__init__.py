@@ -3,6 +3,7 @@
 | module | starts |
 |---|---|
 | `postgres.py` | PostgreSQL, and a streaming replica when its address is asked for |
+| `pgbouncer.py` | PgBouncer in transaction mode, before PostgreSQL |
 | `redis.py` | redis-server or valkey-server |
 | `redis_cluster.py`, `redis_sentinel.py` | the same as three nodes, and as a primary with a replica and three sentinels |
 | `redis_impostor.py` | a link that misbehaves, a server that refuses everything |

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import GivenPostgres, Postgres
 from tests.servers.redis import GivenRedis, Redis
 from tests.servers.s3 import S3, GivenS3
@@ -14,7 +15,7 @@ S = TypeVar("S")
 
 
 class Fleet:
-    """`postgres`, `redis` and `s3`: addresses given in the environment win over servers of our own."""
+    """`postgres`, `redis`, `s3` and `pgbouncer`: addresses given in the environment win over servers of our own."""
 
     def __init__(self) -> None:
         self._running: dict[str, Any] = {}
@@ -32,6 +33,11 @@ class Fleet:
     def postgres(self) -> Postgres | GivenPostgres:
         url, replica = (os.environ.get(f"TIERSTORE_TEST_POSTGRES_{part}URL") for part in ("", "REPLICA_"))
         return self._once("postgres", lambda: GivenPostgres(url, replica) if url else Postgres())
+
+    @property
+    def pgbouncer(self) -> PgBouncer:
+        """Of our own, before whichever PostgreSQL is used."""
+        return self._once("pgbouncer", lambda: PgBouncer(self.postgres.url))
 
     @property
     def redis(self) -> Redis | GivenRedis:

@@ -107,6 +107,17 @@ def _apt_install(package: str) -> None:
         subprocess.run(["apt-get", *command], env=quiet, timeout=INSTALL_S, stdout=sys.stderr, check=False)
 
 
+def pgbouncer_program() -> Path:
+    """`pgbouncer`, which Debian keeps where only root looks for programs."""
+    return _found_or_packaged("pgbouncer", "pgbouncer", _find_pgbouncer)
+
+
+def _find_pgbouncer() -> Path | None:
+    places = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    found = shutil.which("pgbouncer", path=places)
+    return Path(found) if found else None
+
+
 def versitygw() -> Path:
     """The S3 gateway, built once into the cache folder."""
     return _go_program("versitygw", VERSITYGW)
@@ -152,7 +163,7 @@ def _go() -> str:
 
 def main() -> None:
     """Every program, but for servers whose address is given."""
-    wanted: list[Callable[[], Path]] = [redis_program]  # sentinels and clusters are always of our own
+    wanted: list[Callable[[], Path]] = [redis_program, pgbouncer_program]  # sentinels, clusters, poolers are of our own
     wanted += [] if os.environ.get("TIERSTORE_TEST_POSTGRES_URL") else [postgres_folder]
     wanted += [] if os.environ.get("TIERSTORE_TEST_S3_URL") else [versitygw]
     missing = []

@@ -16,7 +16,7 @@ bytes; a list parameter is an array on PostgreSQL and JSON text on SQLite (read 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -43,7 +43,7 @@ class Fenced(NamedTuple):
 class PoolStats(NamedTuple):
     """Connections in use, idle, allowed at most, and callers waiting for one.
 
-    `reserved`: so many more may be open for background jobs and uploads.
+    `reserved`: so many more may be open for background jobs and uploads. `pooled`: they end at a pooler, which shares the server's.
     """
 
     in_use: int
@@ -51,6 +51,7 @@ class PoolStats(NamedTuple):
     limit: int
     waiting: int
     reserved: int = 0
+    pooled: bool = False
 
 
 class Unit(Protocol):
@@ -137,8 +138,11 @@ class Records(Protocol):
         """
         ...
 
-    def exclusive(self, *, deadline: Deadline) -> AbstractAsyncContextManager[None]:
-        """Held by one process at a time over this database: migrations."""
+    def exclusive(self, *, deadline: Deadline) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        """Held by one process at a time over this database: migrations. Who waits says in the log for whom.
+
+        Gives a call that raises ConnectionError where the lock was lost meanwhile.
+        """
         ...
 
     async def ping(self, deadline: Deadline) -> str:

@@ -56,7 +56,8 @@ def _unless_right(value: Any, kind: Any, setting: Setting) -> str | None:
     if policy is not None:
         return None if isinstance(value, policy) else f"a {policy.__name__}"
     if origin is Literal:
-        return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+        words = get_args(kind)
+        return None if _is_among(value, words) else f"one of {', '.join(str(word).lower() for word in words)}"
     if kind is bool:
         return None if isinstance(value, bool) else "true or false"
     if kind in (int, float):
@@ -70,6 +71,11 @@ def _unless_right(value: Any, kind: Any, setting: Setting) -> str | None:
         right = isinstance(value, Mapping) and all(_is_number(one, float, setting.least) for one in value.values())
         return None if right else f"for each name {_number(float, setting.least)}"
     return None
+
+
+def _is_among(value: Any, words: tuple[Any, ...]) -> bool:
+    """1 is not True here."""
+    return any(type(value) is type(word) and value == word for word in words)
 
 
 def _is_number(value: Any, kind: type, least: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tierstore.config.check import check, require
 from tierstore.config.setting import Policy, named
@@ -29,6 +30,13 @@ class PostgresConfig(Policy):
         metadata=named("DATABASE_REPLICA_URLS", "backend.replicas", schemes=SCHEMES, address=True),
     )
     """The addresses of read replicas."""
+    migrate_url: str | None = field(
+        default=None,
+        metadata=named("DATABASE_MIGRATE_URL", "backend.migrate_url", schemes=SCHEMES, address=True),
+    )
+    """The address for migrations, past a pooler or as a role that may create tables. None: `url`."""
+    pooled: Literal["auto", True, False] = field(default="auto", metadata=named("DATABASE_POOLED", "backend.pooled"))
+    """Whether `url` and `replicas` lead to a pooler in transaction mode, where nothing can be prepared. "auto" finds out."""
     schema: str = field(default="public", metadata=named("DATABASE_SCHEMA", "backend.schema"))
     """The PostgreSQL schema that holds the tables."""
     max_connections: int = field(

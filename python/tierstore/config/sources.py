@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from tierstore.config.check import bare, require
 from tierstore.config.setting import KEY, Known, Policy, kinds, nested, settings
@@ -125,7 +125,7 @@ def _from_toml(kind: Any, value: Any) -> Any:
 def _from_text(kind: Any, text: str) -> Any:
     """The value that a text stands for; the text itself where it stands for none."""
     kind, word = bare(kind), text.strip()
-    if kind is bool:
+    if kind is bool or (get_origin(kind) is Literal and True in get_args(kind)):
         return SWITCHES.get(word.lower(), text)
     if kind is int:
         return int(word) if _WHOLE.fullmatch(word) else text

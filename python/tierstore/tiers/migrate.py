@@ -42,19 +42,21 @@ class Migrator:
         deadline = deadline or self._budget()
         if not steps_up(self._known, await self._applied(deadline), target):
             return []
-        async with self._records.exclusive(deadline=deadline):
+        async with self._records.exclusive(deadline=deadline) as still_held:
             await self._run("", alone=False, then=("migrations.create_table", {}), deadline=deadline)
             steps = steps_up(self._known, await self._applied(deadline), target)
             for step in steps:
+                await still_held()
                 await self._run(step.up, alone=step.alone, then=("migrations.record", _row(step)), deadline=deadline)
         return [step.label for step in steps]
 
     async def down(self, steps: int = 1, *, deadline: Deadline | None = None) -> list[str]:
         """Take back the last `steps` migrations; answers their names, newest first. Their data goes with them."""
         deadline = deadline or self._budget()
-        async with self._records.exclusive(deadline=deadline):
+        async with self._records.exclusive(deadline=deadline) as still_held:
             chosen = steps_down(self._known, await self._applied(deadline), steps)
             for step in chosen:
+                await still_held()
                 forget = ("migrations.forget", {"number": step.number})
                 await self._run(step.down, alone=step.alone, then=forget, deadline=deadline)
         return [step.label for step in chosen]

@@ -36,7 +36,7 @@ class _Limited:
     """What both forms of connection carry.
 
     `abandoned`: the statement that its caller left; `committing`: it was a COMMIT. `used_at`: when it was last given back, `pooled_at`:
-    when psycopg_pool last had it. `statement_ms`: the session's statement_timeout, None where it is not known.
+    when psycopg_pool last had it. `statement_ms`: the session's statement_timeout, None where it is not known; unused behind a pooler.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -139,9 +139,3 @@ def arguments(url: str, *, writes: bool) -> dict[str, Any]:
     parts.setdefault("application_name", "tierstore")
     parts.setdefault("keepalives_idle", 30)
     return parts
-
-
-def settings(schema: str, statement_timeout_s: float) -> dict[str, str]:
-    """Parameters of `protocol.configure`, run on each new connection. pg_trgm lives in public."""
-    path = schema if schema == "public" else f"{schema}, public"
-    return {"path": path, "timeout": str(int(statement_timeout_s * 1000))}

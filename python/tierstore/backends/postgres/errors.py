@@ -13,6 +13,8 @@ UNDONE = ("40001", "40P01")
 READ_ONLY = "25006"
 _LATE = ("57014", "55P03")  # query_canceled (statement_timeout, too), lock_not_available
 _GONE = ("08", "57P", "25P03", "53300", "28")  # connection, shutdown, idle in transaction, too many clients, login
+OTHER_SERVER = ("26000", "42P05")
+"""invalid_sql_statement_name, duplicate_prepared_statement: what was prepared lies on another server process than the one met now."""
 _TAKEN = ("23505", "23P01")
 _REFUSALS = ("23", "25", "40")  # integrity constraint, transaction state, transaction rollback
 
@@ -40,7 +42,9 @@ def _by_state(error: psycopg.Error, query: str) -> errors.StorageError:
         return errors.TimeoutError(text, tier="database")
     if state in _TAKEN:
         return errors.ConflictError(text, tier="database")
-    if state in UNDONE:
+    if state in OTHER_SERVER:
+        text += "; a pooler is between: set PostgresConfig(pooled=True)"
+    if state in (*UNDONE, *OTHER_SERVER):
         conflict = errors.ConflictError(text, tier="database")
         conflict.transient = True
         return conflict
@@ -56,6 +60,11 @@ def is_gone(error: BaseException) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
     return error.sqlstate.startswith(_GONE) or error.sqlstate == READ_ONLY
+
+
+def no_link(error: BaseException) -> bool:
+    """Whether nothing came back from a pooler that was asked for a link to the server: it was late, or it gave up itself."""
+    return isinstance(error, pg._WaitTimeout) or is_gone(error)
 
 
 def is_refusal(error: psycopg.Error) -> bool:

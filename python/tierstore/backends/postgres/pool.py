@@ -20,7 +20,8 @@ from psycopg.pq import TransactionStatus
 from tierstore import errors
 from tierstore.backends import Params, PoolStats, Row
 from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, BlockingLimited
-from tierstore.backends.postgres.errors import is_gone, translate
+from tierstore.backends.postgres.errors import is_gone, no_link, translate
+from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.postgres.wire import Result, Wire, connecting
 from tierstore.runtime import Deadline
 from tierstore.runtime.outages import Report
@@ -52,13 +53,15 @@ logging.getLogger("psycopg.pool").addFilter(_is_worth_a_line)
 
 
 class PoolPolicy(NamedTuple):
-    """Sizes in connections, times in seconds. `setup`: the statement for each new connection, and its parameters.
+    """Sizes in connections, times in seconds. `configure`: the statement for each new connection; `limits`: the settings of one statement.
 
-    `statement_s`: the server's limit for a statement, which `setup` sets.
+    `pooling`: of the address. `statement_s`: the server's limit for a statement.
     """
 
     arguments: dict[str, Any]
-    setup: tuple[str, Params]
+    pooling: Pooling
+    configure: str
+    limits: str
     limit: int
     least: int
     acquire_s: float
@@ -75,6 +78,7 @@ class Pool:
         self._outage = outage
         self._reached = False
         self._policy = policy
+        self._pooling = policy.pooling
         self._trouble: str | None = None
         self._opened = False
         self._warm: deque[Any] = deque()
@@ -96,8 +100,6 @@ class Pool:
     def _watched(self, kind: type[Any]) -> type[Any]:
         """`kind`, whose `connect` also prepares the connection, and notes why it could not be made."""
         pool = self
-        sql, params = self._policy.setup
-
         if self._wire.connection_class.__mro__.count(psycopg.AsyncConnection):
 
             class Watched(kind):  # type: ignore[misc]
@@ -105,7 +107,9 @@ class Pool:
                 async def connect(cls, conninfo: str = "", **named: Any) -> Any:
                     try:
                         connection = await super().connect(conninfo, **named)
-                        await connection.execute(sql, params)
+                        if not pool._pooling.shared:
+                            asked = await connection.execute(*pool._question(connection), prepare=False)
+                            pool._pooling.answered(await asked.fetchall())
                     except psycopg.Error as error:
                         pool._failed(error)
                         raise
@@ -121,7 +125,9 @@ class Pool:
             def connect(cls, conninfo: str = "", **named: Any) -> Any:
                 try:
                     connection = super().connect(conninfo, **named)
-                    connection.execute(sql, params)
+                    if not pool._pooling.shared:
+                        asked = connection.execute(*pool._question(connection), prepare=False)
+                        pool._pooling.answered(asked.fetchall())
                 except psycopg.Error as error:
                     pool._failed(error)
                     raise
@@ -133,6 +139,9 @@ class Pool:
         self._trouble = str(translate(error, "connect"))
         if self._reached:  # before, it is the opening that fails, and says so
             self._outage.began(self._trouble)
+
+    def _question(self, connection: Any) -> tuple[str, Params]:
+        return self._policy.configure, self._pooling.question(connection, _ms(self._policy.statement_s))
 
     def _ready(self, connection: Any) -> Any:
         self._trouble = None
@@ -253,32 +262,68 @@ class Pool:
         for _ in range(BROKEN_MAX):
             connection = await self.take(deadline)
             try:
-                await self._limit(connection, self._limit_ms(deadline))
-                result = await self.run(connection, sql, params)
+                result = await self._read_once(connection, sql, params, deadline)
             except BaseException as error:
                 self.leave(connection, error)
-                if not is_gone(error) or deadline.remaining() == 0:
+                if not (is_gone(error) or self._pooling.discovers(error)) or deadline.remaining() == 0:
                     raise
                 continue
             self.leave(connection)
             return result.rows
         raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
 
+    async def _read_once(self, connection: Any, sql: str, params: Params, deadline: Deadline) -> Result:
+        limit_ms = self._limit_ms(deadline)
+        if self._pooling.is_shared(connection):
+            deadline.check(
+                "waiting for a connection"
+            )  # two statements take so long to send that the answer could be in time
+            limits = (self._policy.limits, {"timeout": str(limit_ms)})
+            return await self._wire.execute_limited(connection, limits, sql, params)
+        await self._limit(connection, limit_ms)
+        return await self.run(connection, sql, params)
+
     async def begin(self, deadline: Deadline) -> Any:
-        """A connection in a new transaction."""
+        """A connection in a new transaction. PoolTimeoutError, too, where a pooler has no connection to the server for it."""
+        link_by: Deadline | None = None
         for _ in range(BROKEN_MAX):
             connection = await self.take(deadline)
-            limit_ms = self._limit_ms(deadline)
-            usual = connection.statement_ms == limit_ms
+            if self._pooling.is_shared(connection):
+                link_by = connection.limit = link_by or deadline.within(self._policy.acquire_s)
             try:
-                await self.run(connection, "BEGIN" if usual else f"BEGIN; SET LOCAL {LIMIT} = {limit_ms}", None)
+                await self.begin_on(connection, deadline)
             except BaseException as error:
                 self.leave(connection, error)
+                if link_by is not None and no_link(error) and link_by.remaining() == 0:
+                    raise self._no_link() from error
                 if not is_gone(error) or deadline.remaining() == 0:
                     raise
                 continue
+            connection.limit = deadline
             return connection
         raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
+
+    async def begin_on(self, connection: Any, deadline: Deadline) -> None:
+        """The limits that the session does not have already ride on the BEGIN."""
+        limit_ms = self._limit_ms(deadline)
+        sql = "BEGIN"
+        if self._pooling.is_shared(connection):
+            sql = f"BEGIN; SET LOCAL {LIMIT} = {limit_ms}; SET LOCAL jit = off"
+        elif connection.statement_ms != limit_ms:
+            sql = f"BEGIN; SET LOCAL {LIMIT} = {limit_ms}"
+        await self.run(connection, sql, None)
+
+    def _no_link(self) -> errors.PoolTimeoutError:
+        return errors.PoolTimeoutError(
+            f"BEGIN: the pooler gave no connection to the server within {self._policy.acquire_s:g} s (acquire_timeout); raise its pool "
+            "size (pgbouncer: default_pool_size) above the number of transactions that are open at once, lower max_connections, or "
+            "shorten transactions",
+            tier="database",
+        )
+
+    def discovers_pooler(self, error: BaseException) -> bool:
+        """Whether the error shows a pooler; from now on nothing is prepared, and what failed may be sent again in a new transaction."""
+        return self._pooling.discovers(error)
 
     def _limit_ms(self, deadline: Deadline) -> int:
         """What the server should limit a statement to: what is configured, unless the call has a longer deadline of its own.
@@ -304,7 +349,7 @@ class Pool:
         measured = self.raw.get_stats()
         idle = measured["pool_available"] + len(self._warm)
         in_use = max(0, measured["pool_size"] - idle)
-        return PoolStats(in_use, idle, self._policy.limit, measured["requests_waiting"])
+        return PoolStats(in_use, idle, self._policy.limit, measured["requests_waiting"], pooled=self._pooling.shared)
 
 
 def _ms(seconds: float) -> int:

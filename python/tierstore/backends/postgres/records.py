@@ -11,9 +11,8 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -22,14 +21,15 @@ import psycopg_pool
 
 from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks
-from tierstore.backends.postgres.connection import CONNECT_S, arguments, settings
+from tierstore.backends.postgres.connection import arguments
 from tierstore.backends.postgres.errors import translate
 from tierstore.backends.postgres.pool import Pool, PoolPolicy
+from tierstore.backends.postgres.pooling import Pooled, Pooling
+from tierstore.backends.postgres.scripts import Scripts, Surroundings
 from tierstore.backends.postgres.unit import PostgresUnit, transaction
 from tierstore.backends.postgres.wire import Wire, wire
 from tierstore.backends.rows import alone, fenced, past_fence
 from tierstore.backends.sql_unit import NOTHING
-from tierstore.plan.migrations import statements
 from tierstore.runtime import Deadline, Runtime, generation
 from tierstore.sql import Query, load_queries, qualified
 
@@ -39,7 +39,6 @@ REPLICA_REST_S, REPLICA_REST_MAX_S = 1.0, 30.0
 """How long a replica that failed is left alone: each failure in a row doubles it."""
 REPLICA_PING_S = 1.0
 _NO_ANSWER = (psycopg.Error, psycopg_pool.PoolTimeout, errors.StorageError)
-ASK_AGAIN_S = 0.05
 
 
 class Replica:
@@ -61,7 +60,8 @@ class Replica:
 class PostgresRecords:
     """Sizes in connections, times in seconds; as `PostgresConfig` has them.
 
-    `queries`: those of `sql/postgres`, unless others are given.
+    `create_schema`: a schema that is absent is not refused at open, since migrations will make it. `queries`: those of `sql/postgres`,
+    unless others are given.
     """
 
     dialect: Literal["sqlite", "postgres"] = "postgres"
@@ -72,7 +72,10 @@ class PostgresRecords:
         url: str,
         *,
         replicas: Sequence[str] = (),
+        migrate_url: str | None = None,
+        pooled: Pooled = "auto",
         schema: str = "public",
+        create_schema: bool = True,
         max_connections: int = 50,
         min_connections: int = 10,
         acquire_timeout: float = 3,
@@ -82,15 +85,16 @@ class PostgresRecords:
         queries: Mapping[str, Query] | None = None,
     ) -> None:
         self._runtime = runtime
-        self._schema = schema
+        self._schema, self._trgm = schema, "public"
         self._sources = load_queries("postgres") if queries is None else queries
-        self._queries = {
-            name: replace(query, text=self._qualified(query.text)) for name, query in self._sources.items()
-        }
-        self._arguments = arguments(url, writes=True)
+        self._queries = {name: self._qualified_query(query) for name, query in self._sources.items()}
+        self._create_schema = create_schema
+        self._pooling = Pooling(pooled)
         self._policy = PoolPolicy(
-            self._arguments,
-            (self._queries["protocol.configure"].text, settings(schema, statement_timeout)),
+            arguments(url, writes=True),
+            self._pooling,
+            self._queries["protocol.configure"].text,
+            self._queries["protocol.limits"].text,
             max_connections,
             min_connections,
             acquire_timeout,
@@ -98,12 +102,38 @@ class PostgresRecords:
             max_lifetime,
             statement_timeout,
         )
-        self._replica_arguments = [arguments(replica, writes=False) for replica in replicas]
+        self._replica_policies = [
+            self._policy._replace(arguments=arguments(replica, writes=False), pooling=Pooling(pooled))
+            for replica in replicas
+        ]
+        self._migrate = None if migrate_url is None else (Pooling("auto"), arguments(migrate_url, writes=True))
         self._closed = False
         self._start()
 
     def _qualified(self, text: str) -> str:
-        return qualified(text, schema=self._schema, trgm="public")
+        return qualified(text, schema=self._schema, trgm=self._trgm)
+
+    def _qualified_query(self, query: Query) -> Query:
+        return replace(query, text=self._qualified(query.text))
+
+    def _surrounded(self, found: Surroundings) -> None:
+        """Queries name the schema in which pg_trgm was found."""
+        if found.trgm != self._trgm:
+            self._trgm = found.trgm
+            self._queries.update((name, self._qualified_query(query)) for name, query in self._sources.items())
+
+    def _scripts_over(self, pooling: Pooling, arguments: dict[str, Any]) -> Scripts:
+        return Scripts(
+            self._runtime,
+            self._wire,
+            pooling,
+            arguments,
+            schema=self._schema,
+            acquire_s=self._policy.acquire_s,
+            query=lambda name: self._queries[name].text,
+            qualified=self._qualified,
+            told=self._surrounded,
+        )
 
     def _start(self) -> None:
         """Everything that belongs to one process."""
@@ -115,16 +145,11 @@ class PostgresRecords:
         self._aside = Pool(make, "tierstore aside", policy._replace(limit=ASIDE_CONNECTIONS, least=0), outage)
         self._jobs = Pool(make, "tierstore jobs", policy._replace(limit=JOB_CONNECTIONS, least=0), outage)
         self._replicas = [
-            Replica(
-                Pool(
-                    make,
-                    f"tierstore replica {number}",
-                    policy._replace(arguments=given),
-                    outages.of("replica", str(number)),
-                )
-            )
-            for number, given in enumerate(self._replica_arguments)
+            Replica(Pool(make, f"tierstore replica {number}", policy, outages.of("replica", str(number))))
+            for number, policy in enumerate(self._replica_policies)
         ]
+        self._look = self._scripts_over(self._pooling, policy.arguments)
+        self._scripts = self._look if self._migrate is None else self._scripts_over(*self._migrate)
         self._turn = itertools.count()
 
     def _check(self) -> None:
@@ -136,29 +161,9 @@ class PostgresRecords:
 
     async def open(self, deadline: Deadline) -> None:
         self._check()
-        async with self._private(deadline):
-            pass  # it can be reached; if not, the reason was raised, which a pool would only have logged
+        await self._look.look(deadline, may_create=self._create_schema)  # what a pool would only have logged is raised
         for pool in (self._primary, *(replica.pool for replica in self._replicas)):
             await pool.start()
-
-    @asynccontextmanager
-    async def _private(self, deadline: Deadline) -> AsyncIterator[Any]:
-        """A connection outside the pools, whose statements may take until the deadline."""
-        self._check()
-        seconds = max(1, math.ceil(min(CONNECT_S, deadline.remaining())))
-        try:
-            connection = await self._wire.connect({**self._arguments, "connect_timeout": seconds})
-        except psycopg.Error as error:
-            raise errors.ConnectionError(str(translate(error, "connect")), tier="database") from error
-        connection.limit = deadline
-        try:
-            setup = settings(self._schema, max(deadline.remaining(), 0.001))
-            await self._wire.execute(connection, self._queries["protocol.configure"].text, setup)
-            yield connection
-        except psycopg.Error as error:
-            raise translate(error, "the script") from error
-        finally:
-            connection.pgconn.finish()
 
     # Reading
 
@@ -249,27 +254,12 @@ class PostgresRecords:
     async def script(
         self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None
     ) -> None:
-        async with self._private(deadline) as connection:
-            text = self._qualified(text)
-            texts = ["BEGIN", text] if transaction else statements(text)
-            for statement in filter(None, texts):
-                await self._wire.execute(connection, statement, None)
-            if then is not None:
-                await self._wire.execute(connection, self._queries[then[0]].text, then[1])
-            if transaction:
-                await self._wire.execute(connection, "COMMIT", None)
+        self._check()
+        await self._scripts.run(text, transaction=transaction, deadline=deadline, then=then)
 
-    @asynccontextmanager
-    async def exclusive(self, *, deadline: Deadline) -> AsyncIterator[None]:
-        """By an advisory lock of a session. It is asked for again and again: a session that waits in pg_advisory_lock holds a
-        snapshot, and CREATE INDEX CONCURRENTLY under the lock would wait for that one for ever."""
-        async with self._private(deadline) as connection:
-            while not (await self._wire.execute(connection, self._queries["protocol.try_exclusive"].text, {})).rows[0][
-                0
-            ]:
-                deadline.check("waiting for another process to finish its migrations")
-                await self._runtime.sleep(ASK_AGAIN_S)
-            yield
+    def exclusive(self, *, deadline: Deadline) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        self._check()
+        return self._scripts.exclusive(deadline)
 
     # What it is and how it fares
 
@@ -290,7 +280,8 @@ class PostgresRecords:
             for number, replica in enumerate(self._replicas)
             if not await self._answers(replica, deadline.within(REPLICA_PING_S))
         ]
-        return f"PostgreSQL {version}" + "".join(f"; replica {number} does not answer" for number in silent)
+        through = " through a pooler" if self._pooling.shared else ""
+        return f"PostgreSQL {version}{through}" + "".join(f"; replica {number} does not answer" for number in silent)
 
     async def _answers(self, replica: Replica, deadline: Deadline) -> bool:
         try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -18,6 +18,7 @@ from tierstore.runtime import Deadline
 from tierstore.sql import Query
 
 ROLLBACK_S = 1.0
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -89,19 +90,29 @@ class PostgresUnit(SqlUnit):
         super().__init__(queries, deadline)
         self._pool = pool
         self._connection = connection
+        self._untouched = True
 
     async def execute_many(self, query: str, many: Sequence[Params]) -> None:
         """One round trip for all."""
         self._check()
         sql = alone(self._queries, query).text
-        try:
-            await self._pool.run_many(self._connection, sql, many)
-        except psycopg.Error as error:
-            raise translate(error, query) from error
+        await self._sent(query, lambda: self._pool.run_many(self._connection, sql, many))
 
     async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
         self._check()
+        return (await self._sent(name, lambda: self._pool.run(self._connection, sql, params)))[:2]
+
+    async def _sent(self, name: str, send: Callable[[], Awaitable[T]]) -> T:
+        """A first statement that met a pooler nobody knew of is sent again, in the transaction begun anew: nothing was lost with it."""
+        untouched, self._untouched = self._untouched, False
         try:
-            return (await self._pool.run(self._connection, sql, params))[:2]
+            try:
+                return await send()
+            except psycopg.Error as error:
+                if not (self._pool.discovers_pooler(error) and untouched):
+                    raise
+            await self._pool.run(self._connection, "ROLLBACK", None)
+            await self._pool.begin_on(self._connection, self._deadline)
+            return await send()
         except psycopg.Error as error:
             raise translate(error, name) from error

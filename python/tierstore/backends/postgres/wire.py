@@ -24,6 +24,7 @@ from psycopg.pq import TransactionStatus
 from tierstore.backends import Params, Row
 from tierstore.backends.postgres.connection import Adaptation, AsyncLimited, BlockingLimited, Limited
 from tierstore.backends.postgres.errors import is_gone
+from tierstore.backends.postgres.limited import limited
 from tierstore.runtime import Runtime
 
 REAPED_MAX = 16
@@ -58,7 +59,14 @@ class Wire(Protocol):
         ...
 
     async def execute(self, connection: Any, sql: str, params: Params | None) -> Result:
-        """With `params` (even none of them): prepared, binary results. With None: as plain text, perhaps several statements."""
+        """With `params` (even none of them): prepared where the connection prepares, binary results.
+
+        With None: as plain text, perhaps several statements.
+        """
+        ...
+
+    async def execute_limited(self, connection: Any, limits: tuple[str, Params], sql: str, params: Params) -> Result:
+        """As `execute`, with `limits` before it, whose settings end with it; one message (`limited`)."""
         ...
 
     async def commit(self, connection: Any, sql: str) -> Result:
@@ -129,6 +137,11 @@ class AsyncWire:
         result = cursor.pgresult
         rows = await cursor.fetchall() if result is not None and result.nfields else []
         return Result(rows, cursor.rowcount, cursor.statusmessage or "")
+
+    async def execute_limited(
+        self, connection: AsyncLimited, limits: tuple[str, Params], sql: str, params: Params
+    ) -> Result:
+        return Result(*await connection.wait(limited(connection, limits, sql, params)))
 
     async def commit(self, connection: AsyncLimited, sql: str) -> Result:
         cursor = psycopg.AsyncCursor(connection)
@@ -283,6 +296,11 @@ class BlockingWire:
         result = cursor.pgresult
         rows = cursor.fetchall() if result is not None and result.nfields else []
         return Result(rows, cursor.rowcount, cursor.statusmessage or "")
+
+    async def execute_limited(
+        self, connection: BlockingLimited, limits: tuple[str, Params], sql: str, params: Params
+    ) -> Result:
+        return Result(*connection.wait(limited(connection, limits, sql, params)))
 
     async def commit(self, connection: BlockingLimited, sql: str) -> Result:
         cursor = psycopg.Cursor(connection)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tierstore.runtime import Deadline, Runtime
 
+log = logging.getLogger("tierstore")
 ASK_AGAIN_S = 0.02
 
 if sys.platform == "win32":
@@ -32,14 +34,26 @@ else:
         return True
 
 
+async def _held() -> None:
+    return
+
+
 @asynccontextmanager
-async def file_lock(runtime: Runtime, path: Path, deadline: Deadline) -> AsyncIterator[None]:
-    """Hold the lock of `path` (made when missing, left there). TimeoutError if it is not free by the deadline."""
+async def file_lock(runtime: Runtime, path: Path, deadline: Deadline) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Hold the lock of `path` (made when missing, left there). TimeoutError if it is not free by the deadline.
+
+    Gives `Records.exclusive`'s question whether it is still held: a live process does not lose it.
+    """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
     try:
+        waiting = f"waiting for {path}, which another process holds"
+        said = False
         while not _try_lock(handle):
-            deadline.check(f"waiting for {path.name}, which another process holds")
+            if not said:
+                log.warning("%s", waiting)
+            said = True
+            deadline.check(waiting)
             await runtime.sleep(ASK_AGAIN_S)
-        yield
+        yield _held
     finally:
         os.close(handle)

@@ -8,7 +8,7 @@ counter when it begins, so that its statements take their version from there.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
 from pathlib import Path
@@ -213,7 +213,7 @@ class SqliteRecords:
         if transaction:
             connection.command("COMMIT")
 
-    def exclusive(self, *, deadline: Deadline) -> AbstractAsyncContextManager[None]:
+    def exclusive(self, *, deadline: Deadline) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
         """By a lock of the operating system on a file of its own, so that the database stays readable meanwhile."""
         return file_lock(self._runtime, self._path.with_name(self._path.name + ".lock"), deadline)
 
