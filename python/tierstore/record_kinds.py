@@ -27,6 +27,10 @@ def check_kind(cls: type, kind: object) -> None:
         raise TypeError(
             f"{cls.__name__}: kind {kind} is reserved for tierstore; use a number from 0 to {LIBRARY_KINDS.start - 1}"
         )
+    if _is_library(cls) and kind not in LIBRARY_KINDS:
+        raise TypeError(
+            f"{cls.__name__}: a record of tierstore has a kind from {LIBRARY_KINDS.start} to {MAX_KIND}, got {kind}"
+        )
     if not 0 <= kind <= MAX_KIND:
         raise TypeError(f"{cls.__name__}: kind must be from 0 to {LIBRARY_KINDS.start - 1}, got {kind}")
 

@@ -96,6 +96,11 @@ def test_the_librarys_kinds_are_reserved(kind):
         declare("Mine", kind)
 
 
+def test_a_record_of_the_library_takes_no_kind_of_its_users():
+    with pytest.raises(TypeError, match="from 61440 to 65534, got 4"):
+        declare("Ours", 4, "tierstore.stores.ours")
+
+
 @pytest.mark.parametrize("kind", [-1, 65_535, 1 << 40])
 def test_a_kind_out_of_range_is_refused(kind):
     with pytest.raises(TypeError, match=rf"from 0 to 61439, got {kind}"):

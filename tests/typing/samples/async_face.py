@@ -1,6 +1,6 @@
 """A user of the async face."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import tierstore
 from tierstore import Page, Schema, SchemaInfo, SearchHit
@@ -24,6 +24,16 @@ async def use() -> None:
     opened = await tierstore.open(tierstore.Config("data/"))
     assert_type(opened, tierstore.Store)
     await opened.close()
+
+
+async def use_plain_data(store: tierstore.Store) -> None:
+    page = await store.schemas.list("orders")
+    assert_type(page.to_json(), str)
+    assert_type(page.items[0].asdict(), dict[str, Any])
+    assert_type(page.items[0].metadata, dict[str, Any])
+    assert_type(page.items[0].tags, tuple[str, ...])
+    assert_type((await store.health()).to_json(), str)
+    assert_type(tierstore.to_json([page, None]), str)
 
 
 async def use_words(store: tierstore.Store, id: str) -> None:

@@ -2,15 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, assert_type
+from typing import ClassVar, Literal, assert_type
 
-from tierstore import codec
+from tierstore import codec, exposed
 from tierstore.records import Record, field, removed
 
 
 class Part(Record):
     name: str
     size: codec.u32 = 0
+
+
+class Seen(Record, kind=903):
+    id: str
+    mood: Literal["good", "bad"]
+    secret: str = field(default="", exposed=False)
+
+    @property
+    @exposed
+    def title(self) -> str:
+        return self.id.title()
+
+
+class SeenNow(Seen, kind=903, replaces=Seen):
+    more: int = 0
+
+
+def use_seen(seen: SeenNow) -> None:
+    assert_type(seen.title, str)
+    assert_type(SeenNow("a", "good", "s", 5).mood, Literal["good", "bad"])
+    Seen("a", "glad")  # error: arg-type
 
 
 class Whole(Record, kind=901, revision=2, oldest_reader=1):
