@@ -1,6 +1,6 @@
 """Hit ratios over traces, beside every rival and Belady's optimum: L1.5 of the goals.
 
-`make bench BENCH=hit_ratio` prints the tables; `ARGS=--write` commits them to `benches/results`, with a plot a trace.
+`make bench BENCH=hit_ratio` prints the tables; `ARGS=--write` commits them to `benches/results`, with plots.
 The traces are those of `_made_traces.py` and, where TRACES names a folder, the recorded ones there: `NAME.npy.gz`, an array of uint32, key
 ids in order of first appearance, of which the first 300,000 requests count. The results name each by the SHA-256 of its keys.
 Sizes are shares of a trace's distinct keys. A look-up that misses puts its key. One policy, nothing is set by trace.
@@ -30,6 +30,8 @@ from benches._made_traces import MADE, digest, made
 REQUESTS = 300_000
 SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 APPLICATIONS = ("cache2k_orm_busy", "cache2k_web07", "scarab_recs")
+PLOTTED = ("shop", "scanned", "loops", "drifting")
+"""Of the made traces; those that are recorded all have a plot."""
 Count = Callable[[int, Sequence[int]], int]
 
 
@@ -192,7 +194,7 @@ def main() -> None:
         ratios = measure(trace.keys)
         measured.append((trace, ratios))
         print("\n".join(table(trace.title, ratios)), flush=True)
-        if write:
+        if write and (trace.origin == "real" or trace.title in PLOTTED):
             name = f"hit_ratio_{trace.title}.svg"
             _plots.curves(name, trace.title, "size, as a share of distinct keys", SIZES, ratios)
     digests = ["traces, by the SHA-256 of their keys", *(named(trace) for trace, _ in measured), ""]

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from benches._made_traces import MADE, digest, made
+
 SUITES = {
     "cache_operations": "S1-52",
     "serialization": "S1-53",
@@ -35,6 +37,14 @@ def test_the_recorded_run_meets_the_documents_targets(root):
         assert not rate or number_in(ours) >= number_in(rate), operation
     shown = (root / "docs" / "performance.md").read_text()
     assert "\n".join(line for line in recorded.splitlines() if line.startswith("|")) in shown
+
+
+def test_the_recorded_hit_ratios_are_those_of_the_traces_that_are_made_here(root):
+    recorded = (root / "benches" / "results" / "hit_ratio.txt").read_text()
+    digests = dict(re.findall(r"^  (\S+) +(?:made|real) .* ([0-9a-f]{64})$", recorded, re.MULTILINE))
+    assert {title: digest(made(title)) for title in MADE}.items() <= digests.items()
+    tables = re.findall(r"^(\S+) +1% ", recorded, re.MULTILINE)
+    assert sorted(tables) == sorted(digests)
 
 
 def number_in(cell):
