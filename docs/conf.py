@@ -12,6 +12,7 @@ release = tierstore.__version__
 root_doc = "index"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+myst_enable_extensions = ["tasklist"]
 myst_heading_anchors = 3
 highlight_language = "none"  # an indented block is a diagram or a list of calls; Python says so in its fence
 

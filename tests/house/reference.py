@@ -25,6 +25,7 @@ BASES = "Record, RecordBase, tuple, object, OSError, BaseException, MutableMappi
 CODE = re.compile(r"(`[^`]+`)")
 MARKUP = re.compile(r"([\\*|])|(?<=\w)(_)(?!\w)")
 ALIAS = re.compile(r"TypeAliasForwardRef\('tierstore\.(\w+)'\)")
+UNSHOWN = re.compile(r"Ellipsis|<factory>")
 OBJECT = re.compile(r"<tierstore\.telemetry\.Telemetry object[^>]*>")
 PAGE = re.compile(r"docs/([\w/-]+)\.md")
 
@@ -179,7 +180,7 @@ def as_written(
     if what == "exception" or name in made_here:
         return "", None
     return tuple(
-        text and OBJECT.sub("OFF", ALIAS.sub(r"\1", text.replace("Ellipsis", "..."))) for text in (signature, returns)
+        text and OBJECT.sub("OFF", ALIAS.sub(r"\1", UNSHOWN.sub("...", text))) for text in (signature, returns)
     )  # type: ignore[return-value]
 
 
