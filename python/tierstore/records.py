@@ -175,7 +175,7 @@ class Record(RecordBase, metaclass=_RecordClass):
 
     @classmethod
     def from_bytes(cls, buffer: bytes | bytearray | memoryview, *, key: bytes = b"") -> Self:
-        """As `codec.decode`, for this class, whichever declared its kind last. CorruptError."""
+        """As `codec.decode`, for this class, even if another one has taken its kind over. CorruptError."""
         return decode_as(buffer, cls, key=key)
 
     @property
