@@ -18,7 +18,7 @@ from tierstore.backends import Unit
 from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.runtime import AsyncioRuntime
 from tierstore.store import parts_of
-from tierstore.stores.schemas.edits import Edit, change_of_state, edit_each
+from tierstore.stores.schemas.edit import Edit, change_of_state, edit_each
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.registration import prepare
 from tierstore.tiers.delivery import Notice

@@ -18,7 +18,7 @@ from benches.targets import seed
 from tests.servers.fleet import Fleet
 from tierstore import Config, PostgresConfig
 from tierstore.sql import load_queries, qualified
-from tierstore.stores.schemas.edits import change_of_state
+from tierstore.stores.schemas.edit import change_of_state
 
 SCHEMAS, ROWS_A_STATEMENT = 6_000, 50
 DROPPED = ("content", "metadata", "tags", "latest", "active", "state")

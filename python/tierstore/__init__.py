@@ -47,9 +47,9 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValidationError,
     )
-    from tierstore.plan.lifecycle import SchemaState, SchemaStates
     from tierstore.plan.paging import Page
     from tierstore.plan.route import Bounded, Read, bounded
+    from tierstore.plan.schemas import SchemaState, SchemaStates
     from tierstore.records import Record, field, removed
     from tierstore.store import Health, Opening, Statistics, Store, TierHealth, Transaction, open
     from tierstore.stores.schemas import (
@@ -76,13 +76,13 @@ _HOME = {
     "tierstore._native": "Placement SizeRouter VectorClock",
     "tierstore.answers": "Answer exposed to_json to_plain",
     "tierstore.cache": "Cache CacheStats FillTicket",
-    "tierstore.plan.lifecycle": "SchemaState SchemaStates",
+    "tierstore.plan.schemas": "SchemaState SchemaStates",
     "tierstore.plan.paging": "Page",
     "tierstore.plan.route": "Bounded Read bounded",
     "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
     "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaStatistics SchemaStore SchemaTransaction SearchHit",
-    "tierstore.stores.schemas.calls": "Id",
+    "tierstore.plan.values": "Id",
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
     "tierstore.telemetry": "Telemetry Total",
     "tierstore.tiers.kind": "Meta",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tierstore._native import SizeRouter
 from tierstore.backends import Blobs, Channel, KeyValue, Records
+from tierstore.calls.store import Ground
+from tierstore.calls.store import Parts as StoreParts
 from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, RedisConfig
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.keys import Namespace, namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
 from tierstore.runtime.outages import Component
-from tierstore.stores.schemas import SchemaStore
+from tierstore.stores import build
 from tierstore.telemetry import Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine, Limits, Tiers
@@ -63,12 +65,17 @@ class Parts:
     """What a `Store` is made of."""
 
     def __init__(
-        self, runtime: Runtime, backends: Backends, engine: Engine, blobs: BlobTier, schemas: SchemaStore
+        self,
+        runtime: Runtime,
+        backends: Backends,
+        engine: Engine,
+        blobs: BlobTier,
+        stores: Mapping[str, StoreParts],
     ) -> None:
         self.runtime = runtime
         self.engine = engine
         self.blobs = blobs
-        self.schemas = schemas
+        self.stores = stores
         self.records = backends.records
         self.name = backends.name
         self._backends = backends
@@ -77,15 +84,18 @@ class Parts:
     async def start(self) -> None:
         """Start the background jobs."""
         await self.engine.open(self._supervisor)
-        self._supervisor.start("access counts", self.schemas.flush_access)
+        for name, store in self.stores.items():
+            for job, step in store.jobs().items():
+                self._supervisor.start(f"{name}: {job}", step)
         self._supervisor.start("blob uploads", self.blobs.settle)
 
     async def close(self, deadline: Deadline) -> None:
         """Flush, stop the jobs, close the drivers."""
-        try:
-            await self.schemas.flush_access()
-        except StorageError as error:
-            log.warning("the last access counts are lost: %s", error)
+        for name, store in self.stores.items():
+            try:
+                await store.flush()
+            except StorageError as error:
+                log.warning("closing: %s could not write its last counts: %s", name, error)
         await self.engine.close(deadline)
         await self._backends.close(deadline)
         await self.runtime.close()
@@ -105,7 +115,16 @@ class Parts:
                 f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, the server has room for {room}: "
                 "lower max_connections"
             )
+        for store in self.stores.values():
+            found += await store.warnings(deadline)
         return tuple(found)
+
+    async def referenced(self, digests: Sequence[str], deadline: Deadline) -> set[str]:
+        """Those of the digests that some store still needs. Every store is asked: what none names may be removed."""
+        needed: set[str] = set()
+        for store in self.stores.values():
+            needed |= await store.referenced(digests, deadline)
+        return needed
 
     async def _server_limit(self, deadline: Deadline) -> int | None:
         try:
@@ -123,13 +142,16 @@ class Parts:
         """What telemetry collects."""
         counted = self.engine.statistics("schemas")
         uploads, downloads = self._object_counts()
-        return self.schemas.totals() | {
+        totals: dict[Total, int] = {
             "schema_registry.cache.l1.hits": counted["l1_hits"],
             "schema_registry.cache.l2.hits": counted["l2_hits"],
             "schema_registry.cache.misses": counted["loads"],
             "schema_registry.s3.uploads": uploads,
             "schema_registry.s3.downloads": downloads,
         }
+        for store in self.stores.values():
+            totals |= store.totals()
+        return totals
 
     def _object_counts(self) -> tuple[int, int]:
         blobs = self._backends.blobs
@@ -306,8 +328,8 @@ async def _tiers(
     threshold = config.objects.threshold if config.objects else MIB
     driver: Blobs | None = backends.blobs
     blobs = BlobTier(runtime, records, driver, SizeRouter(INLINE_MAX, threshold))
-    schemas = SchemaStore(engine, blobs, runtime, telemetry, config.deadlines)
-    return Parts(runtime, backends, engine, blobs, schemas)
+    stores = build(Ground(engine, blobs, runtime, telemetry, config.deadlines))
+    return Parts(runtime, backends, engine, blobs, stores)
 
 
 def _has_replicas(config: Config) -> bool:

@@ -24,10 +24,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from tierstore import store as _async
+from tierstore.calls.scope import OpenTransaction
+from tierstore.calls.store import BaseStore
 from tierstore.config import Config
 from tierstore.runtime import ThreadsRuntime, drive
-from tierstore.stores.schemas import SchemaStore as _AsyncSchemaStore
-from tierstore.stores.schemas import SchemaTransaction as _AsyncSchemaTransaction
+from tierstore.stores import roster
 from tierstore.telemetry import OFF, Telemetry
 
 
@@ -161,8 +162,8 @@ def _iterate(iterator: AsyncIterator[Any]) -> Iterator[Any]:
 
 def _blocking(value: Any) -> Any:
     """The blocking form of what an async method answered."""
-    if (twin := _TWINS.get(type(value))) is not None:
-        return twin(value)
+    if isinstance(value, (BaseStore, OpenTransaction, _async.Store)):
+        return _TWINS[type(value)](value)
     if hasattr(value, "__aenter__"):
         return _Context(value)
     if hasattr(value, "__anext__"):
@@ -170,9 +171,7 @@ def _blocking(value: Any) -> Any:
     return value
 
 
-SchemaStore = _twin(_AsyncSchemaStore, "SchemaStore")
 Transaction = _twin(_async.Transaction, "Transaction")
-SchemaTransaction = _twin(_AsyncSchemaTransaction, "SchemaTransaction")
 
 _LEFT_ALONE: list[_async.Store] = []
 """What a parent process had open: SQLite and sockets must not even be closed in the child."""
@@ -186,12 +185,9 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
     def __init__(self, inner: _async.Store) -> None:
         super().__init__(inner)
         self._reopening = threading.Lock()
+        for name in roster():
+            setattr(self, name, _blocking(getattr(inner, name)))
         _OPEN.add(self)
-
-    @functools.cached_property
-    def schemas(self) -> Any:
-        """Schemas by subject and semantic version."""
-        return SchemaStore(self._inner.schemas)
 
     def __enter__(self) -> Self:
         return self
@@ -211,15 +207,15 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
         self._reopening = threading.Lock()
         settings = self._inner.settings
         self._inner = _Reopened(self, settings)
-        if (schemas := self.__dict__.get("schemas")) is not None:
-            schemas._inner = _ReopenedPart(self, "schemas")
+        for name in roster():
+            getattr(self, name)._inner = _ReopenedPart(self, name)
 
     def _reopen(self, settings: tuple[Config, Telemetry]) -> _async.Store:
         with self._reopening:
             if isinstance(self._inner, _Reopened):
                 self._inner = drive(_async.Store.opened(settings[0], ThreadsRuntime(), settings[1]))
-                if (schemas := self.__dict__.get("schemas")) is not None:
-                    schemas._inner = self._inner.schemas
+                for name in roster():
+                    getattr(self, name)._inner = getattr(self._inner, name)
             inner: _async.Store = self._inner
             return inner
 
@@ -251,12 +247,10 @@ def _in_child() -> None:
 
 os.register_at_fork(after_in_child=_in_child)
 
-_TWINS: dict[type, Callable[[Any], Any]] = {
-    _async.Store: Store,
-    _async.Transaction: Transaction,
-    _AsyncSchemaTransaction: SchemaTransaction,
-    _AsyncSchemaStore: SchemaStore,
-}
+_TWINS: dict[type, type[Twin]] = {_async.Store: Store, _async.Transaction: Transaction}
+for _store in roster().values():
+    for _class in (_store, *_store.__subclasses__()):  # beside the store, the form of it that is a transaction too
+        globals()[_class.__name__] = _TWINS[_class] = _twin(_class, _class.__name__)
 
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Store:

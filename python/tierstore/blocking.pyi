@@ -8,16 +8,132 @@ from types import TracebackType
 from typing import Any, Self
 
 from tierstore.config import Config
-from tierstore.plan.lifecycle import SchemaState, SchemaStates
 from tierstore.plan.paging import Page
 from tierstore.plan.route import Read
+from tierstore.plan.schemas import SchemaState, SchemaStates
+from tierstore.plan.values import Id
 from tierstore.store import Health, Statistics
-from tierstore.stores.schemas.calls import Id
 from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
-from tierstore.telemetry import Telemetry, Total
+from tierstore.telemetry import Telemetry
 
-class SchemaCalls:
-    """Registering, changing, listing, searching."""
+class BaseStore:
+    """One store in one scope: cheap to make, the parts are shared. Its public calls are coroutines.
+
+    A store MUST read and write by `_scope` alone in every call that is offered inside transactions, and MUST begin every public call
+    with `_operation`. What it names `hit_<call>` answers that call from L1 or with None, without a coroutine."""
+
+    def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
+        """Load what is most used into the caches, at most `limit` records; answers how many."""
+
+    def statistics(self, *, timeout: float | None = ...) -> Any:
+        """What the store holds, counted. None where nothing is."""
+
+class OpenTransaction:
+    """What a caller does with the transaction itself: commit, rollback, savepoint. Committed when its block ends, unless that raises."""
+
+    def commit(self) -> None:
+        """Commit now; the block may end afterwards, but nothing more can be written in it."""
+
+    def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo only the block's own changes when it raises."""
+
+class Stores:
+    """One store an attribute. `tierstore.Store` and `tierstore.Transaction` are such: the first outside, the second inside."""
+
+    schemas: SchemaStore
+
+class SchemaReader(BaseStore):
+    """Reading by key, listing and searching."""
+
+    def get(
+        self, id: Id, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> Schema | None:
+        """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
+
+    def get_version(
+        self, subject: str, version: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> Schema | None:
+        """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
+
+    def get_latest(
+        self,
+        subject: str,
+        *,
+        prerelease: bool = ...,
+        states: SchemaStates | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Schema | None:
+        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release.
+
+        The latest of other states than active and deprecated is not cached."""
+
+    def get_many(
+        self, ids: Sequence[Id], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> list[Schema | None]:
+        """The schemas in argument order, None for the absent. One round trip to each tier."""
+
+    def get_latest_many(
+        self, subjects: Sequence[str], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> list[Schema | None]:
+        """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
+
+    def list(
+        self,
+        subject: str,
+        *,
+        states: SchemaStates | None = ...,
+        schema_type: SchemaType | None = ...,
+        deleted: bool = ...,
+        limit: int = ...,
+        after: str | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Page[SchemaInfo]:
+        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
+
+    def subjects(
+        self,
+        prefix: str = ...,
+        *,
+        limit: int = ...,
+        after: str | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Page[str]:
+        """Subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
+
+    def search(
+        self,
+        text: str | None = ...,
+        *,
+        subject: str | None = ...,
+        tags: Sequence[str] = ...,
+        states: SchemaStates | None = ...,
+        schema_type: SchemaType | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        limit: int = ...,
+        after: str | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Page[SearchHit]:
+        """Schemas in which every word of the text is found: as a part of, or similar to, subject, description or identifiers.
+
+        Words under three letters match how the subject begins. `tags`: all of them; `metadata`: contained in the schema's. The best
+        score comes first, ties by subject, then the newest version; without a text all score 0. docs/schemas.md says what a search
+        with very many hits does."""
+
+class SchemaStore(SchemaReader):
+    """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example.
+
+    Inside a transaction it has the same calls, but for `transaction`, `warm` and `presign`."""
 
     def register(
         self,
@@ -71,91 +187,6 @@ class SchemaCalls:
     def purge(self, id: Id, *, timeout: float | None = ...) -> bool:
         """Remove the content for good and free the version; the id stays taken. False if there is no such schema."""
 
-    def list(
-        self,
-        subject: str,
-        *,
-        states: SchemaStates | None = ...,
-        schema_type: SchemaType | None = ...,
-        deleted: bool = ...,
-        limit: int = ...,
-        after: str | None = ...,
-        timeout: float | None = ...,
-        read: Read = ...,
-        not_before: str | None = ...,
-    ) -> Page[SchemaInfo]:
-        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
-
-    def subjects(
-        self,
-        prefix: str = ...,
-        *,
-        limit: int = ...,
-        after: str | None = ...,
-        timeout: float | None = ...,
-        read: Read = ...,
-        not_before: str | None = ...,
-    ) -> Page[str]:
-        """Subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
-
-    def search(
-        self,
-        text: str | None = ...,
-        *,
-        subject: str | None = ...,
-        tags: Sequence[str] = ...,
-        states: SchemaStates | None = ...,
-        schema_type: SchemaType | None = ...,
-        metadata: Mapping[str, Any] | None = ...,
-        limit: int = ...,
-        after: str | None = ...,
-        timeout: float | None = ...,
-        read: Read = ...,
-        not_before: str | None = ...,
-    ) -> Page[SearchHit]:
-        """Schemas in which every word of the text is found: as a part of, or similar to, subject, description or identifiers.
-
-        Words under three letters match how the subject begins. `tags`: all of them; `metadata`: contained in the schema's. The best
-        score comes first, ties by subject, then the newest version; without a text all score 0. docs/schemas.md says what a search
-        with very many hits does."""
-
-class SchemaStore(SchemaCalls):
-    """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example."""
-
-    def get(
-        self, id: Id, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> Schema | None:
-        """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
-
-    def get_version(
-        self, subject: str, version: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> Schema | None:
-        """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
-
-    def get_latest(
-        self,
-        subject: str,
-        *,
-        prerelease: bool = ...,
-        states: SchemaStates | None = ...,
-        timeout: float | None = ...,
-        read: Read = ...,
-        not_before: str | None = ...,
-    ) -> Schema | None:
-        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release.
-
-        The latest of other states than active and deprecated is not cached."""
-
-    def get_many(
-        self, ids: Sequence[Id], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> list[Schema | None]:
-        """The schemas in argument order, None for the absent. One round trip to each tier."""
-
-    def get_latest_many(
-        self, subjects: Sequence[str], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
-    ) -> list[Schema | None]:
-        """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
-
     def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[SchemaTransaction]:
         """Several calls in one commit: `with store.schemas.transaction() as tx: tx.register(...)`."""
 
@@ -173,67 +204,26 @@ class SchemaStore(SchemaCalls):
 
         Content that lies in the database is copied to the object store first. UnsupportedError without one: it names the file."""
 
-    def export(self, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int:
-        """Write every schema that is not deleted to one file of JSON lines; answers how many."""
+    def export(self, path: str | os.PathLike[str], *, resume: bool = ..., timeout: float | None = ...) -> int:
+        """Write every schema that is not deleted to one file of JSON lines; answers how many the file holds.
+
+        The file appears under its name when it is whole. With `resume`, an export that fails keeps what it has written beside it, and
+        the next one goes on from there. ValidationError if the path cannot be written."""
 
     def import_(self, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int:
         """Register every schema of a file that `export` wrote, with its id and state; answers how many.
 
-        What is there already is passed over. ConflictError if a version holds other content; what was imported before it stays."""
+        What is there already is passed over, so that an import that was interrupted may be run again. ConflictError if a version holds
+        other content; what was imported before it stays."""
 
-    def flush_access(self) -> float:
-        """Write the access counts down and refresh `popular_schemas`; answers the seconds until the next time."""
+class SchemaTransaction(OpenTransaction, SchemaStore):
+    """The calls of the store in one commit, and the transaction's own (`store.schemas.transaction`)."""
 
-    def totals(self) -> dict[Total, int]:
-        """What this store counts for telemetry."""
+class Transaction(OpenTransaction, Stores):
+    """All stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
 
-class SchemaTransaction(SchemaCalls):
-    """The calls of the store, in one commit. Committed when its block ends, rolled back when the block raises."""
-
-    def commit(self) -> None:
-        """Commit now; the block may end afterwards, but nothing more can be written in it."""
-
-    def rollback(self) -> None:
-        """Drop everything since the transaction began."""
-
-    def savepoint(self) -> AbstractContextManager[None]:
-        """Undo only the block's own changes when it raises."""
-
-    def get(self, id: Id, *, timeout: float | None = ...) -> Schema | None:
-        """The schema as this transaction sees it; None if there is none."""
-
-    def get_many(self, ids: Sequence[Id], *, timeout: float | None = ...) -> list[Schema | None]:
-        """In argument order, None for the absent."""
-
-    def get_version(self, subject: str, version: str, *, timeout: float | None = ...) -> Schema | None:
-        """That version of the subject; None if there is none."""
-
-    def get_latest(
-        self, subject: str, *, prerelease: bool = ..., states: SchemaStates | None = ..., timeout: float | None = ...
-    ) -> Schema | None:
-        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release."""
-
-    def get_latest_many(self, subjects: Sequence[str], *, timeout: float | None = ...) -> list[Schema | None]:
-        """`get_latest` for each, in argument order."""
-
-class Transaction:
-    """Several stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
-
-    schemas: SchemaTransaction
-
-    def commit(self) -> None:
-        """Commit now; the block may end afterwards but not write again."""
-
-    def rollback(self) -> None:
-        """Drop everything since the transaction began."""
-
-    def savepoint(self) -> AbstractContextManager[None]:
-        """Undo only the block's own changes when it raises."""
-
-class Store:
+class Store(Stores):
     """An open store of the blocking face. Threads may share it; `close` it, or use it as a context manager."""
-
-    schemas: SchemaStore
 
     @property
     def settings(self) -> tuple[Config, Telemetry]:
@@ -253,7 +243,10 @@ class Store:
         """Counts of each store, hit ratios of each tier, connections in use."""
 
     def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[Transaction]:
-        """`with store.transaction() as tx: tx.schemas.register(...)`. Commits when the block ends, unless it raised."""
+        """Calls of all stores in one commit. It commits when the block ends, unless it raised.
+
+        with store.transaction() as tx:
+            tx.schemas.register(...)"""
 
     def session(self) -> AbstractContextManager[Store]:
         """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each thread is its own."""
@@ -265,7 +258,7 @@ class Store:
         """Apply the migrations that are missing; answers their names."""
 
     def warm(self, *, limit: int = ..., timeout: float | None = ...) -> int:
-        """Load the most used schemas into the caches; answers how many."""
+        """Load what is most used into the caches, at most `limit` records of each store; answers how many."""
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
     """Open a store: a folder's path (embedded) or a Config; without either, by the environment.

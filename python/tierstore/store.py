@@ -1,4 +1,4 @@
-"""`tierstore.open` and the store it gives: five stores over one set of tiers. (One of them is built: schemas.)"""
+"""`tierstore.open` and the store it gives: the stores of the roster over one set of tiers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import Any, Self
 
 from tierstore.answers import Answer, exposed
 from tierstore.assembly import Parts, assemble, open_records
+from tierstore.calls.operation import Operations, seconds_of
+from tierstore.calls.scope import Inside, OpenTransaction, Outside
+from tierstore.calls.store import Parts as StoreParts
 from tierstore.config import Config
 from tierstore.errors import ConfigError, StorageError
 from tierstore.plan.arguments import shown
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
-from tierstore.stores.schemas import SchemaStatistics, SchemaStore, SchemaTransaction
-from tierstore.stores.schemas.operation import seconds_of
+from tierstore.stores import Stores, place, roster
 from tierstore.telemetry import OFF, Telemetry
 from tierstore.tiers.migrate import Migrator
 
@@ -49,33 +51,27 @@ class Health(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Statistics(Answer):
-    """Counts of each store, counters of each tier, use of the pool."""
+    """Counts of each store by its name, which is an attribute too; counters of each tier; use of the pool."""
 
-    schemas: SchemaStatistics
+    stores: Mapping[str, Any]
     tiers: Mapping[str, Any]
     pool: Mapping[str, int]
 
-
-class Transaction:
-    """Several stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
-
-    def __init__(self, schemas: SchemaTransaction) -> None:
-        self.schemas = schemas
-
-    async def commit(self) -> None:
-        """Commit now; the block may end afterwards but not write again."""
-        await self.schemas.commit()
-
-    async def rollback(self) -> None:
-        """Drop everything since the transaction began."""
-        await self.schemas.rollback()
-
-    def savepoint(self) -> AbstractAsyncContextManager[None]:
-        """Undo only the block's own changes when it raises."""
-        return self.schemas.savepoint()
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self.stores:
+            return self.stores[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-class Store:
+class Transaction(OpenTransaction, Stores):
+    """All stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
+
+    def __init__(self, parts: Mapping[str, StoreParts], scope: Inside) -> None:
+        self._scope = scope
+        place(parts, scope, self)
+
+
+class Store(Stores):
     """An open store. It belongs to the event loop that opened it; `close` it, or use it as a context manager."""
 
     def __init__(self, config: Config, parts: Parts, telemetry: Telemetry) -> None:
@@ -83,7 +79,8 @@ class Store:
         self._parts = parts
         self._telemetry = telemetry
         self._closed = False
-        self.schemas: SchemaStore = parts.schemas
+        self._operations = Operations("store", parts.runtime, telemetry, config.deadlines)
+        place(parts.stores, Outside(parts.engine, spans=telemetry.on), self)
         self._unwatch = telemetry.watch(parts.totals)
 
     @classmethod
@@ -142,17 +139,22 @@ class Store:
 
     async def statistics(self, *, timeout: float | None = None) -> Statistics:
         """Counts of each store, hit ratios of each tier, connections in use."""
-        schemas = await self.schemas.statistics(timeout=timeout)
-        return Statistics(schemas, self._parts.tier_statistics(), self._parts.records.pool()._asdict())
+        counts = {name: await getattr(self, name).statistics(timeout=timeout) for name in roster()}
+        return Statistics(counts, self._parts.tier_statistics(), self._parts.records.pool()._asdict())
 
     def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Transaction]:
-        """`async with store.transaction() as tx: await tx.schemas.register(...)`. Commits when the block ends, unless it raised."""
+        """Calls of all stores in one commit. It commits when the block ends, unless it raised.
+
+        async with store.transaction() as tx:
+            await tx.schemas.register(...)
+        """
         return self._transaction(timeout)
 
     @asynccontextmanager
     async def _transaction(self, timeout: float | None) -> AsyncIterator[Transaction]:
-        async with self.schemas.transaction(timeout=timeout) as schemas:
-            yield Transaction(schemas)
+        with self._operations.begin("transaction", None, timeout, "write") as operation:
+            async with self._parts.engine.transaction(deadline=operation.deadline) as transaction:
+                yield Transaction(self._parts.stores, Inside(transaction))
 
     def session(self) -> AbstractAsyncContextManager[Store]:
         """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each task is its own."""
@@ -173,8 +175,9 @@ class Store:
         return await Migrator(self._parts.records, budget=lambda: deadline).up()
 
     async def warm(self, *, limit: int = 100, timeout: float | None = None) -> int:
-        """Load the most used schemas into the caches; answers how many."""
-        return await self.schemas.warm(limit, timeout=self._config.deadlines.bulk if timeout is None else timeout)
+        """Load what is most used into the caches, at most `limit` records of each store; answers how many."""
+        timeout = self._config.deadlines.bulk if timeout is None else timeout
+        return sum([await getattr(self, name).warm(limit, timeout=timeout) for name in roster()])
 
     def _deadline(self, timeout: float | None, default: float) -> Deadline:
         return self._parts.runtime.deadline(seconds_of(timeout, default))

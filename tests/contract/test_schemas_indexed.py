@@ -15,7 +15,7 @@ from tierstore import CacheConfig, Config, PostgresConfig
 from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.plan.search import FIRST
 from tierstore.runtime import AsyncioRuntime
-from tierstore.stores.schemas import candidates, text_index
+from tierstore.stores.schemas.search import candidates, text_index
 from tierstore.tiers.migrate import Migrator
 
 CONTENT = b'{"type": "object"}'
@@ -33,7 +33,7 @@ async def found(store, text):
 
 async def indexed(store, text):
     """What the index holds, read in to its end: found or not, it is asked of what the searches before have read."""
-    while not (index := store._texts._copy.index) or not index.tells(text):
+    while not (index := store._parts.texts._copy.index) or not index.tells(text):
         raise AssertionError("there is no index")
     return len(index.propose(text, 2, FIRST, 1000))
 
@@ -42,7 +42,7 @@ async def read_in(store):
     """Search until nothing is left to read."""
     for _ in range(100):
         await store.search("anything")
-        copy = store._texts._copy
+        copy = store._parts.texts._copy
         if not copy.position.until and (copy.position.seen or copy.position.at):
             return
     raise AssertionError("the index was never whole")
@@ -227,21 +227,21 @@ def test_another_database_is_read_anew(served, monkeypatch):
         await store.register("own.first", "1.0.0", CONTENT)
         await read_in(store)
         assert await indexed(store, "first") == 1
-        before = store._texts._copy
-        monkeypatch.setattr(store._engine.invalidation, "namespace", "another")
+        before = store._parts.texts._copy
+        monkeypatch.setattr(store._parts.engine.invalidation, "namespace", "another")
         assert await found(store, "first") == {"first"}
-        assert store._texts._copy is not before
+        assert store._parts.texts._copy is not before
 
     served.run(scenario)
 
 
 def test_too_much_text_is_left_to_the_database(served, caplog):
     async def scenario(store):
-        store._engine.limits = dataclasses.replace(store._engine.limits, search_bytes=1)
+        store._parts.engine.limits = dataclasses.replace(store._parts.engine.limits, search_bytes=1)
         for number in range(3):
             await store.register(f"own.first{number}", "1.0.0", CONTENT)
             assert len(await found(store, "firstt")) == number + 1
-        assert store._texts.bytes == 0
+        assert store._parts.texts.bytes == 0
 
     served.run(scenario)
     assert [record for record in caplog.records if "searches leave them to the database" in record.message]

@@ -14,7 +14,7 @@ from tests.contract.test_schemas_reads import all_pages
 from tierstore import CacheConfig, _native, errors
 from tierstore.plan import search as plan
 from tierstore.plan.search import BLOCK_HITS, GRADES, graded
-from tierstore.stores.schemas import candidates, text_index
+from tierstore.stores.schemas.search import candidates, text_index
 
 CONTENT = b'{"type": "object", "properties": {"customer_name": {"type": "string"}}}'
 
@@ -237,7 +237,7 @@ def test_both_engines_answer_the_same_pages(request, tmp_path, monkeypatch, way)
                 if not options:
                     assert set(lite) == expected, text
         in_memory = way.startswith("by the index")
-        assert all((each.store.schemas._texts.bytes > 0) is in_memory for each in stores)
+        assert all((each.store.schemas._parts.texts.bytes > 0) is in_memory for each in stores)
 
 
 def _scored_fields(schemas):

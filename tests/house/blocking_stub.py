@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TypeGuard
 
 from tierstore import blocking
+from tierstore.calls.scope import OpenTransaction
+from tierstore.calls.store import BaseStore
+from tierstore.store import Store, Transaction
+from tierstore.stores import Stores, roster
 
 PACKAGE = Path(__file__).parents[2] / "python" / "tierstore"
 TARGET = PACKAGE / "blocking.pyi"
-SOURCES = {
-    "stores/schemas/calls.py": ("SchemaCalls",),
-    "stores/schemas/store.py": ("SchemaStore",),
-    "stores/schemas/transaction.py": ("SchemaTransaction",),
-    "store.py": ("Transaction", "Store"),
-}
 BLOCKING = {
     "AbstractAsyncContextManager": "AbstractContextManager",
     "AsyncIterator": "Iterator",
@@ -36,6 +34,19 @@ TAIL = f"""
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
     \"\"\"{blocking.open.__doc__}\"\"\"
 """
+
+
+def sources() -> dict[str, list[str]]:
+    """The classes of the blocking face by the file that holds them; bases come before what is made of them."""
+    classes: list[type] = [BaseStore, OpenTransaction, Stores]
+    for store in roster().values():
+        for made in (store, *store.__subclasses__()):
+            classes += [base for base in reversed(made.__mro__) if issubclass(base, BaseStore) and base not in classes]
+    found: dict[str, list[str]] = {}
+    for each in (*classes, Transaction, Store):
+        file = Path(inspect.getfile(each)).relative_to(PACKAGE).as_posix()
+        found.setdefault(file, []).append(each.__name__)
+    return found
 
 
 class _ToBlocking(ast.NodeTransformer):
@@ -102,13 +113,19 @@ def _attributes(cls: ast.ClassDef) -> list[ast.stmt]:
     return found
 
 
+def _stores(cls: ast.ClassDef) -> list[ast.stmt]:
+    """The roster's lines."""
+    return [item for item in cls.body if isinstance(item, ast.AnnAssign)] if cls.name == Stores.__name__ else []
+
+
 def generate() -> str:
     """The text of the stub, formatted."""
     imports: list[str] = []
     classes: list[str] = []
-    local = {name for names in SOURCES.values() for name in names}
+    files = sources()
+    local = {name for names in files.values() for name in names}
     taken = local | {"annotations"}
-    for file, names in SOURCES.items():
+    for file, names in files.items():
         for node in ast.parse((PACKAGE / file).read_text()).body:
             if isinstance(node, ast.ImportFrom):
                 node.names = [item for item in node.names if item.name not in taken]
@@ -117,8 +134,10 @@ def generate() -> str:
             elif isinstance(node, ast.ClassDef) and node.name not in names:
                 imports.append(f"from tierstore.{file.removesuffix('.py').replace('/', '.')} import {node.name}")
             elif isinstance(node, ast.ClassDef):
-                body = [*_attributes(node), *(_method(item, node.name) for item in node.body if _public(item))]
-                bases = [base for base in node.bases if isinstance(base, ast.Name) and base.id in local]
+                methods = [_method(item, node.name) for item in node.body if _public(item)]
+                body = [*_attributes(node), *_stores(node), *methods]
+                named = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
+                bases = [base for base in named if isinstance(base, ast.Name) and base.id in local]
                 shell = ast.ClassDef(
                     node.name, bases, [], [*_docstring(node), *body] or [ast.Pass()], [], type_params=[]
                 )

@@ -18,7 +18,7 @@ from sphinx.pycode import ModuleAnalyzer
 import tierstore
 
 STUB = Path(tierstore.__file__).with_name("blocking.pyi")
-INTERNAL = re.compile(r"(hit_|_)\w+|flush_access|totals|about|settings|opened|collect|observe|span")
+INTERNAL = re.compile(r"(hit_|_)\w+|about|settings|opened|collect|observe|span")
 """Public by name for the sake of other modules, and no part of what a user calls."""
 BASES = "Record, RecordBase, tuple, object, OSError, BaseException, MutableMapping, Mapping"
 """What a class has of these is not said again for each."""

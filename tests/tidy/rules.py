@@ -23,6 +23,7 @@ RINGS = (
     ("plan",),
     ("backends",),
     ("tiers",),
+    ("calls",),
     ("stores",),
     ("assembly", "store", "blocking", "cli", "__init__"),
 )
@@ -39,7 +40,7 @@ DRIVERS = {
 }
 """A driver is imported in its server's folder of `backends/` only."""
 
-PURE_ROOMS = ("tiers", "stores", "plan")
+PURE_ROOMS = ("tiers", "calls", "stores", "plan")
 RUNTIMES_ONLY = {"asyncio", "threading", "time", "concurrent", "queue", "sched", "selectors"}
 SQL = re.compile(
     r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX|VIEW|EXTENSION)"
@@ -108,6 +109,18 @@ def direction(tree: Tree) -> Iterator[str]:
             theirs = _ring(parts[1]) if parts[0] == "tierstore" and len(parts) > 1 else None
             if theirs is not None and theirs > mine:
                 yield f"{path}:{line} imports {name}, which is in a ring to its right"
+
+
+def stores_apart(tree: Tree) -> Iterator[str]:
+    """No store imports another: what two of them need lies below them."""
+    for path, module in _python(tree, f"{PACKAGE}stores/"):
+        mine = PurePosixPath(path.removeprefix(f"{PACKAGE}stores/")).parts[0].removesuffix(".py")
+        for line, name in _imports(path, module):
+            theirs = (
+                name.removeprefix("tierstore.stores.").split(".")[0] if name.startswith("tierstore.stores.") else mine
+            )
+            if mine != "__init__" and theirs != mine:
+                yield f"{path}:{line} imports {name}, which is another store's"
 
 
 def _without_type_checking(module: ast.Module) -> ast.Module:
@@ -296,6 +309,7 @@ def top_level(tree: Tree) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     direction,
+    stores_apart,
     rust_direction,
     native_edges,
     drivers,

@@ -36,6 +36,8 @@ PLANTED = [
     (rules.direction, "python/tierstore/plan/x.py", "from tierstore.tiers import engine\n"),
     (rules.direction, "python/tierstore/tiers/x.py", "def f():\n    import tierstore.stores.schemas\n"),
     (rules.direction, "python/tierstore/backends/x.py", "from ..stores import schemas\n"),
+    (rules.direction, "python/tierstore/calls/x.py", "import tierstore.stores\n"),
+    (rules.stores_apart, "python/tierstore/stores/state/x.py", "from tierstore.stores.schemas import Schema\n"),
     (rules.direction, "python/tierstore/records.py", "from tierstore import plan\n"),
     (rules.direction, "python/tierstore/new_room/x.py", ""),
     (rules.rust_direction, "rust/core/src/x.rs", "use pyo3::prelude::*;\n"),

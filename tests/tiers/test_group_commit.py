@@ -200,7 +200,7 @@ class Between:
     """In the place of what callers do together: holds up a transaction of more than `most`, or fails for several."""
 
     def __init__(self, together, refuses=False):
-        self._apply, together._apply = together._apply, self
+        self._apply, together.apply = together.apply, self
         self._refuses = refuses
         self.holds, self.most = None, 1
         self.counts = []
@@ -217,7 +217,7 @@ class Between:
 def test_a_caller_out_of_time_is_told_that_it_does_not_know_and_the_others_are_done(tmp_path):
     async def story(store):
         ids = await registered(store, 12)
-        between = Between(store.schemas._edits)
+        between = Between(store.schemas._parts.edits)
         between.holds = asyncio.Event()
         tasks = [
             asyncio.create_task(store.schemas.delete(id, timeout=1.5 if number == 5 else None))
@@ -236,7 +236,7 @@ def test_a_caller_out_of_time_is_told_that_it_does_not_know_and_the_others_are_d
 def test_a_caller_alone_that_is_out_of_time_has_changed_nothing(tmp_path):
     async def story(store):
         (id,) = await registered(store, 1)
-        between = Between(store.schemas._edits)
+        between = Between(store.schemas._parts.edits)
         between.holds, between.most = asyncio.Event(), 0
         with pytest.raises(TimeoutError):
             await store.schemas.delete(id, timeout=0.1)
@@ -248,7 +248,7 @@ def test_a_caller_alone_that_is_out_of_time_has_changed_nothing(tmp_path):
 def test_where_the_database_refuses_several_each_goes_alone(tmp_path):
     async def story(store):
         ids = await registered(store, 12)
-        between = Between(store.schemas._edits, refuses=True)
+        between = Between(store.schemas._parts.edits, refuses=True)
         assert await asyncio.gather(*(store.schemas.delete(id) for id in ids)) == [True] * 12
         assert max(between.counts) > 1
         assert between.counts.count(1) == 12
@@ -263,7 +263,7 @@ def test_a_defect_reaches_each_caller(tmp_path):
         async def broken(write, items):
             raise ZeroDivisionError
 
-        store.schemas._edits._apply = broken
+        store.schemas._parts.edits.apply = broken
         answers = await all_of(*(store.schemas.delete(id) for id in ids))
         assert all(isinstance(answer, ZeroDivisionError) for answer in answers)
 

@@ -13,7 +13,7 @@ from typing import Any
 from tierstore._native import Version, digest
 from tierstore.cli.output import Output, printable
 from tierstore.errors import ConflictError, ValidationError
-from tierstore.plan.schemas import check_subject
+from tierstore.plan.values import check_name
 from tierstore.store import Store
 from tierstore.stores.schemas.validation import MAX_CONTENT_BYTES
 
@@ -152,7 +152,7 @@ class Importer:
 def _read(source: Source) -> bytes | str:
     """The content, or why there is none."""
     try:
-        check_subject(source.subject)
+        check_name(source.subject, "subject")
     except ValidationError as error:
         return str(error)
     if source.size > MAX_CONTENT_BYTES:

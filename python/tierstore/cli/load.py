@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 
 from tierstore.cli.output import Output
 from tierstore.errors import StorageError
-from tierstore.plan.lifecycle import SchemaState
+from tierstore.plan.schemas import SchemaState
 from tierstore.store import Store
 from tierstore.stores.schemas import Schema
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tierstore.cli.output import Output, printable
 from tierstore.errors import NotFoundError
-from tierstore.store import Store
+from tierstore.store import Statistics, Store
 from tierstore.stores.schemas.validation import check_type
 
 LINES_SHOWN = 40
@@ -100,9 +100,7 @@ async def show_statistics(store: Store, out: Output) -> None:
         out.facts(name, section, title=name)
 
 
-def _sections(statistics: Any) -> dict[str, dict[str, Any]]:
-    sections: dict[str, dict[str, Any]] = {}
-    for item in dataclasses.fields(statistics):
-        value = getattr(statistics, item.name)
-        sections[item.name] = dict(value) if isinstance(value, Mapping) else dataclasses.asdict(value)
-    return sections
+def _sections(statistics: Statistics) -> dict[str, Mapping[str, Any]]:
+    """Each store's counts under its name, then the tiers and the pool."""
+    stores = {name: dataclasses.asdict(counts) for name, counts in statistics.stores.items() if counts is not None}
+    return {**stores, "tiers": statistics.tiers, "pool": statistics.pool}

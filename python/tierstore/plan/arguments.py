@@ -25,7 +25,7 @@ def shown(value: object) -> str:
 def check_many(values: object, name: str, check: Callable[[object], T]) -> list[T]:
     """Each of `values`, checked, in order. ValidationError if they are no list (a text is one value); an error names its index."""
     if isinstance(values, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(values, Iterable):
-        raise ValidationError(f"{name} is a list, not {type(values).__name__}", place=name)
+        raise ValidationError(f"{name} must be a list, not {type(values).__name__}", place=name)
     checked: list[T] = []
     try:
         checked.extend(map(check, values))
@@ -45,18 +45,18 @@ def in_list(error: StorageError, name: str, index: int) -> StorageError:
 def check_flag(value: object, name: str) -> bool:
     """`value` if it is True or False: "false" and 0 are neither."""
     if not isinstance(value, bool):
-        raise ValidationError(f"{name} is True or False, not {shown(value)}", place=name)
+        raise ValidationError(f"{name} must be True or False, got {shown(value)}", place=name)
     return value
 
 
 def check_path(path: object) -> Path:
     """`path` as a Path, if it could name a file."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
-        raise ValidationError(f"path is a text or a Path, not {type(path).__name__}", place="path")
+        raise ValidationError(f"path must be str or os.PathLike, not {type(path).__name__}", place="path")
     if Path(text).name in ("", "..") or "\0" in text:
-        raise ValidationError(f"path is {shown(text)}, which names no file", place="path")
+        raise ValidationError(f"path must name a file, got {shown(text)}", place="path")
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
-        raise ValidationError(f"path is {shown(text)}, which the file system cannot hold", place="path") from None
+        raise ValidationError(f"path must be encodable for the file system, got {shown(text)}", place="path") from None
     return Path(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -18,6 +19,8 @@ from tierstore.errors import InvalidKeyError, ValidationError
 from tierstore.plan.arguments import shown
 
 T_co = TypeVar("T_co", covariant=True)
+Row = TypeVar("Row")
+T = TypeVar("T")
 
 FORMAT = 1
 MAX_LIMIT = 1_000
@@ -48,7 +51,7 @@ class Page(NamedTuple, Generic[T_co]):
 def check_limit(limit: object, *, most: int = MAX_LIMIT) -> int:
     """`limit` if an answer may have that many items: 1 to `most`."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= most:
-        raise ValidationError(f"limit is {shown(limit)}; it must be a whole number from 1 to {most}", place="limit")
+        raise ValidationError(f"limit must be a whole number from 1 to {most}, got {shown(limit)}", place="limit")
     return limit
 
 
@@ -67,7 +70,7 @@ def read_cursor(query: object, cursor: str | None) -> list[Any] | None:
     version, bound, position = _parts(cursor)
     if version != FORMAT:
         raise InvalidKeyError(
-            f"the cursor has format {shown(version)}, this code reads {FORMAT}; begin again without after=",
+            f"after= has the cursor format {shown(version)}, expected {FORMAT}; begin again without after=",
             place="after",
         )
     if bound != _bound(query):
@@ -77,8 +80,17 @@ def read_cursor(query: object, cursor: str | None) -> list[Any] | None:
     return position
 
 
+def page_of(
+    rows: Sequence[Row], limit: int, query: object, position: Callable[[Row], list[Any]], item: Callable[[Row], T]
+) -> Page[T]:
+    """A page of the items of `rows`, which are one more than `limit` where another page follows. `position`: where a row stands."""
+    kept = rows[:limit]
+    more = len(rows) > limit
+    return Page(tuple(map(item, kept)), write_cursor(query, position(kept[-1])) if more else None)
+
+
 def _parts(cursor: object) -> tuple[Any, Any, list[Any]]:
-    malformed = InvalidKeyError("after= is no cursor; pass `next` of the page before", place="after")
+    malformed = InvalidKeyError("after= is not a cursor; pass `next` of the page before", place="after")
     if not isinstance(cursor, str) or len(cursor) > MAX_CURSOR_CHARACTERS:
         raise malformed
     try:

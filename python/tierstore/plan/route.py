@@ -88,7 +88,9 @@ def route(read: str = "session", not_before: str | None = None) -> Route:
     """
     if not_before is not None:
         if not _is_text(not_before) or _TOKEN.fullmatch(not_before) is None:
-            raise ValidationError("not_before must be a token from store.token()", place="not_before")
+            raise ValidationError(
+                f"not_before must be a token from store.token(), got {shown(not_before)}", place="not_before"
+            )
         return Route(UNCACHED, primary=read == "latest", after=not_before, stale=False)
     if not _is_text(read):
         raise ValidationError(f"read must be str, not {type(read).__name__}", place="read")
@@ -101,7 +103,8 @@ def route(read: str = "session", not_before: str | None = None) -> Route:
     found = _BOUND.fullmatch(read)
     if found is None:
         raise ValidationError(
-            f"unknown read {shown(read)}; expected session, latest, any or a bound such as bounded:2s", place="read"
+            f"unknown read {shown(read)}; expected 'session', 'latest', 'any' or a bound such as 'bounded:2s'",
+            place="read",
         )
     return Route(float(found[1]) * _SECONDS[found[2]], primary=True, after=None, stale=False)
 

@@ -1,1 +1,34 @@
-"""The stores. Each receives tiers, never drivers."""
+"""The roster: every store, on one line each. Whatever has to do with all stores walks it, and names none of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from tierstore.calls.scope import Scope
+from tierstore.calls.store import BaseStore, Ground, Parts
+from tierstore.stores.schemas import SchemaStore
+
+
+class Stores:
+    """One store an attribute. `tierstore.Store` and `tierstore.Transaction` are such: the first outside, the second inside."""
+
+    schemas: SchemaStore
+
+
+@functools.cache
+def roster() -> Mapping[str, type[BaseStore[Any]]]:
+    """The class of each store, by its name."""
+    return get_type_hints(Stores)
+
+
+def build(ground: Ground) -> dict[str, Parts]:
+    """The parts of every store, by its name."""
+    return {name: store.parts_class(ground, name) for name, store in roster().items()}
+
+
+def place(parts: Mapping[str, Parts], scope: Scope, on: Stores) -> None:
+    """Make every store, in that scope, an attribute of `on`."""
+    for name, store in roster().items():
+        setattr(on, name, store(parts[name], scope))

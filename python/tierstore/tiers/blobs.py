@@ -9,15 +9,17 @@ was not checked.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, cast
 
 from tierstore._native import SizeRouter, uuid7
 from tierstore._native import digest as digest_of
 from tierstore.backends import Blobs, Records, Unit
 from tierstore.cache import Cache
 from tierstore.errors import ConnectionError, CorruptError, NotFoundError, StorageError, TimeoutError, UnsupportedError
+from tierstore.plan.arguments import in_list
+from tierstore.records import Record, attach
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.coalesce import Coalescer, settle
 from tierstore.tiers.flight import Flight, abandon_all
@@ -39,6 +41,24 @@ SLOW_S = 1.0
 PING_BUDGET_S = 0.5
 """In the blocking face all jobs share one thread."""
 
+
+class WithContent(Protocol):
+    """A record that says where its content lies: "inline" in it, or elsewhere; then `content` is empty until it is filled."""
+
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def content_digest(self) -> str: ...
+    @property
+    def content_size(self) -> int: ...
+    @property
+    def placement(self) -> str: ...
+    @property
+    def meta(self) -> Any: ...
+    def replace(self, /, **changes: Any) -> Self: ...
+
+
+C = TypeVar("C", bound=WithContent)
 Place = Literal["row", "object"]
 
 
@@ -112,6 +132,18 @@ class BlobTier:
             if upload_id is not None:
                 return Staged(Placed("object", len(content), digest), content, upload_id)
         return Staged(Placed("row", len(content), digest), content, None)
+
+    async def stage_many(
+        self, contents: Mapping[int, bytes], *, deadline: Deadline, place: str | None = None
+    ) -> dict[int, Staged]:
+        """`stage` for each, under its number. An error names the failing one in the list `place`."""
+        staged = {}
+        for number, content in contents.items():
+            try:
+                staged[number] = await self.stage(content, deadline=deadline)
+            except StorageError as error:
+                raise (error if place is None else in_list(error, place, number)) from None
+        return staged
 
     async def _put(self, blobs: Blobs, digest: str, content: bytes, deadline: Deadline) -> str | None:
         """The id of the upload, or None where the object store did not take it."""
@@ -205,6 +237,16 @@ class BlobTier:
             if not flight.abandoned:
                 content = flight.result()
         return content
+
+    async def filled(self, record: C, *, deadline: Deadline) -> C:
+        """The record with its content, which that of a large one does not carry."""
+        if record.placement == "inline" or len(record.content) == record.content_size:
+            return record
+        tier, size = record.placement, record.content_size
+        content = await self.read(record.content_digest, tier, size, deadline=deadline)
+        filled = record.replace(content=content)
+        attach(cast(Record, filled), record.meta)
+        return filled
 
     async def _read(self, flights: list[_Reading], deadline: Deadline) -> None:
         flight = flights[0]

@@ -34,7 +34,7 @@ L2_LANES = 1
 """A second MGET under way makes both half as large; none takes longer than the soft budget."""
 POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
 """How a reader waits while another process loads the same key: 50 ms in all, the soft budget; then it asks the database itself."""
-NOWHERE = Found(None, 0)
+NOWHERE: Any = Found(None, 0)
 MOST_FLOORS = 1024
 """Keys whose last known version is remembered beside L1: those that changed while they were loaded."""
 
@@ -126,7 +126,7 @@ class CachedKind(Generic[K, R]):
     async def get_in(self, unit: Unit, keys: Sequence[K], *, deadline: Deadline) -> list[R | None]:
         """As `get_many`, as the open transaction sees it: no cache is asked and none is filled (rule 12)."""
         loaded = await self.kind.load(list(dict.fromkeys(keys)), InTransaction(unit, deadline))
-        return [loaded.values.get(key, NOWHERE).record for key in keys]  # type: ignore[misc]
+        return [loaded.values.get(key, NOWHERE).record for key in keys]
 
     def _cached(self, key: K, way: Route) -> Any:
         if way is SESSION:

@@ -80,7 +80,7 @@ class GroupCommit(Generic[I, A]):
 
     def __init__(self, engine: Engine, apply: Apply[I, A]) -> None:
         self._engine = engine
-        self._apply = apply
+        self.apply = apply
         self._rides = Coalescer(engine.runtime, self._run, most=MOST_WRITES)
 
     async def write(self, item: I, deadline: Deadline) -> A:
@@ -147,7 +147,7 @@ class GroupCommit(Generic[I, A]):
         async with self._engine.write(
             deadline=deadline, reader=own, patience_s=PATIENCE_S if several else None
         ) as write:
-            answers = await self._apply(write, [seat.item for seat in seats])  # type: ignore[misc]  # items are what callers gave
+            answers = await self.apply(write, [seat.item for seat in seats])  # type: ignore[misc]  # items are what callers gave
             if not several and isinstance(answers[0], StorageError):
                 raise answers[0]
         for seat, answer in zip(seats, answers, strict=True):

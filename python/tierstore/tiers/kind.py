@@ -32,20 +32,20 @@ ABSENT: Final = _Absence.ABSENT
 Absence = Literal[_Absence.ABSENT]
 
 
-class Found(NamedTuple):
+class Found(NamedTuple, Generic[R]):
     """What the database holds for one key: the record, or None, and the version that orders it.
 
     A derived key (latest, an alias, an absence) carries its owner's version.
     """
 
-    record: Record | None
+    record: R | None
     version: int
 
 
 class Loaded(NamedTuple):
     """What a load found, and what it saw (`backends.Fenced`). A key that is not in `values` is absent with version 0."""
 
-    values: Mapping[Any, Found]
+    values: Mapping[Any, Any]
     as_of: int
     ceiling: int
 

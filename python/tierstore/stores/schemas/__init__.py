@@ -1,14 +1,15 @@
 """Schemas by subject and semantic version: `store.schemas`.
 
-Built by `SchemaStore(engine, blobs, runtime, telemetry, deadlines)`. Whoever owns the store starts `flush_access` as a job of the
-runtime's supervisor, calls it once more before the tiers close, and gives `totals` to telemetry. `hit_get`, `hit_get_version` and
-`hit_get_latest` answer from L1 without a coroutine, for the blocking face.
+model, kinds: what is answered and what is cached · reader, store: the calls · register, registration, edit, search, transfer: one verb each
+reads, rows: queries and their rows · validation, avro: what content must be · parts: what the store has once
+
+`hit_get`, `hit_get_version` and `hit_get_latest` answer from L1 without a coroutine, for the blocking face.
 """
 
 from __future__ import annotations
 
 from tierstore.plan.paging import Page
-from tierstore.stores.schemas.calls import Id
+from tierstore.plan.values import Id
 from tierstore.stores.schemas.model import (
     Popular,
     Schema,
@@ -18,8 +19,7 @@ from tierstore.stores.schemas.model import (
     SchemaType,
     SearchHit,
 )
-from tierstore.stores.schemas.store import SchemaStore
-from tierstore.stores.schemas.transaction import SchemaTransaction
+from tierstore.stores.schemas.store import SchemaStore, SchemaTransaction
 
 __all__ = [
     "Id",

@@ -6,12 +6,12 @@ changed: the id at the row's row_version, and those derived from the subject at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tierstore._native import Version
-from tierstore.backends import Params, Row
-from tierstore.plan.lifecycle import LATEST_STATES
+from tierstore.calls.scope import Loading
+from tierstore.plan.schemas import LATEST_STATES
 from tierstore.records import attach
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.model import Derived, Schema
@@ -76,31 +76,16 @@ def _weigh_derived(derived: Derived) -> int:
     return _weigh_schema(derived.schema)
 
 
-class _Fenced:
-    """Fetches for `reads`, and remembers what the reading saw."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._as_of = self._ceiling = 0
-
-    async def fetch(self, query: str, params: Params) -> list[Row]:
-        rows, self._as_of, self._ceiling = await self._source.fetch(query, params)
-        return rows
-
-    def loaded(self, values: Mapping[Any, Found]) -> Loaded:
-        return Loaded(values, self._as_of, self._ceiling)
-
-
 async def _load_ids(keys: list[str], source: Source) -> Loaded:
-    fenced = _Fenced(source)
-    found = await reads.by_ids(fenced.fetch, keys)
-    return fenced.loaded({key: Found(each.schema, each.version) for key, each in zip(keys, found, strict=True)})
+    loading = Loading(source)
+    found = await reads.by_ids(loading.fetch, keys)
+    return loading.loaded(dict(zip(keys, found, strict=True)))
 
 
 async def _load_versions(keys: list[tuple[str, str]], source: Source) -> Loaded:
-    fenced = _Fenced(source)
-    found = await reads.by_versions(fenced.fetch, [(subject, Version(text)) for subject, text in keys])
-    return fenced.loaded(_derived(keys, found))
+    loading = Loading(source)
+    found = await reads.by_versions(loading.fetch, [(subject, Version(text)) for subject, text in keys])
+    return loading.loaded(_derived(keys, found))
 
 
 async def _load_latest(keys: list[str], source: Source) -> Loaded:
@@ -112,13 +97,13 @@ async def _load_latest_any(keys: list[str], source: Source) -> Loaded:
 
 
 async def _latest(keys: list[str], source: Source, *, prerelease: bool) -> Loaded:
-    fenced = _Fenced(source)
-    found = await reads.latest(fenced.fetch, keys, prerelease=prerelease, states=LATEST_STATES)
-    return fenced.loaded(_derived(keys, found))
+    loading = Loading(source)
+    found = await reads.latest(loading.fetch, keys, prerelease=prerelease, states=LATEST_STATES)
+    return loading.loaded(_derived(keys, found))
 
 
-def _derived(keys: Sequence[K], found: Sequence[reads.Found]) -> dict[K, Found]:
+def _derived(keys: Sequence[K], found: Sequence[Found[Schema]]) -> dict[K, Found[Derived]]:
     return {
-        key: Found(None if each.schema is None else Derived(each.version, each.schema), each.version)
+        key: Found(None if each.record is None else Derived(each.version, each.record), each.version)
         for key, each in zip(keys, found, strict=True)
     }

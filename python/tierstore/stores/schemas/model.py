@@ -11,7 +11,7 @@ import orjson
 
 from tierstore.answers import Answer, exposed, pydantic_schema, to_json, to_plain
 from tierstore.layout import u64
-from tierstore.plan.lifecycle import SchemaState
+from tierstore.plan.schemas import SchemaState
 from tierstore.records import Record, field
 
 SchemaType = Literal["json", "jsonschema", "avro", "protobuf"]

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from tierstore._native import Version
-from tierstore.backends import Params, Row
-from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
-from tierstore.plan.schemas import check_prefix, check_subject
+from tierstore.backends import Row
+from tierstore.calls.scope import Fetch
+from tierstore.plan.paging import Page, check_limit, page_of, read_cursor
 from tierstore.plan.search import FIRST
+from tierstore.plan.values import check_name, check_prefix
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaStatistics
 from tierstore.stores.schemas.rows import AT, ID, OWNER_VERSION, ROW_VERSION, info_of, is_deleted, schema_of
 from tierstore.stores.schemas.validation import check_type
-
-Fetch = Callable[[str, Params], Awaitable[list[Row]]]
-"""Query and parameters to rows; the columns of a fence are cut off."""
+from tierstore.tiers.kind import Found
 
 NUMBER = AT["number"]
 POSITION = itemgetter(AT["version_major"], AT["version_minor"], AT["version_patch"], AT["prerelease_key"])
@@ -27,26 +26,19 @@ POSITION = itemgetter(AT["version_major"], AT["version_minor"], AT["version_patc
 LAST_CHARACTER = "\U0010ffff"
 
 
-class Found(NamedTuple):
-    """What stands under a key: a schema or None, and the row_version that orders the key's values."""
-
-    schema: Schema | None
-    version: int
-
-
-async def by_ids(fetch: Fetch, ids: Sequence[str]) -> list[Found]:
+async def by_ids(fetch: Fetch, ids: Sequence[str]) -> list[Found[Schema]]:
     """In argument order. A deleted one is absent, at the version of its deletion."""
     rows = {row[ID]: row for row in await fetch("schemas.get_many", {"ids": list(dict.fromkeys(ids))})}
     return [_found(rows.get(identifier)) for identifier in ids]
 
 
-def _found(row: Row | None) -> Found:
+def _found(row: Row | None) -> Found[Schema]:
     if row is None:
         return Found(None, 0)
     return Found(None if is_deleted(row) else schema_of(row), row[ROW_VERSION])
 
 
-async def by_versions(fetch: Fetch, keys: Sequence[tuple[str, Version]]) -> list[Found]:
+async def by_versions(fetch: Fetch, keys: Sequence[tuple[str, Version]]) -> list[Found[Schema]]:
     """In argument order, each with the row_version of its subject."""
     params = {
         "subjects": [subject for subject, _ in keys],
@@ -58,14 +50,16 @@ async def by_versions(fetch: Fetch, keys: Sequence[tuple[str, Version]]) -> list
     return _numbered(await fetch("schemas.get_versions", params), len(keys))
 
 
-async def latest(fetch: Fetch, subjects: Sequence[str], *, prerelease: bool, states: Sequence[str]) -> list[Found]:
+async def latest(
+    fetch: Fetch, subjects: Sequence[str], *, prerelease: bool, states: Sequence[str]
+) -> list[Found[Schema]]:
     """In argument order, each with the row_version of its subject."""
     params = {"subjects": list(subjects), "prerelease": prerelease, "states": list(states)}
     return _numbered(await fetch("schemas.get_latest", params), len(subjects))
 
 
-def _numbered(rows: Sequence[Row], count: int) -> list[Found]:
-    found = [Found(None, 0)] * count
+def _numbered(rows: Sequence[Row], count: int) -> list[Found[Schema]]:
+    found: list[Found[Schema]] = [Found(None, 0)] * count
     for row in rows:
         found[row[NUMBER] - 1] = Found(None if row[ID] is None else schema_of(row), row[OWNER_VERSION] or 0)
     return found
@@ -89,7 +83,7 @@ async def list_versions(
     after: str | None,
 ) -> Page[SchemaInfo]:
     """The versions of a subject, the highest first."""
-    check_subject(subject)
+    check_name(subject, "subject")
     check_limit(limit)
     kind = None if schema_type is None else check_type(schema_type)
     query = ["list", subject, states, kind, deleted]
@@ -124,15 +118,6 @@ async def list_subjects(fetch: Fetch, prefix: str, *, limit: int, after: str | N
     params = {"prefix": prefix, "end": prefix + LAST_CHARACTER, "after": at[0] if at else "", "limit": limit + 1}
     rows = await fetch("schemas.subjects", params)
     return page_of(rows, limit, query, lambda row: [row[0]], lambda row: str(row[0]))
-
-
-def page_of(
-    rows: Sequence[Row], limit: int, query: object, position: Callable[[Row], list[Any]], item: Callable[[Row], Any]
-) -> Page[Any]:
-    """A page from one row more than it holds."""
-    more = len(rows) > limit
-    kept = rows[:limit]
-    return Page(tuple(item(row) for row in kept), write_cursor(query, position(kept[-1])) if more else None)
 
 
 async def statistics(fetch: Fetch, hit_rates: Mapping[str, float]) -> SchemaStatistics:

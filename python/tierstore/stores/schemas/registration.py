@@ -8,9 +8,9 @@ from typing import Any
 
 from tierstore._native import Placement, SizeRouter, Version, search_text, uuid7
 from tierstore.errors import StorageError, ValidationError
-from tierstore.plan import lifecycle
 from tierstore.plan.arguments import in_list, shown
-from tierstore.plan.schemas import check_id, check_subject, describe, projection
+from tierstore.plan.schemas import LIFECYCLE, projection
+from tierstore.plan.values import check_id, check_name, describe
 from tierstore.stores.schemas.model import SchemaType
 from tierstore.stores.schemas.validation import check_content, check_size, check_type
 
@@ -43,6 +43,18 @@ class Registration:
         """Subject and version without build metadata: what is registered once."""
         return self.subject, version_identity(self.version)
 
+    def request(self) -> list[Any]:
+        """What is asked for, without the id that the store made."""
+        params = self.params
+        return [
+            self.subject,
+            str(self.version),
+            self.schema_type,
+            self.placement.digest,
+            params["metadata"],
+            params["state"],
+        ]
+
 
 def version_identity(version: Version) -> str:
     """The version's text without its build metadata."""
@@ -54,7 +66,7 @@ def as_version(version: object) -> Version:
     if isinstance(version, Version):
         return version
     if not isinstance(version, str):
-        raise ValidationError(f"a version is text, not {type(version).__name__}", place="version")
+        raise ValidationError(f"version must be str, not {type(version).__name__}", place="version")
     return Version(version)
 
 
@@ -63,24 +75,28 @@ def as_bytes(content: object) -> bytes:
     if isinstance(content, bytes):
         return content
     if not isinstance(content, (bytearray, memoryview)):
-        raise ValidationError(f"content is bytes, not {type(content).__name__}", place="content")
+        raise ValidationError(f"content must be bytes, not {type(content).__name__}", place="content")
     return bytes(content)
 
 
 def check_items(items: object) -> list[dict[str, Any]]:
     """The items of a batch as mappings with known fields only."""
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Sequence):
-        raise ValidationError("items is a list of mappings with the arguments of register", place="items")
+        raise ValidationError(
+            f"items must be a list of mappings with the arguments of register, got {shown(items)}", place="items"
+        )
     if len(items) > MAX_ITEMS:
-        raise ValidationError(f"there are {len(items)} items; at most {MAX_ITEMS} are taken at once", place="items")
+        raise ValidationError(f"items must have at most {MAX_ITEMS} entries, got {len(items)}", place="items")
     for index, item in enumerate(items):
         if not isinstance(item, Mapping):
-            raise ValidationError("an item is a mapping with the arguments of register", place=f"items[{index}]")
+            raise ValidationError(
+                f"an item must be a mapping with the arguments of register, got {shown(item)}", place=f"items[{index}]"
+            )
         unknown = set(item) - ITEM_FIELDS
         missing = {"subject", "version", "content"} - set(item)
         if unknown or missing:
             text = f"unknown: {sorted(map(shown, unknown))}, missing: {sorted(missing)}"
-            raise ValidationError(f"the item's fields are wrong ({text})", place=f"items[{index}]")
+            raise ValidationError(f"the item has wrong fields ({text})", place=f"items[{index}]")
     return [dict(item) for item in items]
 
 
@@ -94,7 +110,7 @@ def bytes_in(items: Sequence[Mapping[str, Any]]) -> int:
     return sum(len(item["content"]) for item in items if isinstance(item["content"], (bytes, bytearray, memoryview)))
 
 
-def prepare_many(items: Sequence[Mapping[str, Any]], router: SizeRouter, *, batch: bool) -> list[Registration]:
+def prepare_many(items: Sequence[Mapping[str, Any]], router: SizeRouter, batch: bool) -> list[Registration]:
     """All items checked. The error of the first wrong one names its index, where it is a batch. CPU only; O(bytes)."""
     prepared = []
     for number, item in enumerate(items):
@@ -121,8 +137,8 @@ def prepare(
     index: int | None = None,
 ) -> Registration:
     """One item checked, cheap checks first. ValidationError or InvalidKeyError, with the place."""
-    subject, parsed = check_subject(subject), as_version(version)
-    kind, state = check_type(schema_type), lifecycle.check_state(state)
+    subject, parsed = check_name(subject, "subject"), as_version(version)
+    kind, state = check_type(schema_type), LIFECYCLE.check_state(state)
     described = describe(metadata, description, tags)
     identifier = uuid7() if id is None else check_id(id)
     body = as_bytes(content)

@@ -9,8 +9,8 @@ import orjson
 
 from tierstore._native import time_of
 from tierstore.backends import Row
-from tierstore.plan.lifecycle import SchemaState
-from tierstore.plan.schemas import metadata_text
+from tierstore.plan.schemas import SchemaState
+from tierstore.plan.values import metadata_text
 from tierstore.sql import places
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaPlacement, SchemaType
 

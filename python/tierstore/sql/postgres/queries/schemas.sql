@@ -115,3 +115,9 @@ FROM {schema}.schemas AS s
 WHERE s.id > %(after)s::uuid AND s.deleted_at IS NULL
 ORDER BY s.id
 LIMIT %(limit)s
+
+-- name: referenced
+-- Content outside rows that a schema refers to, softly deleted ones too: it may be restored.
+SELECT DISTINCT s.content_digest
+FROM {schema}.schemas AS s
+WHERE s.content_digest = ANY(%(digests)s) AND s.placement <> 'inline' AND s.purged_at IS NULL

@@ -125,21 +125,3 @@ FROM owner
 WHERE
     s.id = %(id)s::uuid AND s.subject = owner.subject AND s.purged_at IS NULL
 RETURNING {columns}
-
--- name: log_access
--- In the order of the ids, so that two processes cannot wait for each other.
-INSERT INTO {schema}.schema_access_log (schema_id, hour, access_count, last_accessed_at)
-SELECT s.id, date_trunc('hour', now(), 'UTC'), t.number, now()
-FROM unnest(%(ids)s::uuid[], %(counts)s::bigint[]) AS t (id, number)
-INNER JOIN {schema}.schemas AS s ON s.id = t.id
-ORDER BY s.id
-ON CONFLICT (schema_id, hour) DO UPDATE
-SET
-    access_count = schema_access_log.access_count + excluded.access_count,
-    last_accessed_at = excluded.last_accessed_at
-
--- name: trim_access_log
-DELETE FROM {schema}.schema_access_log WHERE hour < now() - make_interval(days => %(days)s)
-
--- name: refresh_popular
-REFRESH MATERIALIZED VIEW CONCURRENTLY {schema}.popular_schemas

@@ -124,3 +124,9 @@ FROM schemas AS s
 WHERE s.id > :after AND s.deleted_at IS NULL
 ORDER BY s.id
 LIMIT :limit
+
+-- name: referenced
+-- Content outside rows that a schema refers to, softly deleted ones too: it may be restored.
+SELECT DISTINCT s.content_digest
+FROM schemas AS s
+WHERE s.content_digest IN (SELECT value FROM json_each(:digests)) AND s.placement <> 'inline' AND s.purged_at IS NULL

@@ -12,8 +12,7 @@ import orjson
 
 from tierstore.backends import Row
 from tierstore.errors import ConflictError, NotFoundError, StorageError
-from tierstore.plan import lifecycle
-from tierstore.plan.lifecycle import SchemaState
+from tierstore.plan.schemas import LIFECYCLE, SchemaState
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.rows import (
@@ -47,7 +46,7 @@ class Edit(NamedTuple):
 
 def change_of_state(identifier: str, state: SchemaState, reason: str | None, expected: int | None) -> Edit:
     """To `state`. The reason, if there is one, is kept in the metadata as `state_reason`."""
-    return Edit(identifier, "state", state, lifecycle.SCHEMA_ORIGINS[state], reason, expected)
+    return Edit(identifier, "state", state, LIFECYCLE.origins[state], reason, expected)
 
 
 def deletion(identifier: str, expected: int | None) -> Edit:
@@ -126,7 +125,7 @@ def _unmoved(edit: Edit, row: Row | None) -> StorageError:
     if row is None:
         return NotFoundError(f"there is no schema {edit.id}", key=edit.id)
     try:
-        lifecycle.check_move(row[STATE], lifecycle.check_state(edit.state), key=edit.id)
+        LIFECYCLE.check_move(row[STATE], LIFECYCLE.check_state(edit.state), key=edit.id)
     except ConflictError as error:
         return error
     return _meanwhile(edit)

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from tierstore._native import Proposal, SearchIndex
 from tierstore.backends import Row
+from tierstore.calls.scope import Fetch
 from tierstore.plan.keys import Namespace
 from tierstore.plan.search import GRADES, Key
 from tierstore.runtime import Deadline, Runtime
-from tierstore.stores.schemas.reads import Fetch
 from tierstore.tiers.engine import Engine
 
 PAGE_ROWS = 4_096

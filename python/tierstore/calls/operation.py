@@ -20,20 +20,20 @@ Budget = Literal["read", "write", "search", "bulk"]
 
 
 class Operation:
-    """`with Operation(...) as operation: … operation.deadline`. One per call; made after an L1 hit was not found."""
+    """`with operations.begin(...) as operation: … operation.deadline`. One per call; made after an L1 hit was not found."""
 
-    __slots__ = ("_key", "_name", "_span", "_telemetry", "deadline")
+    __slots__ = ("_key", "_name", "_of", "_span", "deadline")
 
-    def __init__(self, name: str, key: object, deadline: Deadline, telemetry: Telemetry) -> None:
+    def __init__(self, of: Operations, name: str, key: object, deadline: Deadline) -> None:
+        self._of = of
         self._name = name
         self._key = key
-        self._telemetry = telemetry
         self._span: AbstractContextManager[object] | None = None
         self.deadline = deadline
 
     def __enter__(self) -> Self:
-        if self._telemetry.on:
-            self._span = self._telemetry.span(f"schemas.{self._name}")
+        if self._of.telemetry.on:
+            self._span = self._of.telemetry.span(f"{self._of.store}.{self._of.prefix}{self._name}")
             self._span.__enter__()
         return self
 
@@ -41,44 +41,46 @@ class Operation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and isinstance(error, StorageError):
-            _name(error, self._name, self._key)
+            self._of.name(error, self._name, self._key)
         if self._span is not None:
             self._span.__exit__(kind, error, trace)
 
 
 class Operations:
-    """Begins the operations of one store."""
+    """Begins the operations of one store, under its name. `prefix`: before the names of its calls."""
 
-    def __init__(self, runtime: Runtime, telemetry: Telemetry, deadlines: Deadlines) -> None:
+    def __init__(
+        self, store: str, runtime: Runtime, telemetry: Telemetry, deadlines: Deadlines, *, prefix: str = ""
+    ) -> None:
+        self.store = store
+        self.prefix = prefix
+        self.telemetry = telemetry
         self._check_owner, self._clock = runtime.check_owner, runtime.monotonic
         self._is_here = None if runtime.owner_loop is None else runtime.owner_loop.is_here
-        self._telemetry = telemetry
         self._seconds: dict[Budget, float] = {budget: getattr(deadlines, budget) for budget in get_args(Budget)}
 
     def begin(self, name: str, key: object, timeout: float | None, budget: Budget) -> Operation:
-        """One call's operation. ValidationError for a `timeout` (seconds) that is none; ClosedError on another loop, or after a fork."""
+        """One call's operation. ValidationError for a wrong `timeout` (seconds); ClosedError on another loop, or after a fork."""
         if timeout is None and self._is_here is not None and self._is_here():  # as nearly always
             clock = self._clock
-            own = budget == "bulk"
-            return Operation(name, key, Deadline(clock, clock() + self._seconds[budget], own=own), self._telemetry)
+            return Operation(self, name, key, Deadline(clock, clock() + self._seconds[budget], own=budget == "bulk"))
         try:
             self._check_owner()
             deadline = self.deadline(budget, timeout)
         except StorageError as error:
-            _name(error, name, key)
+            self.name(error, name, key)
             raise
-        return Operation(name, key, deadline, self._telemetry)
+        return Operation(self, name, key, deadline)
 
     def deadline(self, budget: Budget, timeout: float | None = None) -> Deadline:
         """That of a call, or of work that nobody called for."""
         seconds = seconds_of(timeout, self._seconds[budget])
         return Deadline(self._clock, self._clock() + seconds, own=timeout is not None or budget == "bulk")
 
-
-def _name(error: StorageError, operation: str, key: object) -> None:
-    """Say which call failed, and what it was called with."""
-    text = str(key) if isinstance(key, (str, UUID, os.PathLike)) else shown(key)
-    error.about(store="schemas", operation=operation, key=None if key is None else text)
+    def name(self, error: StorageError, operation: str, key: object) -> None:
+        """Say in the error which call failed, and what it was called with."""
+        text = str(key) if isinstance(key, (str, UUID, os.PathLike)) else shown(key)
+        error.about(store=self.store, operation=f"{self.prefix}{operation}", key=None if key is None else text)
 
 
 def seconds_of(timeout: object, default: float) -> float:
@@ -86,5 +88,6 @@ def seconds_of(timeout: object, default: float) -> float:
     if timeout is None:
         return default
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= MAX_TIMEOUT_S:
-        raise ValidationError(f"timeout is {shown(timeout)}; it is a number of seconds above 0", place="timeout")
+        text = f"timeout must be a positive number of seconds up to {MAX_TIMEOUT_S:.0f}, got {shown(timeout)}"
+        raise ValidationError(text, place="timeout")
     return float(timeout)

@@ -1,4 +1,4 @@
-"""Registering, inside a transaction that someone else opened: the store's own, or the caller's.
+"""Registering: what is checked and stored before the transaction, and what happens in it, whoever opened it.
 
 The queries change the owner rows first (coherence.md 1). Every cached key that changed is named, with the owner's row_version where
 the key is derived.
@@ -8,22 +8,78 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tierstore._native import time_of
 from tierstore.backends import Row
+from tierstore.calls.once import once
 from tierstore.errors import ConflictError, StorageError
+from tierstore.runtime import Deadline
 from tierstore.sql import places
-from tierstore.stores.schemas import edits
+from tierstore.stores.schemas import edit, reads
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.model import Schema
-from tierstore.stores.schemas.registration import Registration, at_index, columns
+from tierstore.stores.schemas.registration import Registration, at_index, bytes_in, columns, prepare_many
 from tierstore.stores.schemas.rows import AT, ID, SUBJECT, identity_of, is_deleted, schema_of
+from tierstore.stores.schemas.validation import PARALLEL_BYTES
+from tierstore.tiers.blobs import Staged
 from tierstore.tiers.transaction import Transaction
 
+if TYPE_CHECKING:
+    from tierstore.stores.schemas.parts import SchemaParts
+
+INLINE = "inline"
 CONTENT = itemgetter(AT["content_digest"], AT["schema_type"])
 REGISTERED = places("registered")
 LARGEST_STATEMENT = 500
 """Rows that one statement registers: its parameters stay at a few megabytes."""
+
+
+class Prepared(NamedTuple):
+    """What is to be registered, checked, and the content of it that does not go into the row, safe already."""
+
+    registrations: list[Registration]
+    staged: list[Staged]
+
+
+async def prepare(
+    parts: SchemaParts, items: Sequence[Mapping[str, Any]], deadline: Deadline, *, batch: bool
+) -> Prepared:
+    """Check the items and store what does not go into the row; both before the transaction begins."""
+    router = parts.blobs.router
+    if bytes_in(items) < PARALLEL_BYTES:
+        registrations = prepare_many(items, router, batch)
+    else:
+        registrations = await parts.runtime.call(prepare_many, items, router, batch, deadline=deadline)
+    large = {number: each.content for number, each in enumerate(registrations) if each.placement.tier != INLINE}
+    staged = await parts.blobs.stage_many(large, deadline=deadline, place="items" if batch else None)
+    for number, stage in staged.items():
+        registrations[number].params["tier"] = stage.placement.tier
+    return Prepared(registrations, list(staged.values()))
+
+
+async def apply(write: Transaction, parts: SchemaParts, prepared: Prepared, key: str | None) -> list[Schema]:
+    """Register, unless a write with this key has done so: then what it registered is answered, as it is now."""
+    if key is None:
+        return await _register(write, parts, prepared)
+    schemas: list[Schema] = []
+
+    async def do() -> list[str]:
+        schemas.extend(await _register(write, parts, prepared))
+        return [schema.id for schema in schemas]
+
+    request = [registration.request() for registration in prepared.registrations]
+    ids, is_new = await once(write, "schemas", "register", key, request, do)
+    if is_new:
+        return schemas
+    found = await reads.by_ids(write.unit.fetch, ids)
+    return [each.record for each in found if isinstance(each.record, Schema)]
+
+
+async def _register(write: Transaction, parts: SchemaParts, prepared: Prepared) -> list[Schema]:
+    for stage in prepared.staged:
+        await parts.blobs.make_live(write.unit, stage)
+    return await register_many(write, parts.kinds, prepared.registrations)
 
 
 async def register_many(write: Transaction, kinds: Kinds, registrations: Sequence[Registration]) -> list[Schema]:
@@ -73,7 +129,7 @@ async def _insert(write: Transaction, registrations: Sequence[Registration]) -> 
         rows = await write.unit.fetch("schemas_write.register", registrations[0].params)
     else:
         owners = sorted({registration.subject for registration in registrations})
-        many = columns(registrations) | {"owners": owners, "patience": edits.patience(write)}
+        many = columns(registrations) | {"owners": owners, "patience": edit.patience(write)}
         rows = await write.unit.fetch("schemas_write.register_many", many)
     return {row[REGISTERED["id"]]: row for row in rows}
 
@@ -119,7 +175,7 @@ async def _again(
         raise _conflict(registration, f"{registration.subject} {registration.version} {taken}; register a new version")
     if not is_deleted(row):
         return schema_of(row).replace(content=registration.content)
-    restored = (await edits.apply(write, kinds, [edits.restoration(row[ID])])).get(row[ID])
+    restored = (await edit.apply(write, kinds, [edit.restoration(row[ID])])).get(row[ID])
     if restored is None:
         raise _conflict(registration, f"{registration.subject} {registration.version} changed meanwhile; try again")
     return schema_of(restored).replace(content=registration.content)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
-
-import orjson
+from typing import Any, NamedTuple, Protocol
 
 from tierstore._native import Proposal, rank_many
 from tierstore.backends import Row
+from tierstore.calls.scope import Fetch
 from tierstore.plan.search import (
     BLOCKS,
     FIRST,
@@ -19,14 +17,9 @@ from tierstore.plan.search import (
     Key,
     Walk,
     Words,
-    contains,
-    fts_contains,
-    fts_similar,
-    prefix_ranges,
-    terms,
 )
-from tierstore.stores.schemas.reads import Fetch
-from tierstore.stores.schemas.text_index import Proposer
+from tierstore.stores.schemas.search.query import Query
+from tierstore.stores.schemas.search.text_index import Proposer
 
 SPARE_CANDIDATES = 64
 """Read beyond what a block lacks where candidates are nearly always hits, so that a few that are none cost no second query."""
@@ -35,45 +28,7 @@ MOST_CANDIDATES = 4_096
 """Of the index: twice as many are asked for each time, where the filters leave few."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is searched for; `params` are those of every query of `schemas_search`."""
-
-    words: Words | None
-    params: dict[str, Any]
-    metadata: Mapping[str, Any] | None
-    dialect: Literal["sqlite", "postgres"]
-
-    def binding(self) -> list[Any]:
-        """What a cursor of this search is bound to."""
-        names = ("subject", "states", "schema_type", "tags", "metadata")
-        return ["search", None if self.words is None else self.words.text, *(self.params[name] for name in names)]
-
-    def grades(self) -> tuple[str, ...]:
-        return ("all",) if self.words is None else self.words.grades()
-
-    def is_filtered(self) -> bool:
-        """By what the database has an index for."""
-        return any(self.params[name] is not None for name in ("subject", "tags", "metadata"))
-
-    def holds(self, metadata: str | None) -> bool:
-        """Whether a row's metadata, where it is given, contains what is asked for: SQLite leaves that to its caller."""
-        return metadata is None or self.metadata is None or contains(orjson.loads(metadata), self.metadata)
-
-    def source(self, grade: str, ranked: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
-        """The query that finds a grade's candidates, and its parameters. `ranked`: the words, the rarest first."""
-        if self.words is None:
-            return "schemas_search.all", self.params
-        params = self.params | terms(self.words, ranked)
-        if not self.words.long:
-            return "schemas_search.prefix", params | prefix_ranges(self.words)
-        if self.dialect == "postgres":
-            return f"schemas_search.{grade}", params
-        fts = fts_similar(params["lead"]) if grade == "similar" else fts_contains(self.words.long)
-        return f"schemas_search.{grade}" + ("_scan" if fts is None else ""), params | {"fts": fts}
-
-
-class Source(Protocol):
+class Rows(Protocol):
     """Where a hit's id and key are, by its number."""
 
     def id(self, number: int) -> str: ...
@@ -81,18 +36,18 @@ class Source(Protocol):
     def key(self, number: int) -> Key: ...
 
 
-class Found(NamedTuple):
+class Match(NamedTuple):
     """A hit of the grade."""
 
     score: float
-    source: Source
+    rows: Rows
     number: int
 
 
 class Batch(NamedTuple):
     """Hits in the order of keys, and behind which key to go on; None where the grade ends."""
 
-    found: list[Found]
+    found: list[Match]
     behind: Key | None
 
 
@@ -176,20 +131,20 @@ class Proposed:
         self._proposal = proposal
 
     def id(self, number: int) -> str:
-        """As `Source` says."""
+        """As `Rows` says."""
         return self.ids[number]
 
     def key(self, number: int) -> Key:
-        """As `Source` says."""
+        """As `Rows` says."""
         return Key(*self._proposal.key(number))
 
     def batch(self, query: Query, text: str, grade: int, wanted: int) -> Batch:
         """The hits of the grade, at most `wanted`."""
-        found: list[Found] = []
+        found: list[Match] = []
         ranks = self._proposal.rank(text, [row[:3] for row in self.rows])
         for (number, _, _, metadata), rank in zip(self.rows, ranks, strict=True):
             if rank is not None and rank[0] == grade and query.holds(metadata):
-                found.append(Found(rank[1], self, number))
+                found.append(Match(rank[1], self, number))
                 if len(found) == wanted and number < len(self.ids) - 1:
                     return Batch(found, self.key(number))
         return Batch(found, self.key(len(self.ids) - 1) if self.is_cut else None)
@@ -205,7 +160,7 @@ class Stored:
 
     async def read(self, after: Key, wanted: int) -> Batch:
         """As `Candidates` says."""
-        source, params = self._query.source(self._grade)
+        source, params = self._query.statement(self._grade)
         if source == "schemas_search.subject" and self._query.dialect == "sqlite" and await self._is_frequent(params):
             source = "schemas_search.subject_scan"
         are_hits = self._query.words is None and self._query.metadata is None
@@ -232,7 +187,7 @@ class Walked:
     async def read(self, after: Key, wanted: int) -> Batch:
         """As `Candidates` says."""
         if self._ranked:
-            source, params = self._query.source("similar", self._ranked)
+            source, params = self._query.statement("similar", self._ranked)
             limit = wanted + SPARE_CANDIDATES if self._query.dialect == "postgres" else WALKED_ROWS
         else:
             source, params, limit = "schemas_search.walk", self._query.params, self._walk.limit()
@@ -244,7 +199,7 @@ class Walked:
         return batch
 
 
-class _Rows(NamedTuple):
+class _Stored(NamedTuple):
     rows: Sequence[Row]
 
     def id(self, number: int) -> str:
@@ -257,13 +212,13 @@ class _Rows(NamedTuple):
 
 def _batch(query: Query, grade: str, rows: Sequence[Row], wanted: int, limit: int) -> Batch:
     """The hits among rows of which at most `limit` were asked for."""
-    source, found = _Rows(rows), []
+    stored, found = _Stored(rows), []
     for number, (row, score) in enumerate(zip(rows, _scores(query, grade, rows), strict=True)):
         if score is not None and query.holds(row[8]):
-            found.append(Found(score, source, number))
+            found.append(Match(score, stored, number))
             if len(found) == wanted and number < len(rows) - 1:
-                return Batch(found, source.key(number))
-    return Batch(found, source.key(len(rows) - 1) if len(rows) == limit else None)
+                return Batch(found, stored.key(number))
+    return Batch(found, stored.key(len(rows) - 1) if len(rows) == limit else None)
 
 
 def _scores(query: Query, grade: str, rows: Sequence[Row]) -> Sequence[float | None]:

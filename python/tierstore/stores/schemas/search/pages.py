@@ -6,20 +6,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from tierstore.calls.scope import Fetch
 from tierstore.errors import InvalidKeyError
-from tierstore.plan.lifecycle import SchemaStates, check_states
 from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
-from tierstore.plan.schemas import check_metadata, check_subject, check_tags, metadata_text
-from tierstore.plan.search import BLOCKS, FIRST, Key, graded, words_of
-from tierstore.stores.schemas.candidates import Candidates, Found, Indexed, Proposed, Query, Stored, Walked
+from tierstore.plan.search import BLOCKS, FIRST, Key, graded
 from tierstore.stores.schemas.model import SearchHit
-from tierstore.stores.schemas.reads import Fetch, infos
-from tierstore.stores.schemas.text_index import Proposer
-from tierstore.stores.schemas.validation import check_type
-from tierstore.tiers.engine import Engine
+from tierstore.stores.schemas.reads import infos
+from tierstore.stores.schemas.search.candidates import Candidates, Indexed, Match, Proposed, Stored, Walked
+from tierstore.stores.schemas.search.query import Query
+from tierstore.stores.schemas.search.text_index import Proposer
 
 
 class Start(NamedTuple):
@@ -37,29 +35,6 @@ class Hit(NamedTuple):
     def rank(self) -> tuple[float, tuple[str, int, int, int, bytes], str]:
         """Ascending where the page is: the best score first, then the order of all, then the id."""
         return -self.score, self.key.rank(), self.id
-
-
-def query_of(
-    engine: Engine,
-    text: object,
-    *,
-    subject: str | None,
-    tags: Sequence[str],
-    states: SchemaStates | None,
-    schema_type: str | None,
-    metadata: Mapping[str, Any] | None,
-) -> Query:
-    """The arguments of a search, checked."""
-    wanted = None if metadata is None else check_metadata(metadata)
-    checked_states = check_states(states)
-    params: dict[str, Any] = {
-        "subject": None if subject is None else check_subject(subject),
-        "states": None if checked_states is None else list(checked_states),
-        "schema_type": None if schema_type is None else check_type(schema_type),
-        "tags": check_tags(tags) or None,
-        "metadata": metadata_text(wanted) if wanted else None,
-    }
-    return Query(words_of(text), params, wanted or None, engine.dialect)
 
 
 async def search(
@@ -86,12 +61,12 @@ async def search(
     return await _page(fetch, query, hits, _cursor(query, start, hits[-1]) if more else None)
 
 
-def _ranked(found: Sequence[Found], grade: str, query: Query) -> list[Callable[[], Hit]]:
+def _ranked(found: Sequence[Match], grade: str, query: Query) -> list[Callable[[], Hit]]:
     """The best first; they came in the order of keys, and keep it where the score is the same. Made only as far as they are looked at."""
 
-    def hit(each: Found) -> Hit:
+    def hit(each: Match) -> Hit:
         score = each.score if query.words is None else graded(grade, each.score)
-        return Hit(each.source.id(each.number), each.source.key(each.number), score)
+        return Hit(each.rows.id(each.number), each.rows.key(each.number), score)
 
     return [functools.partial(hit, each) for each in sorted(found, key=lambda each: -each.score)]
 
@@ -103,7 +78,7 @@ async def _block(
     index: Proposer | None,
     ahead: dict[str, Proposed],
     lacking: int,
-) -> tuple[list[Found], Start | None]:
+) -> tuple[list[Match], Start | None]:
     """The hits of one block in the order of keys, and where the next one begins (None: nowhere). `lacking`: how many the page lacks."""
     number, after = start
     grades = query.grades()
@@ -117,7 +92,7 @@ async def _block(
         candidates = Indexed(fetch, query, words, grade, index, ahead, lacking)
     elif grade == "similar" and words is not None:
         candidates = Walked(fetch, query, words)
-    found: list[Found] = []
+    found: list[Match] = []
     while len(found) < size:
         batch = await candidates.read(after, size - len(found))
         found += batch.found
@@ -144,7 +119,7 @@ def _position(query: Query, cursor: str | None) -> tuple[Start, tuple[Any, ...] 
             return start, None
         return start, Hit(position[7], _read(position[8:13]), position[6]).rank()
     except (IndexError, TypeError, ValueError) as error:
-        raise InvalidKeyError("after= is no cursor; pass `next` of the page before", place="after") from error
+        raise InvalidKeyError("after= is not a cursor; pass `next` of the page before", place="after") from error
 
 
 def _written(key: Key) -> list[Any]:

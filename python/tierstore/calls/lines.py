@@ -1,0 +1,172 @@
+"""What a store holds as one file of JSON lines, and back.
+
+The first line is a header that names the store; each other line is one record with its content in base64, its digest and its size. The
+file is written beside its place and renamed, so that no half export is ever found there. A line is checked against its declared size and
+digest before anything of it is decoded or stored.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
+
+import orjson
+
+from tierstore._native import digest as digest_of
+from tierstore._native import uuid7
+from tierstore.errors import CorruptError, NotFoundError, ValidationError
+from tierstore.plan.arguments import check_path, shown
+
+FORMAT = 1
+BATCH_BYTES = 8 * 1024 * 1024
+LINE_OVERHEAD_BYTES = 256 * 1024
+"""Room in a line for everything but the content."""
+Item = dict[str, Any]
+
+
+def header(store: str) -> bytes:
+    """The first line of an export."""
+    return orjson.dumps({"tierstore": store, "format": FORMAT}) + b"\n"
+
+
+def to_line(fields: Mapping[str, Any], content: bytes, digest: str) -> bytes:
+    """One record; `fields` are what it has beside its content."""
+    encoded = base64.b64encode(content).decode()
+    return orjson.dumps({**fields, "digest": digest, "size": len(content), "content": encoded}) + b"\n"
+
+
+def from_line(line: bytes, number: int, most: int) -> Item:
+    """The fields of a line, its content as bytes of at most `most`. ValidationError and CorruptError name the line."""
+    place = f"line {number}"
+    try:
+        fields = orjson.loads(line)
+        size, digest = fields.pop("size"), fields.pop("digest")
+        encoded = fields["content"]
+        _check_declared(size, encoded, place, most)
+        fields["content"] = base64.b64decode(encoded, validate=True)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # bad JSON and bad base64 are ValueErrors
+        raise ValidationError(f"{place} is not an exported record: {error}", place=place) from error
+    if digest_of(fields["content"]) != digest:
+        raise CorruptError(f"the content of {place} does not match its digest; the file is damaged")
+    item: Item = fields
+    return item
+
+
+def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:
+    """Before anything is decoded: a declared size is a claim."""
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= most:
+        raise ValidationError(f"{place} declares {shown(size)} bytes; expected at most {most:,}", place=place)
+    if not isinstance(encoded, str) or len(encoded) != (size + 2) // 3 * 4:
+        raise ValidationError(f"{place} declares {size} bytes and holds a different number", place=place)
+
+
+class LinesFile:
+    """An export under way: `open`, `write` batches, then `finish`. `abandon` leaves nothing, or with `resume` what is written.
+
+    `count`: the records that the file holds. Errors of the file system are ValidationErrors that name the path.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], store: str, *, resume: bool) -> None:
+        self._path = check_path(path)
+        self._header = header(store)
+        self._resume = resume
+        name = f".{self._path.name}.partial" if resume else f".{self._path.name}.{uuid7()}"
+        self._beside = self._path.with_name(name)
+        self._file: IO[bytes] | None = None
+        self.count = 0
+
+    def open(self) -> Item | None:
+        """Make the file beside its place, or go on with the one that is there: then the last record in it."""
+        with self._named_errors():
+            mode = "r+b" if self._resume and self._beside.exists() else "x+b"
+            self._file = self._beside.open(mode)
+            if mode == "r+b":
+                return self._last_line(self._file)
+            self._begin(self._file)
+            return None
+
+    def _begin(self, file: IO[bytes]) -> None:
+        file.seek(0)
+        file.truncate()
+        file.write(self._header)
+
+    def _last_line(self, file: IO[bytes]) -> Item | None:
+        """Cut off what a crash left of a line; begin anew where there is no whole one."""
+        if file.readline(LINE_OVERHEAD_BYTES) != self._header:
+            self._begin(file)
+            return None
+        last, end = b"", file.tell()
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            last, end, self.count = line, end + len(line), self.count + 1
+        file.seek(end)
+        file.truncate()
+        item: Item | None = orjson.loads(last) if last else None
+        return item
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append the lines of a batch."""
+        with self._named_errors():
+            assert self._file is not None  # noqa: S101  (it was opened)
+            self._file.writelines(lines)
+            self.count += len(lines)
+
+    def finish(self) -> None:
+        """Make it durable, and visible under its name."""
+        with self._named_errors():
+            assert self._file is not None  # noqa: S101  (it was opened)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._beside.replace(self._path)
+
+    def abandon(self) -> None:
+        """End it before it is whole."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk takes no last bytes either
+                self._file.close()
+            if not self._resume:
+                self._beside.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ValidationError(f"{self._path} cannot be written: {error.strerror}", place="path") from error
+
+
+def read_batches(path: str | os.PathLike[str], store: str, most: int, batch_items: int) -> Iterator[list[Item]]:
+    """The items of a file, `batch_items` or BATCH_BYTES at a time. `most`: the bytes that one content may have."""
+    try:
+        file = check_path(path).open("rb")
+    except OSError as error:
+        raise NotFoundError(f"{path} cannot be read: {error.strerror}", key=str(path)) from error
+    longest = most * 4 // 3 + LINE_OVERHEAD_BYTES
+    with file:
+        _check_header(file.readline(LINE_OVERHEAD_BYTES), store)
+        batch: list[Item] = []
+        size = 0
+        for number, line in enumerate(iter(lambda: file.readline(longest + 1), b""), start=2):
+            item = from_line(line, number, most)
+            if batch and (len(batch) == batch_items or size + len(item["content"]) > BATCH_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(item)
+            size += len(item["content"])
+        if batch:
+            yield batch
+
+
+def _check_header(line: bytes, store: str) -> None:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        found = None
+    if found != orjson.loads(header(store)):
+        text = f"the file is not an export of {store}: expected the first line {header(store).decode().strip()}"
+        raise ValidationError(text, place="line 1")

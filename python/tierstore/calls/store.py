@@ -1,0 +1,119 @@
+"""What every store is made of, and what the roster asks of each: `stores/__init__.py` and the facade walk nothing else.
+
+class NoteStore(BaseStore[NoteParts]):
+    parts_class = NoteParts
+
+    async def get(self, id: str, *, timeout: float | None = None) -> Note | None:
+        with self._operation("get", id, timeout, "read") as operation:
+            return await self._scope.get(self._parts.by_id, id, deadline=operation.deadline)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from tierstore.calls.operation import Budget, Operation, Operations
+from tierstore.calls.scope import Inside, Scope
+from tierstore.config import Deadlines
+from tierstore.errors import UnsupportedError
+from tierstore.runtime import Deadline, Job, Runtime
+from tierstore.telemetry import Telemetry, Total
+from tierstore.tiers.blobs import BlobTier
+from tierstore.tiers.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What stores are built on: one for all stores of an open `Store`."""
+
+    engine: Engine
+    blobs: BlobTier
+    runtime: Runtime
+    telemetry: Telemetry
+    deadlines: Deadlines
+
+
+class Parts:
+    """What a store has once, whatever the scope: its kinds, its counters, its background work. Each store extends it.
+
+    The owner of the tiers guarantees: one instance for an open `Store`, made within its loop; every job under one supervisor, which
+    starts a failed one again; `flush` once more after the jobs have stopped and before the tiers close.
+    """
+
+    def __init__(self, ground: Ground, name: str) -> None:
+        self.name = name
+        """The roster's name of the store: the attribute of `Store`, the first word of its spans, the label of its metrics."""
+        self.engine, self.blobs, self.runtime = ground.engine, ground.blobs, ground.runtime
+        given = name, ground.runtime, ground.telemetry, ground.deadlines
+        self.operations = Operations(*given)
+        self.operations_inside = Operations(*given, prefix="transaction.")
+
+    def jobs(self) -> Mapping[str, Job]:
+        """Background work, by a name of its own. A step MUST end within its own deadline."""
+        return {}
+
+    async def flush(self) -> None:
+        """Write down what only this process knows. It MUST be safe at any time, and cheap where there is nothing."""
+
+    def totals(self) -> Mapping[Total, int]:
+        """Counters that only rise, for telemetry."""
+        return {}
+
+    async def warnings(self, deadline: Deadline) -> Sequence[str]:
+        """What is not wrong yet, in words, for health. It MUST NOT raise."""
+        return ()
+
+    async def referenced(self, digests: Sequence[str], deadline: Deadline) -> set[str]:
+        """Those of the digests whose content the store still needs: a sweep removes what no store names.
+
+        It MUST see every committed row, and count as needed whatever can be restored. A store without content answers the empty set.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.referenced")
+
+
+P = TypeVar("P", bound=Parts)
+T = TypeVar("T", bound="BaseStore[Any]")
+
+
+class BaseStore(Generic[P]):
+    """One store in one scope: cheap to make, the parts are shared. Its public calls are coroutines.
+
+    A store MUST read and write by `_scope` alone in every call that is offered inside transactions, and MUST begin every public call
+    with `_operation`. What it names `hit_<call>` answers that call from L1 or with None, without a coroutine.
+    """
+
+    parts_class: ClassVar[type[Parts]]
+
+    def __init__(self, parts: P, scope: Scope) -> None:
+        self._parts = parts
+        self._scope = scope
+        self._operations = parts.operations_inside if scope.is_inside else parts.operations
+
+    async def warm(self, limit: int = 100, *, timeout: float | None = None) -> int:
+        """Load what is most used into the caches, at most `limit` records; answers how many."""
+        return 0
+
+    async def statistics(self, *, timeout: float | None = None) -> Any:
+        """What the store holds, counted. None where nothing is."""
+        return None
+
+    # For the calls of a store
+
+    def _operation(
+        self, name: str, key: object, timeout: float | None, budget: Budget, *, inside: bool = True
+    ) -> Operation:
+        """What surrounds a public call. UnsupportedError where it is not offered `inside` a transaction."""
+        if not inside and self._scope.is_inside:
+            text = f"{name} is not available inside a transaction; call it on the store"
+            raise UnsupportedError(text, store=self._parts.name, operation=name)
+        return self._operations.begin(name, key, timeout, budget)
+
+    @asynccontextmanager
+    async def _begin(self, kind: type[T], timeout: float | None) -> AsyncIterator[T]:
+        """A transaction with the calls of this store on it; `kind` is that store with `OpenTransaction` before it."""
+        with self._operation("transaction", None, timeout, "write", inside=False) as operation:
+            async with self._parts.engine.transaction(deadline=operation.deadline) as transaction:
+                yield kind(self._parts, Inside(transaction))
