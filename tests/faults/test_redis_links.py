@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,10 +23,37 @@ from tests.servers.redis import Redis
 from tierstore.backends import Fill
 from tierstore.backends.redis.key_value import SOFT_TIMEOUT_S
 from tierstore.backends.redis.node import LIMIT
+from tierstore.backends.redis.wire import open_asyncio, open_blocking, settings_of
 from tierstore.errors import ConfigError, ConnectionError, PoolTimeoutError, TimeoutError
-from tierstore.runtime import AsyncioRuntime
+from tierstore.runtime import AsyncioRuntime, Deadline
 
 Make = Callable[..., Client]
+
+
+@pytest.mark.parametrize("opened", [open_asyncio, open_blocking])
+def test_a_server_that_cannot_be_reached_is_named(opened, tmp_path):
+    def attempt(url: str) -> None:
+        asyncio.run(opened(settings_of(url), Deadline(time.monotonic, time.monotonic() + 5)))
+
+    port = free_port()
+    with pytest.raises(ConnectionError, match=rf"127\.0\.0\.1:{port}"):
+        attempt(f"redis://127.0.0.1:{port}")
+    with pytest.raises(ConnectionError, match=re.escape(str(tmp_path / "none"))):
+        attempt(f"unix://{tmp_path / 'none'}")
+
+
+@pytest.mark.parametrize("opened", [open_asyncio, open_blocking])
+@pytest.mark.parametrize("wanted", ["yes", "no"])
+def test_a_link_is_kept_alive_where_the_address_says_so(opened, wanted, redis_server):
+    async def main() -> int:
+        settings = settings_of(f"{redis_server.url}?socket_keepalive={wanted}")
+        wire = await opened(settings, Deadline(time.monotonic, time.monotonic() + 5))
+        own = wire._socket if opened is open_blocking else wire._transport.get_extra_info("socket")
+        kept = own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        wire.close()
+        return kept
+
+    assert bool(asyncio.run(main())) == (wanted == "yes")
 
 
 def test_a_cancelled_call_leaves_no_reply_for_another(redis_server):

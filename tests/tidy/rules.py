@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -182,6 +183,43 @@ def drivers(tree: Tree) -> Iterator[str]:
                 yield f"{path}:{line} imports the driver {name}"
 
 
+def driver_privates(tree: Tree) -> Iterator[str]:
+    """No private member of a driver is used: it may move with any release."""
+    for path, module in _python(tree, f"{PACKAGE}backends/"):
+        own = {"self", "cls", *_own_objects(module)}
+        for node in ast.walk(module):
+            names = [node.attr] if isinstance(node, ast.Attribute) and _root(node.value) not in own else []
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in DRIVERS:
+                names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            for name in names:
+                if re.match(r"_(?!_)", name) and name not in NAMED_TUPLE:
+                    yield f"{path}:{node.lineno} uses {name}, which is private to another"
+
+
+NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
+
+
+def _root(node: ast.expr) -> str | None:
+    """What the attribute is one of: a name, of the standard library's modules none; `self` for `super()`."""
+    if isinstance(node, ast.Call):
+        return "self" if ast.unparse(node) == "super()" else None
+    if isinstance(node, ast.Name):
+        return "self" if node.id in sys.stdlib_module_names else node.id
+    return None
+
+
+def _own_objects(module: ast.Module) -> set[str]:
+    """Names that stand for `self`, or for a new object of a class of the module."""
+    classes = {node.name for node in ast.walk(module) if isinstance(node, ast.ClassDef)} | {"cls"}
+    found = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            value = node.value.func if isinstance(node.value, ast.Call) else node.value
+            if isinstance(value, ast.Name) and value.id in classes | {"self"}:
+                found.add(node.targets[0].id)
+    return found
+
+
 def sql_in_its_place(tree: Tree) -> Iterator[str]:
     """Statements stand in `.sql` files only."""
     for path, module in _python(tree):
@@ -313,6 +351,7 @@ RULES: tuple[Rule, ...] = (
     rust_direction,
     native_edges,
     drivers,
+    driver_privates,
     sql_in_its_place,
     dialect,
     environment,

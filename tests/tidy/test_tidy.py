@@ -62,6 +62,9 @@ PLANTED = [
         "def f():\n    from boto3.session import Session\n",
     ),
     (rules.drivers, "python/tierstore/backends/postgresql.py", "import psycopg_pool\n"),
+    (rules.driver_privates, "python/tierstore/backends/x.py", "writer = connection._writer\n"),
+    (rules.driver_privates, "python/tierstore/backends/x.py", "def f(self):\n    return self.connection._sock\n"),
+    (rules.driver_privates, "python/tierstore/backends/x.py", "from psycopg._queries import PostgresQuery\n"),
     (rules.sql_in_its_place, "python/tierstore/backends/x.py", 'QUERY = "SELECT id\\nFROM schemas"\n'),
     (rules.sql_in_its_place, "python/tierstore/stores/x.py", 'f"INSERT INTO {name} VALUES (1)"\n+ "x"\n'),
     (rules.dialect, "python/tierstore/stores/schemas/edits.py", 'if kinds.dialect == "sqlite":\n    pass\n'),
@@ -101,6 +104,11 @@ def test_a_planted_violation_is_caught(rule: Rule, path: str, text: str):
 
 
 ALLOWED = [
+    (
+        rules.driver_privates,
+        "python/tierstore/backends/x.py",
+        "class A:\n    def f(self):\n        b = self\n        b._c = self._d\n",
+    ),
     (rules.native_edges, "rust/binding/src/x.rs", 'extern "C" fn f() -> c_int {\n    unsafe { raise(|_| g(1)) }\n}\n'),
     (
         rules.native_edges,

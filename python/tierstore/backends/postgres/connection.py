@@ -8,13 +8,13 @@ Values: results and lists are binary; uuid and json come as text, xid8 as int.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import errors as pg
 from psycopg import waiting
 from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import AdaptersMap, Loader
@@ -23,6 +23,7 @@ from psycopg.pq import Format
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryLoader
 
+from tierstore.backends.postgres.errors import LeftStatementError
 from tierstore.errors import ConfigError
 from tierstore.runtime import Deadline
 
@@ -48,15 +49,25 @@ class _Limited:
         self.used_at = self.pooled_at = time.monotonic()
 
 
+def _is_left(statement: PQGen[RV]) -> bool:
+    """Whether the waiting ended before the statement. Otherwise what was raised is the server's answer."""
+    return inspect.getgeneratorstate(statement) != inspect.GEN_CLOSED
+
+
 class AsyncLimited(_Limited, psycopg.AsyncConnection[tuple[Any, ...]]):
     async def wait(self, gen: PQGen[RV], interval: float = _INTERVAL_S, timeout: float | None = None) -> RV:
         if self.limit is None:
             return await super().wait(gen, interval, timeout)
         try:
             return await waiting.wait_async(gen, self.pgconn.socket, interval, self.limit.remaining())
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, pg._WaitTimeout):
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             self.abandoned = gen
             raise
+        except psycopg.OperationalError as error:
+            if not _is_left(gen):
+                raise
+            self.abandoned = gen
+            raise LeftStatementError(str(error)) from None
 
 
 class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
@@ -75,9 +86,14 @@ class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
             return super().wait(gen, interval, timeout)
         try:
             return waiting.wait(gen, self.pgconn.socket, interval, self.limit.remaining())
-        except (KeyboardInterrupt, SystemExit, pg._WaitTimeout):
+        except (KeyboardInterrupt, SystemExit):
             self.abandoned = gen
             raise
+        except psycopg.OperationalError as error:
+            if not _is_left(gen):
+                raise
+            self.abandoned = gen
+            raise LeftStatementError(str(error)) from None
 
 
 Limited = AsyncLimited | BlockingLimited

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import psycopg
 import psycopg_pool
-from psycopg import errors as pg
 
 from tierstore import errors
 
@@ -19,6 +18,10 @@ _TAKEN = ("23505", "23P01")
 _REFUSALS = ("23", "25", "40")  # integrity constraint, transaction state, transaction rollback
 
 
+class LeftStatementError(psycopg.OperationalError):
+    """The deadline passed while the server still worked at the statement. (What psycopg raises there is private to it.)"""
+
+
 def translate(error: BaseException, query: str) -> BaseException:
     """psycopg's error as one of `tierstore.errors`; any other is returned as it is."""
     if isinstance(error, psycopg_pool.PoolTimeout | psycopg_pool.TooManyRequests):
@@ -30,7 +33,7 @@ def translate(error: BaseException, query: str) -> BaseException:
         return errors.ClosedError(f"{query}: the store was closed", tier="database")
     if not isinstance(error, psycopg.Error):
         return error
-    if isinstance(error, pg._WaitTimeout):
+    if isinstance(error, LeftStatementError):
         return errors.TimeoutError(f"{query}: the deadline passed; give the call a longer timeout=", tier="database")
     return _by_state(error, query)
 
@@ -55,7 +58,7 @@ def _by_state(error: psycopg.Error, query: str) -> errors.StorageError:
 
 def is_gone(error: BaseException) -> bool:
     """Whether the connection is of no use any more: it broke, or it leads to a server that takes no writes."""
-    if not isinstance(error, psycopg.Error) or isinstance(error, pg._WaitTimeout):
+    if not isinstance(error, psycopg.Error) or isinstance(error, LeftStatementError):
         return False
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)

@@ -1,7 +1,7 @@
 """The only file that knows redis-py and hiredis: how bytes go to a server and replies come back, in both faces.
 
-redis-py opens the connection (TCP, TLS, unix socket, keepalive); hiredis packs and parses. The loop between them is our own, because
-a deadline must hold for a whole exchange, not for each read: a link that brings one byte a second would otherwise never time out.
+redis-py reads the address and its options; hiredis packs and parses. The socket and the loop between them are our own, because a deadline
+must hold for a whole connect or exchange, not for each read: a link that brings one byte a second would otherwise never time out.
 Whoever gets an exception from `exchange` must close the wire: what is still to come belongs to the call that failed.
 """
 
@@ -13,7 +13,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import hiredis
 import redis.asyncio.connection as asyncio_connection
@@ -29,6 +29,7 @@ READ_BYTES = 1 << 18
 _NOT_YET = object()
 _builtin_timeout = asyncio.TimeoutError
 LOST = "the Redis connection broke: {}"
+UNREACHABLE = "cannot connect to Redis at {}: {}"
 SLOW = "Redis did not answer in time"
 
 
@@ -80,14 +81,25 @@ def _with_tls(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"kind": "SSLConnection", "tls": tls}
 
 
-def _opened(module: Any, kind: str, settings: Mapping[str, Any], connected: Any, timeout_s: float) -> Any:
-    """A connection of redis-py that leaves the handshake to us."""
+def _target(module: Any, settings: Mapping[str, Any]) -> Any:
+    """A connection of redis-py that is never connected: its options, checked and completed."""
     options = {name: value for name, value in settings.items() if name not in ("kind", "tls")}
-    times = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    kind = "Connection" if settings.get("tls") else settings.get("kind", "Connection")
     try:
-        return getattr(module, kind)(**(options | times), protocol=2, redis_connect_func=connected)
+        return getattr(module, kind)(**options, protocol=2)
     except TypeError as error:
         raise ConfigError(f"the address of Redis has an option that redis-py does not know: {error}") from None
+
+
+def _address(target: Any) -> str:
+    return target.path if hasattr(target, "path") else f"{target.host}:{target.port}"
+
+
+def _keep_alive(connected: Any, target: Any) -> None:
+    if getattr(target, "socket_keepalive", False):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in target.socket_keepalive_options.items():
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _reader() -> hiredis.Reader:
@@ -111,35 +123,33 @@ def _available(reader: hiredis.Reader) -> list[Any]:
 
 
 async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
-    async def connected(_: object) -> None:
-        return None
-
-    kind = settings.get("kind", "Connection")
-    connection = _opened(asyncio_connection, kind, settings, connected, max(0.001, deadline.remaining()))
-    if tls := settings.get("tls"):
-        connection.ssl_context = tls
+    target, tls = _target(asyncio_connection, settings), settings.get("tls")
+    loop, wire = asyncio.get_running_loop(), AsyncioWire()
     try:
         async with asyncio.timeout(deadline.remaining()):
-            await connection.connect()
-        return AsyncioWire(connection._writer)
-    except _builtin_timeout:
-        raise TimeoutError(SLOW) from None
-    except (RedisError, OSError) as error:
-        raise ConnectionError(LOST.format(error)) from None
-    except BaseException:  # cancelled when the connection was there already
-        if connection._writer is not None:
-            connection._writer.transport.abort()
+            if hasattr(target, "path"):
+                transport, _ = await loop.create_unix_connection(lambda: wire, target.path)
+            else:
+                context = tls.get() if tls else None
+                transport, _ = await loop.create_connection(lambda: wire, target.host, target.port, ssl=context)
+        _keep_alive(transport.get_extra_info("socket"), target)
+    except BaseException as error:  # cancelled too, when the connection was there already
+        wire.close()
+        if isinstance(error, _builtin_timeout):
+            raise TimeoutError(SLOW) from None
+        if isinstance(error, OSError):
+            raise ConnectionError(UNREACHABLE.format(_address(target), error)) from None
         raise
-    finally:
-        connection._reader = connection._writer = None  # its own destructor must not close what is ours now
+    return wire
 
 
 class AsyncioWire(asyncio.BufferedProtocol):
     """Bytes go from the socket into one buffer and from there to hiredis, without a stream between."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer  # it would close its transport if it were forgotten
-        self._transport = writer.transport
+    _transport: asyncio.Transport
+    """There from when it is connected."""
+
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._reader = _reader()
         self._buffer = memoryview(bytearray(READ_BYTES))
@@ -147,9 +157,11 @@ class AsyncioWire(asyncio.BufferedProtocol):
         self._wanted = 1
         self._waiter: asyncio.Future[None] | None = None
         self._lost: BaseException | None = None
-        self._transport.set_protocol(self)
 
     # What the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -212,8 +224,9 @@ class AsyncioWire(asyncio.BufferedProtocol):
         return not (unread or self._lost is not None or self._transport.is_closing())
 
     def close(self) -> None:
-        with contextlib.suppress(RuntimeError):  # its loop is closed already
-            self._transport.abort()
+        if hasattr(self, "_transport"):
+            with contextlib.suppress(RuntimeError):  # its loop is closed already
+                self._transport.abort()
 
 
 def _expire(waiter: asyncio.Future[None]) -> None:
@@ -222,25 +235,43 @@ def _expire(waiter: asyncio.Future[None]) -> None:
 
 
 async def open_blocking(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
-    def connected(_: object) -> None:
-        return None
-
-    tls, kind = settings.get("tls"), settings.get("kind", "Connection")
-    plain = "Connection" if tls else kind
-    connection = _opened(blocking_connection, plain, settings, connected, max(0.001, deadline.remaining()))
+    target, tls = _target(blocking_connection, settings), settings.get("tls")
     try:
-        connection.connect()
+        connected = _connect(target, deadline)
         if tls:
-            connection._sock.settimeout(max(0.001, deadline.remaining()))
-            connection._sock = tls.get().wrap_socket(connection._sock, server_hostname=connection.host)
-        return BlockingWire(connection._sock)
+            connected = tls.get().wrap_socket(connected, server_hostname=target.host)  # which closes it where it fails
     except _builtin_timeout:
         raise TimeoutError(SLOW) from None
     except (RedisError, OSError) as error:
         deadline.check("connecting to Redis")
-        raise ConnectionError(LOST.format(error)) from None
-    finally:
-        connection._sock = None  # its own destructor must not close what is ours now
+        raise ConnectionError(UNREACHABLE.format(_address(target), error)) from None
+    return BlockingWire(connected)
+
+
+def _connect(target: Any, deadline: Deadline) -> socket.socket:
+    """Try each address of the host, all within the deadline."""
+    if hasattr(target, "path"):
+        addresses: list[Any] = [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", target.path)]
+    else:
+        addresses = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    failure = OSError("the host has no address")
+    for family, kind, protocol, _, address in addresses:
+        tried = socket.socket(family, kind, protocol)
+        try:
+            tried.settimeout(max(0.001, deadline.remaining()))
+            tried.connect(address)
+            if family != socket.AF_UNIX:
+                tried.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keep_alive(tried, target)
+            tried.settimeout(max(0.001, deadline.remaining()))
+        except BaseException as error:
+            tried.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+        else:
+            return tried
+    raise failure
 
 
 class BlockingWire:
