@@ -67,7 +67,7 @@ def is_gone(error: BaseException) -> bool:
 
 def no_link(error: BaseException) -> bool:
     """Whether nothing came back from a pooler that was asked for a link to the server: it was late, or it gave up itself."""
-    return isinstance(error, pg._WaitTimeout) or is_gone(error)
+    return isinstance(error, LeftStatementError) or is_gone(error)
 
 
 def is_refusal(error: psycopg.Error) -> bool:
