@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from tierstore.tiers.observed import CountedBlobs, TimedRecords
 
 log = logging.getLogger("tierstore")
 DATABASE_FILE, OBJECTS_FOLDER = "tierstore.db", "objects"
+OPTIONAL_S: dict[Component, float] = {"Redis": 2.0, "channel": 2.0, "object store": 10.0}
+"""How long opening a store waits for a tier that it can do without."""
 Ping = Callable[[Deadline], Awaitable[str]]
 
 
@@ -40,6 +42,8 @@ class Backends:
     key_value: KeyValue | None = None
     carriers: tuple[Channel | None, Channel | None] = (None, None)
     warnings: tuple[str, ...] = ()
+    absent: dict[Component, str] = field(default_factory=dict)
+    """What did not answer at open, and what it said."""
 
     def opened(self) -> dict[str, Any]:
         """By the name that health gives them, in the order in which they are closed."""
@@ -107,6 +111,7 @@ class Parts:
     async def warnings(self, deadline: Deadline) -> tuple[str, ...]:
         """What is not wrong yet, in words."""
         found = list(self._backends.warnings)
+        found += [text for name, text in self._backends.absent.items() if name in self.runtime.outages]
         if not self.engine.freshness.is_fresh():
             found.append("no carrier is heard: caches are not trusted, and every read asks the database")
         pool, room = self.records.pool(), await self._server_limit(deadline)
@@ -245,7 +250,8 @@ async def _open_others(
     """L2, the object store and the carriers; each is noted in `backends` before it is opened, so that it is closed too."""
     backends.blobs = _blobs(config, runtime, telemetry)
     if backends.blobs is not None:
-        await _open(backends, "object store", backends.blobs, config, runtime, deadline)
+        required = config.objects is None or config.objects.required
+        await _open(backends, "object store", backends.blobs, runtime, deadline, required=required)
     channel = _sql_channel(runtime, backends.records)
     backends.carriers = (channel, None)
     await channel.open(deadline)
@@ -254,21 +260,23 @@ async def _open_others(
     identity = await backends.records.identity(deadline)
     key_value, redis_channel = _redis(config.redis, runtime, namespace(config.redis.prefix, identity))
     backends.key_value, backends.carriers = key_value, (redis_channel, channel)
-    if await _open(backends, "Redis", key_value, config, runtime, deadline):
-        await redis_channel.open(deadline)
+    required = config.redis.required
+    if await _open(backends, "Redis", key_value, runtime, deadline, required=required):
+        await _open(backends, "channel", redis_channel, runtime, deadline, required=required)
 
 
 async def _open(
-    backends: Backends, name: Component, driver: Any, config: Config, runtime: Runtime, deadline: Deadline
+    backends: Backends, name: Component, driver: Any, runtime: Runtime, deadline: Deadline, *, required: bool
 ) -> bool:
-    """Open a tier that a store can do without, if `on_unavailable` says that it should: it connects later by itself."""
+    """Open a tier. One that a store can do without, and that does not answer soon, is a warning: it connects later by itself."""
     try:
-        await driver.open(deadline)
+        await driver.open(deadline if required else runtime.deadline(min(deadline.remaining(), OPTIONAL_S[name])))
     except ConnectionError as error:
-        if config.on_unavailable != "memory":
+        if required:
             raise
         runtime.outages.began(name, error)
-        backends.warnings += (f"{name} was not there at the start: {error}",)
+        named = name if name == "Redis" else f"the {name}"
+        backends.absent[name] = f"{named} did not answer when the store was opened: {error}"
         return False
     return True
 

@@ -296,7 +296,7 @@ def test_no_error_and_no_log_line_shows_the_password(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     wrong = pg.url.replace("only-for-tests", "s3cr3t-w0rd")
-    with pytest.raises(errors.ConnectionError) as refused:
+    with pytest.raises(errors.ConfigError) as refused:
         pg.records(url=wrong)
     with pytest.raises(errors.ConfigError) as malformed:
         pg.records(url="postgresql://me:s3cr3t-w0rd@host:5432:x/ d b?nonsense")

@@ -37,8 +37,10 @@ print(*{name.partition(".")[0] for name in sys.modules} & {"redis", "hiredis", "
 def config(database, **gates):
     return Config(
         postgres=PostgresConfig(database, replicas=(f"postgresql://nobody@{NOBODY}/x",), min_connections=0),
-        redis=RedisConfig(f"redis://{NOBODY}"),
-        objects=ObjectConfig("bucket", endpoint_url=f"http://{NOBODY}", access_key="key", secret_key="key"),
+        redis=RedisConfig(f"redis://{NOBODY}", required=True),
+        objects=ObjectConfig(
+            "bucket", endpoint_url=f"http://{NOBODY}", access_key="key", secret_key="key", required=True
+        ),
         gates=Gates(**gates),
     )
 

@@ -119,12 +119,12 @@ def test_objects_stopped(everything, s3_server):
 
 @pytest.mark.parametrize("missing", ["postgres", "redis", "objects"])
 def test_a_tier_that_is_missing_at_the_start(everything, missing):
-    """Refused with its name, unless the configuration says that the store should go on without it."""
+    """Refused with its name, if the store needs it."""
     config = everything.config()
     nobody = {
         "postgres": tierstore.PostgresConfig("postgresql://127.0.0.1:9/none", min_connections=0),
-        "redis": tierstore.RedisConfig("redis://127.0.0.1:9"),
-        "objects": replace(config.objects, endpoint_url="http://127.0.0.1:9"),
+        "redis": tierstore.RedisConfig("redis://127.0.0.1:9", required=True),
+        "objects": replace(config.objects, endpoint_url="http://127.0.0.1:9", required=True),
     }
     broken = replace(config, **{missing: nobody[missing]})
     named = {"postgres": "127.0.0.1", "redis": "failed to create redis client", "objects": "failed to create s3 client"}
@@ -132,7 +132,8 @@ def test_a_tier_that_is_missing_at_the_start(everything, missing):
     async def scenario():
         with pytest.raises(tierstore.ConnectionError, match=named[missing]):
             await tierstore.open(broken)
-        async with tierstore.open(replace(broken, on_unavailable="memory")) as store:
+        optional = {name: replace(getattr(broken, name), required=False) for name in ("redis", "objects")}
+        async with tierstore.open(replace(broken, on_unavailable="memory", **optional)) as store:
             schema = await store.schemas.register("kept", "1.0.0", b"{}")
             assert await store.schemas.get(schema.id) == schema
             assert (await store.health()).warnings

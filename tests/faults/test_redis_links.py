@@ -273,7 +273,7 @@ def test_tls_is_verified(client, tmp_path):
             assert plain.info("stats")["total_connections_received"] == connections
         with pytest.raises(ConfigError, match="TLS options"):
             client(url=f"{url}?ssl_ca_certs=/nowhere")
-        with pytest.raises(ConnectionError, match="certificate"):
+        with pytest.raises(ConfigError, match="certificate"):
             client(url=url, patient=True).get("a")
     finally:
         server.close()

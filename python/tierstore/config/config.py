@@ -43,7 +43,8 @@ class Config(Policy):
     on_unavailable: Literal["raise", "memory"] = field(
         default="raise", metadata=named("TIERSTORE_ON_UNAVAILABLE", "on_unavailable")
     )
-    """What opening a store does when the database does not answer: raise, or run in memory, where nothing is kept."""
+    """What opening a store does when the database does not answer: raise, or run in memory, where nothing is kept. A refused login is
+    always an error."""
 
     def __post_init__(self) -> None:
         check(self)

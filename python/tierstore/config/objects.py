@@ -53,6 +53,8 @@ class ObjectConfig(Policy):
     """How long the object store may stay silent within an answer."""
     threads: int = field(default=16, metadata=named("S3_THREADS", "s3.threads", least=1))
     """How many requests run at once: each has a thread and a connection."""
+    required: bool = field(default=False, metadata=named("S3_REQUIRED", "s3.required"))
+    """Whether opening a store fails while the object store does not answer. False: it warns, keeps content in rows, and connects later."""
 
     def __post_init__(self) -> None:
         check(self, "objects.")

@@ -74,6 +74,8 @@ class RedisConfig(Policy):
         default=0.25, metadata=named("REDIS_HARD_TIMEOUT_SECONDS", "cache.hard_timeout_seconds")
     )
     """How long every other call waits for Redis."""
+    required: bool = field(default=False, metadata=named("REDIS_REQUIRED", "cache.required"))
+    """Whether opening a store fails while Redis does not answer. False: it warns, goes on without, and connects later by itself."""
 
     def __post_init__(self) -> None:
         check(self, "redis.")

@@ -22,6 +22,7 @@ import psycopg_pool
 from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks
 from tierstore.backends.postgres.connection import arguments
+from tierstore.backends.postgres.diagnosis import wrong_setting
 from tierstore.backends.postgres.errors import translate
 from tierstore.backends.postgres.pool import Pool, PoolPolicy
 from tierstore.backends.postgres.pooling import Pooled, Pooling
@@ -161,7 +162,15 @@ class PostgresRecords:
 
     async def open(self, deadline: Deadline) -> None:
         self._check()
-        await self._look.look(deadline, may_create=self._create_schema)  # what a pool would only have logged is raised
+        try:
+            await self._look.look(
+                deadline, may_create=self._create_schema
+            )  # what a pool would only have logged is raised
+        except errors.ConnectionError as error:
+            wrong = await wrong_setting(self._runtime, self._policy.arguments, deadline)
+            if wrong is None:
+                raise
+            raise errors.ConfigError(f"PostgreSQL cannot be opened: {wrong}: {error}", tier="database") from error
         for pool in (self._primary, *(replica.pool for replica in self._replicas)):
             await pool.start()
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from tierstore.backends.redis.commands import Command, Plain
-from tierstore.backends.redis.errors import typed
-from tierstore.backends.redis.link import Link, open_link
+from tierstore.backends.redis.errors import refused_login, typed
+from tierstore.backends.redis.link import Link, facts, open_link
 from tierstore.backends.redis.node import Node
 from tierstore.backends.redis.route import Settings, account_of
 from tierstore.backends.redis.wire import ReplyError, settings_of
@@ -147,7 +147,8 @@ class Cluster:
         """Read the map of slots, if it is out of date, from the first node that tells it."""
         if not self._stale:
             return
-        causes = []
+        causes: list[str] = []
+        kind: type[StorageError] = ConnectionError
         self._read_at = self._runtime.monotonic()
         known = [address for address in dict.fromkeys(self._owners) if not self._node(address).breaker.is_open]
         addresses = list(dict.fromkeys([*known, *self._seeds]))
@@ -156,23 +157,26 @@ class Cluster:
                 await self._read_map(address, deadline.within(deadline.remaining() / left))
             except StorageError as error:
                 causes.append(f"{address[0]}:{address[1]}: {error}")
+                kind = ConfigError if isinstance(error, ConfigError) else kind
             else:
                 return
         self._stale = False  # for a while: _suspect
         if not self._owners:
             self._stale = True
-            raise ConnectionError(f"no node tells the cluster's slots: {'; '.join(causes)}", tier="l2")
+            raise kind(f"no node tells the cluster's slots: {'; '.join(causes)}", tier="l2")
 
     async def _read_map(self, address: Address, deadline: Deadline) -> None:
         link = await open_link(self._runtime, self._settings | {"host": address[0], "port": address[1]}, deadline)
         try:
-            words = [*self._account.words(), ("CLUSTER", "SLOTS")]
+            words = [*self._account.words(), ("INFO", "server"), ("CLUSTER", "SLOTS")]
             payload = b"".join(Plain("", tuple(one)).packed(b"") for one in words)
-            *_, reply = await link.exchange(payload, len(words), deadline)
+            *login, info, reply = await link.exchange(payload, len(words), deadline)
         finally:
             link.close()
+        for refused in (one for one in login if isinstance(one, ReplyError)):
+            raise refused_login(refused)
         if isinstance(reply, ReplyError):
-            raise typed(reply)
+            raise ConfigError("the server is not part of a cluster") if _is_alone(info) else typed(reply)
         owners: list[Address | None] = [None] * CLUSTER_SLOTS
         for first, last, (host, port, *_), *_ in reply:
             owner = (host.decode() if host else address[0], int(port))
@@ -196,6 +200,12 @@ class Cluster:
     def close(self) -> None:
         for node in self._nodes.values():
             node.close()
+
+
+def _is_alone(info: object) -> bool:
+    """Whether a server says of itself that it belongs to no cluster."""
+    told = facts(info) if isinstance(info, bytes) else {}
+    return told.get("redis_mode", told.get("server_mode", "cluster")) != "cluster"
 
 
 def _failing(part: tuple[Node, list[int]]) -> bool:

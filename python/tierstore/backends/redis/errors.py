@@ -23,7 +23,7 @@ REFUSED = {
     "OOM": "is out of memory: raise maxmemory, or let it evict (maxmemory-policy allkeys-lru)",
     "MISCONF": "refuses writes because it cannot save to its disk",
 }
-FORBIDDEN = ("NOAUTH", "WRONGPASS", "NOPERM")
+FORBIDDEN = ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED")
 
 
 def typed(reply: ReplyError) -> StorageError:

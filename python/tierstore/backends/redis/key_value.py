@@ -67,15 +67,21 @@ class RedisKeyValue:
         self._route = route
         self._soft_s = soft_timeout_s
         self._hard_s = hard_timeout_s
+        self._absent = False
 
     async def open(self, deadline: Deadline) -> None:
-        """Connect, with all of the deadline: a server that is not there is told at start."""
+        """Connect, with all of the deadline. ConfigError where it will not help to wait, else ConnectionError; then `probe` connects."""
         try:
-            for node in await self._route.nodes(deadline):
-                await node.ask([Plain("", PING)], deadline, probe=True)
+            await self._reach(deadline)
+        except ConfigError as error:
+            raise ConfigError(FAILED.format(error), tier="l2") from None
         except StorageError as error:
-            kind = ConfigError if isinstance(error, ConfigError) else ConnectionError
-            raise kind(FAILED.format(error), tier="l2") from None
+            self._absent = True
+            raise ConnectionError(FAILED.format(error), tier="l2") from None
+
+    async def _reach(self, deadline: Deadline) -> None:
+        for node in await self._route.nodes(deadline):
+            await node.ask([Plain("", PING)], deadline, probe=True)
 
     async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[bytes | None]:
         if not keys:
@@ -156,6 +162,11 @@ class RedisKeyValue:
 
     async def probe(self) -> float:
         """A background job: while a breaker is open it makes the trial calls, so that no user's call has to wait for one."""
+        if self._absent:
+            with contextlib.suppress(StorageError):
+                await self._reach(self._runtime.deadline(self._hard_s))
+                self._absent = False
+                self._runtime.outages.ended("Redis")
         for node in self._route.known():
             if node.breaker.is_open:
                 with contextlib.suppress(StorageError):

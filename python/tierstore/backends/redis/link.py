@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tierstore.backends.redis.errors import refused_login, typed
 from tierstore.backends.redis.wire import ReplyError, Wire, open_asyncio, open_blocking, pack
-from tierstore.errors import ConnectionError, StorageError
+from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 
 CLIENT_NAME = "tierstore"
@@ -56,14 +56,14 @@ class Link:
             for reply in (server, replication):
                 if isinstance(reply, ReplyError):
                     raise typed(reply)
-            self._know(_facts(server), _facts(replication))
+            self._know(facts(server), facts(replication))
         except StorageError:
             self.close()
             raise
 
     def _know(self, server: Mapping[str, str], replication: Mapping[str, str]) -> None:
         if "run_id" not in server:
-            raise ConnectionError("the Redis server does not tell its run id (INFO server), which the fences need")
+            raise ConfigError("the Redis server does not tell its run id (INFO server), which the fences need")
         if replication.get("role") != "master":
             raise ConnectionError("this Redis server is a replica: give the address of its primary, or of Sentinel")
         digest = hashlib.sha256(f"{server['run_id']} {replication.get('master_replid')}".encode())
@@ -107,6 +107,7 @@ async def open_link(runtime: Runtime, settings: Mapping[str, Any], deadline: Dea
     return Link(await opener(settings, deadline))
 
 
-def _facts(info: bytes) -> dict[str, str]:
+def facts(info: bytes) -> dict[str, str]:
+    """The lines of an answer to INFO."""
     lines = info.decode("utf-8", "replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)

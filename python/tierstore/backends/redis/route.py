@@ -10,7 +10,7 @@ from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Account, Link, open_link
 from tierstore.backends.redis.node import Node
 from tierstore.backends.redis.wire import ReplyError, pack, settings_of
-from tierstore.errors import ConnectionError, StorageError
+from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 
 Settings = dict[str, Any]
@@ -122,16 +122,18 @@ class Sentinels:
         return link
 
     async def _primary(self, deadline: Deadline) -> tuple[str, int]:
-        causes = []
+        causes: list[str] = []
+        kind: type[StorageError] = ConnectionError
         for left, (host, port) in zip(range(len(self._hosts), 0, -1), list(self._hosts), strict=True):
             try:
                 found = await self._ask(host, port, deadline.within(deadline.remaining() / left))
             except StorageError as error:
                 causes.append(f"{host}:{port}: {error}")
+                kind = ConfigError if isinstance(error, ConfigError) else kind
                 continue
             self._hosts.sort(key=lambda one: one != (host, port))  # the next link asks first who answered last
             return found
-        raise ConnectionError(f"no sentinel names a primary for {self._service!r}: {'; '.join(causes)}", tier="l2")
+        raise kind(f"no sentinel names a primary for {self._service!r}: {'; '.join(causes)}", tier="l2")
 
     async def _ask(self, host: str, port: int, deadline: Deadline) -> tuple[str, int]:
         link = await open_link(self._runtime, {"host": host, "port": port}, deadline)
@@ -143,5 +145,5 @@ class Sentinels:
         if isinstance(reply, ReplyError):
             raise typed(reply)
         if reply is None:
-            raise ConnectionError(f"knows no service {self._service!r}")
+            raise ConfigError(f"knows no service {self._service!r}")
         return reply[0].decode(), int(reply[1])

@@ -20,7 +20,8 @@ import redis.asyncio.connection as asyncio_connection
 import redis.connection as blocking_connection
 from redis.exceptions import RedisError
 
-from tierstore.errors import ConfigError, ConnectionError, TimeoutError
+from tierstore.backends.tls import is_tls_wrong
+from tierstore.errors import ConfigError, ConnectionError, StorageError, TimeoutError
 from tierstore.runtime import Deadline
 
 pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub says one word
@@ -95,6 +96,11 @@ def _address(target: Any) -> str:
     return target.path if hasattr(target, "path") else f"{target.host}:{target.port}"
 
 
+def _not_connected(target: Any, error: Exception) -> StorageError:
+    kind = ConfigError if is_tls_wrong(error) else ConnectionError
+    return kind(UNREACHABLE.format(_address(target), error), tier="l2")
+
+
 def _keep_alive(connected: Any, target: Any) -> None:
     if getattr(target, "socket_keepalive", False):
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -138,7 +144,7 @@ async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
         if isinstance(error, _builtin_timeout):
             raise TimeoutError(SLOW) from None
         if isinstance(error, OSError):
-            raise ConnectionError(UNREACHABLE.format(_address(target), error)) from None
+            raise _not_connected(target, error) from None
         raise
     return wire
 
@@ -244,7 +250,7 @@ async def open_blocking(settings: Mapping[str, Any], deadline: Deadline) -> Wire
         raise TimeoutError(SLOW) from None
     except (RedisError, OSError) as error:
         deadline.check("connecting to Redis")
-        raise ConnectionError(UNREACHABLE.format(_address(target), error)) from None
+        raise _not_connected(target, error) from None
     return BlockingWire(connected)
 
 

@@ -60,7 +60,7 @@ LONGEST_PRESIGN_S = 7 * 24 * 3600
 
 
 class S3:
-    """The `Blobs` of an S3-compatible store. After a failed `open` it is still usable: `ping` prepares the bucket later."""
+    """The `Blobs` of an S3-compatible store. After an `open` that nobody answered it is still usable: the next call prepares the bucket."""
 
     def __init__(self, runtime: Runtime, config: ObjectConfig) -> None:
         self._runtime = runtime
@@ -74,17 +74,18 @@ class S3:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._client: S3Client | None = None
-        self._prepared = False
+        self._prepared = self._owed = False
         self._threads = ThreadPoolExecutor(self._config.threads, "tierstore-s3")
 
     async def open(self, deadline: Deadline) -> None:
         """ConfigError or ConnectionError that says "failed to create s3 client" and why."""
         try:
             await self._call(self._prepare, deadline=deadline)
-        except (ConfigError, NotFoundError) as error:
-            raise ConfigError(f"failed to create s3 client: {self._about_bucket(error)}", tier="objects") from error
-        except StorageError as error:
+        except (ConnectionError, TimeoutError) as error:
+            self._owed = True
             raise ConnectionError(f"failed to create s3 client: {error}", tier="objects") from error
+        except StorageError as error:  # it answered
+            raise ConfigError(f"failed to create s3 client: {self._about_bucket(error)}", tier="objects") from error
 
     def _about_bucket(self, error: StorageError) -> str:
         if isinstance(error, NotFoundError):
@@ -94,7 +95,7 @@ class S3:
     def _prepare(self, client: S3Client) -> str:
         if not self._prepared:
             prepare_bucket(client, self._config)
-            self._prepared = True
+            self._prepared, self._owed = True, False
         head = client.head_bucket(Bucket=self._config.bucket)
         return head["ResponseMetadata"]["HTTPHeaders"].get("server", "s3")
 
@@ -267,7 +268,10 @@ class S3:
         for left in reversed(range(TRIES)):
             deadline.check("waiting for a thread to call the object store")
             try:
-                return step(self._connected())
+                client = self._connected()
+                if self._owed:
+                    self._prepare(client)
+                return step(client)
             except StorageError:
                 raise
             except Exception as error:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tierstore.backends.tls import is_tls_wrong
 from tierstore.config import ObjectConfig
 from tierstore.errors import (
     ConfigError,
@@ -186,6 +187,8 @@ def _translated_failure(error: Exception) -> StorageError:
 
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.InvalidRegionError)):
         return ConfigError(f"objects: {error}", tier="objects")
+    if isinstance(error, boto.SSLError) and is_tls_wrong(error):
+        return ConfigError(f"the object store cannot be reached with TLS: {error}", tier="objects")
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)):
         return ConnectionError(f"the object store did not answer in full: {error}", tier="objects")
     return QueryError(f"the object store cannot be asked that: {error}", tier="objects")
