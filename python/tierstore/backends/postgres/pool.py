@@ -196,6 +196,8 @@ class Pool:
                         raise errors.ConnectionError(self._trouble, tier="database") from None
                     if ends.remaining() > 0:
                         continue
+                    if self._pooling.shared:
+                        raise self._no_link() from None
                     raise
                 connection.pooled_at = time.monotonic()
                 return connection
@@ -315,8 +317,8 @@ class Pool:
 
     def _no_link(self) -> errors.PoolTimeoutError:
         return errors.PoolTimeoutError(
-            f"BEGIN: the pooler gave no connection to the server within {self._policy.acquire_s:g} s (acquire_timeout); raise its pool "
-            "size (pgbouncer: default_pool_size) above the number of transactions that are open at once, lower max_connections, or "
+            f"no connection to PostgreSQL became free within {self._policy.acquire_s:g} s (acquire_timeout); raise the pooler's pool size "
+            "(pgbouncer: default_pool_size) above the number of transactions that are open at once, lower max_connections below it, or "
             "shorten transactions",
             tier="database",
         )

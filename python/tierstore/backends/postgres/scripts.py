@@ -151,19 +151,32 @@ class Scripts:
 
     async def _lock(self, connection: Any, deadline: Deadline) -> None:
         say_at = self._runtime.monotonic()
+        waiting: str | None = None
         while True:
-            await self._wire.execute(connection, "BEGIN", None)
-            await self._wire.execute(connection, self._query("protocol.hold"), None)
-            got, *holder = (await self._wire.execute(connection, self._query("protocol.try_exclusive"), None)).rows[0]
-            if got:
+            try:
+                holder = await self._holder(connection)
+            except psycopg.Error:
+                if waiting is not None:
+                    deadline.check(waiting)
+                raise
+            if holder is None:
                 return
-            await self._wire.execute(connection, "ROLLBACK", None)  # a pooler's link is not kept while this one waits
             waiting = f"waiting for another process to finish its migrations ({_named(*holder)})"
             if self._runtime.monotonic() >= say_at:
                 log.warning("%s", waiting)
                 say_at = self._runtime.monotonic() + SAY_AGAIN_S
             deadline.check(waiting)
             await self._runtime.sleep(ASK_AGAIN_S)
+
+    async def _holder(self, connection: Any) -> list[Any] | None:
+        """Who has the lock; None: this connection, and its transaction is open. A pooler's link is not kept while another has it."""
+        await self._wire.execute(connection, "BEGIN", None)
+        await self._wire.execute(connection, self._query("protocol.hold"), None)
+        got, *holder = (await self._wire.execute(connection, self._query("protocol.try_exclusive"), None)).rows[0]
+        if got:
+            return None
+        await self._wire.execute(connection, "ROLLBACK", None)
+        return holder
 
 
 def _named(pid: int | None, name: str, address: str, since: str | None) -> str:
