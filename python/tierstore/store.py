@@ -80,8 +80,8 @@ class Store(Stores):
         self._telemetry = telemetry
         self._closed = False
         self._operations = Operations("store", parts.runtime, telemetry, config.deadlines)
-        place(parts.stores, Outside(parts.engine, spans=telemetry.on), self)
-        self._unwatch = telemetry.watch(parts.totals)
+        place(parts.stores, Outside(parts.engine, spans=telemetry.spans), self)
+        self._unwatch = telemetry.watch(parts.totals, parts.engine.counts)
 
     @classmethod
     async def opened(cls, config: Config, runtime: Runtime, telemetry: Telemetry) -> Store:

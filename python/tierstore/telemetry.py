@@ -3,15 +3,25 @@
     store = await tierstore.open(config, telemetry=tierstore.telemetry.Prometheus())
     store = await tierstore.open(config, telemetry=tierstore.telemetry.OpenTelemetry())
 
-Totals that the tiers keep anyway (hits, misses, …) are read when a collector asks, so that a hit never pays for them. What has a
-duration or a size is observed where it happens.
+What the tiers count anyway (hits, misses, …) is read when a collector asks, so that a hit never pays for it. What has a duration or a
+size is observed where it happens. Calls that L1 answers at once are counted, from its own counters, and not timed; only spans, where
+they are recorded, make an L1 hit go the long way.
+
+`schema_registry.*` are the schema store's; `tierstore.*` have the store's name as a label, beside operation, tier and error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, get_args
+
+from tierstore.errors import StorageError
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Observation
@@ -43,7 +53,47 @@ HISTOGRAMS: Final[dict[Histogram, tuple[str, tuple[float, ...]]]] = {
 }
 """Name → unit and bucket bounds."""
 
+Metric = Literal[
+    "tierstore.calls",
+    "tierstore.errors",
+    "tierstore.cache.hits",
+    "tierstore.cache.misses",
+    "tierstore.loads",
+    "tierstore.load_failures",
+    "tierstore.stale_served",
+]
+METRICS: Final[dict[Metric, tuple[str, str, tuple[str, ...]]]] = {
+    "tierstore.calls": ("{call}", "Public calls.", ("store", "operation")),
+    "tierstore.errors": ("{error}", "Public calls that raised, by the error's class.", ("store", "operation", "error")),
+    "tierstore.cache.hits": ("{key}", "Keys that a cache tier answered.", ("store", "tier")),
+    "tierstore.cache.misses": ("{key}", "Keys that a cache tier was asked for and did not have.", ("store", "tier")),
+    "tierstore.loads": ("{query}", "Queries that loaded what no cache had.", ("store",)),
+    "tierstore.load_failures": ("{query}", "Loads that failed.", ("store",)),
+    "tierstore.stale_served": ("{key}", "Keys answered from L1 past their time, for want of the database.", ("store",)),
+}
+"""Counters of each store, by name: unit, description, labels. Every label has few values: names in the code, never a key."""
+CALL_DURATION: Final = "tierstore.call.duration"
+CALL_DURATION_HELP: Final = "Seconds of the calls that L1 did not answer at once: a hit is too short to be timed."
+OTHER_ERROR, CANCELLED = "other", "cancelled"
+
+
+class Series(NamedTuple):
+    """One counter of one store. A label that its metric does not have is empty."""
+
+    metric: Metric
+    store: str
+    operation: str = ""
+    tier: str = ""
+    error: str = ""
+
+    def labels(self) -> list[str]:
+        """The values of its metric's labels, in their order."""
+        return [getattr(self, name) for name in METRICS[self.metric][2]]
+
+
 Totals = Callable[[], dict[Total, int]]
+Counts = Callable[[], dict[Series, int]]
+T = TypeVar("T", bound=Hashable)
 _NO_SPAN: Final = nullcontext()
 
 
@@ -52,19 +102,27 @@ class Telemetry:
 
     on = False
 
-    def watch(self, totals: Totals) -> Callable[[], None]:
-        """Read `totals` whenever a collector asks; the answer stops that."""
+    @property
+    def spans(self) -> bool:
+        """Whether calls are recorded as spans. Then an L1 hit has one too, and goes the long way for it. Read when a store is opened."""
+        return False
+
+    def watch(self, totals: Totals, counts: Counts) -> Callable[[], None]:
+        """Read `totals` and `counts` whenever a collector asks; the answer stops that. What was counted until then stays."""
         return _nothing
 
     def observe(self, name: Histogram, value: float) -> None:
         """One duration in seconds or one size in bytes."""
+
+    def call(self, store: str, operation: str, seconds: float, error: type[BaseException] | None) -> None:
+        """One public call that L1 did not answer at once, and the class of what it raised."""
 
     def span(self, operation: str) -> AbstractContextManager[object]:
         """Round one public operation, "schemas.get" for one. An error that leaves it is recorded."""
         return _NO_SPAN
 
     def close(self) -> None:
-        """Take all watched totals off the collector."""
+        """Take all metrics off the collector."""
 
 
 OFF: Final = Telemetry()
@@ -74,24 +132,81 @@ def _nothing() -> None:
     return None
 
 
+def error_label(error: type[BaseException]) -> str:
+    """The name of a class of `tierstore.errors`; one word for all others, so that the label has few values."""
+    if issubclass(error, StorageError) and error.__module__ == StorageError.__module__:
+        return error.__name__
+    return OTHER_ERROR if issubclass(error, Exception) else CANCELLED
+
+
 class _Watching(Telemetry):
-    """Sums the totals of every store that is watched."""
+    """Sums what every store that is watched counts, and counts the calls itself."""
 
     on = True
 
     def __init__(self) -> None:
-        self._sources: list[Totals] = []
+        self._lock = threading.Lock()
+        self._sources: list[tuple[Totals, Counts]] = []
+        self._totals: dict[Total, int] = dict.fromkeys(TOTALS, 0)
+        self._counts: Counter[Series] = Counter()
+        self._shown: dict[Total | Series, int] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_renew_lock, weakref.ref(self)))
 
-    def watch(self, totals: Totals) -> Callable[[], None]:
-        self._sources.append(totals)
-        return lambda: self._sources.remove(totals) if totals in self._sources else None
+    def watch(self, totals: Totals, counts: Counts) -> Callable[[], None]:
+        source = totals, counts
+        self._sources.append(source)
+
+        def unwatch() -> None:
+            with self._lock:
+                if source in self._sources:
+                    self._sources.remove(source)
+                    _add(self._totals, totals())
+                    _add(self._counts, counts())
+
+        return unwatch
+
+    def call(self, store: str, operation: str, seconds: float, error: type[BaseException] | None) -> None:
+        with self._lock:
+            self._counts[Series("tierstore.calls", store, operation)] += 1
+            if error is not None:
+                self._counts[Series("tierstore.errors", store, operation, error=error_label(error))] += 1
+        self._observe_call(store, operation, seconds)
+
+    def _observe_call(self, store: str, operation: str, seconds: float) -> None:
+        raise NotImplementedError
 
     def _sum(self) -> dict[Total, int]:
-        summed: dict[Total, int] = dict.fromkeys(TOTALS, 0)
-        for totals in list(self._sources):
-            for name, value in totals().items():
-                summed[name] += value
+        with self._lock:
+            summed = dict(self._totals)
+            for totals, _ in self._sources:
+                _add(summed, totals())
+            return self._risen(summed)
+
+    def _sums(self) -> dict[Series, int]:
+        with self._lock:
+            summed = dict(self._counts)
+            for _, counts in self._sources:
+                _add(summed, counts())
+            return self._risen(summed)
+
+    def _risen(self, summed: dict[T, int]) -> dict[T, int]:
+        """A count that corrects itself by one between two looks must not look like a restart to a collector."""
+        shown: dict[Any, int] = self._shown
+        for name, value in summed.items():
+            shown[name] = summed[name] = max(value, shown.get(name, 0))
         return summed
+
+
+def _renew_lock(watching: weakref.ref[_Watching]) -> None:
+    """In a forked child, where a thread that is not there any more may have held it."""
+    if (known := watching()) is not None:
+        known._lock = threading.Lock()
+
+
+def _add(summed: dict[Any, int], more: Mapping[Any, int]) -> None:
+    for name, value in more.items():
+        summed[name] = summed.get(name, 0) + value
 
 
 class Prometheus(_Watching):
@@ -107,19 +222,41 @@ class Prometheus(_Watching):
             name: prometheus_client.Histogram(_flat(name), f"{name} ({unit})", registry=self._registry, buckets=bounds)
             for name, (unit, bounds) in HISTOGRAMS.items()
         }
+        self._durations = prometheus_client.Histogram(
+            f"{_flat(CALL_DURATION)}_seconds",
+            CALL_DURATION_HELP,
+            ["store", "operation"],
+            registry=self._registry,
+            buckets=_DURATIONS_S,
+        )
+        self._duration_of: dict[tuple[str, str], Any] = {}
         self._registry.register(self)  # a collector is anything with collect()
 
     def collect(self) -> Iterator[Any]:
         """Called by prometheus_client at each scrape."""
+        counter = self._client.metrics_core.CounterMetricFamily
         for name, value in self._sum().items():
-            yield self._client.metrics_core.CounterMetricFamily(_flat(name), name, value=value)
+            yield counter(_flat(name), name, value=value)
+        sums = self._sums()
+        for metric, (_, description, labels) in METRICS.items():
+            family = counter(_flat(metric), description, labels=labels)
+            for series, value in sums.items():
+                if series.metric == metric:
+                    family.add_metric(series.labels(), value)
+            yield family
 
     def observe(self, name: Histogram, value: float) -> None:
         self._histograms[name].observe(value)
 
+    def _observe_call(self, store: str, operation: str, seconds: float) -> None:
+        duration = self._duration_of.get((store, operation))
+        if duration is None:
+            duration = self._duration_of[store, operation] = self._durations.labels(store, operation)
+        duration.observe(seconds)
+
     def close(self) -> None:
         self._registry.unregister(self)
-        for histogram in self._histograms.values():
+        for histogram in (self._durations, *self._histograms.values()):
             self._registry.unregister(histogram)
 
 
@@ -127,29 +264,64 @@ def _flat(name: str) -> str:
     return name.replace(".", "_")
 
 
+NEVER_SAMPLED: Final = "AlwaysOffSampler"
+"""What the specification has such a sampler answer for its description."""
+OTEL_NAMES: Final = {"error": "error.type"}
+"""Labels that OpenTelemetry's conventions call otherwise."""
+
+
 class OpenTelemetry(_Watching):
-    """Metrics and spans by the given providers (default: the global ones)."""
+    """Metrics and spans by the given providers (default: the global ones). Without a provider of spans that records there are none."""
 
     def __init__(self, meter_provider: Any = None, tracer_provider: Any = None) -> None:
         super().__init__()
         from opentelemetry import metrics, trace
 
         meter = metrics.get_meter("tierstore", meter_provider=meter_provider)
+        self._trace = trace
         self._tracer = trace.get_tracer("tierstore", tracer_provider=tracer_provider)
         self._histograms = {
             name: meter.create_histogram(name, unit=unit, explicit_bucket_boundaries_advisory=bounds)
             for name, (unit, bounds) in HISTOGRAMS.items()
         }
+        self._durations = meter.create_histogram(
+            CALL_DURATION, "s", CALL_DURATION_HELP, explicit_bucket_boundaries_advisory=_DURATIONS_S
+        )
         for name in TOTALS:
             meter.create_observable_counter(name, [self._reader(name)])
+        for metric, (unit, description, _) in METRICS.items():
+            meter.create_observable_counter(metric, [self._series_reader(metric)], unit, description)
+
+    @property
+    def spans(self) -> bool:
+        tracer: Any = self._tracer
+        if isinstance(tracer, self._trace.ProxyTracer):  # made before the application chose its provider
+            tracer = self._trace.get_tracer_provider().get_tracer("tierstore")
+        if isinstance(tracer, (self._trace.NoOpTracer, self._trace.ProxyTracer)):
+            return False
+        sampler = getattr(tracer, "sampler", None)
+        return sampler is None or sampler.get_description() != NEVER_SAMPLED
 
     def _reader(self, name: Total) -> Callable[[CallbackOptions], Iterable[Observation]]:
         from opentelemetry.metrics import Observation
 
         return lambda _options: [Observation(self._sum()[name])]
 
+    def _series_reader(self, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        from opentelemetry.metrics import Observation
+
+        names = [OTEL_NAMES.get(name, name) for name in METRICS[metric][2]]
+        return lambda _options: [
+            Observation(value, dict(zip(names, series.labels(), strict=True)))
+            for series, value in self._sums().items()
+            if series.metric == metric
+        ]
+
     def observe(self, name: Histogram, value: float) -> None:
         self._histograms[name].record(value)
+
+    def _observe_call(self, store: str, operation: str, seconds: float) -> None:
+        self._durations.record(seconds, {"store": store, "operation": operation})
 
     def span(self, operation: str) -> AbstractContextManager[object]:
         return self._tracer.start_as_current_span(f"tierstore.{operation}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -9,10 +10,14 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import NoOpTracerProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
 import tierstore
-from tierstore.telemetry import OFF, OpenTelemetry, Prometheus
+import tierstore.blocking
+from tierstore.stores.schemas.operation import Operations
+from tierstore.telemetry import OFF, OpenTelemetry, Prometheus, Series, error_label
 
 LARGE = b'"' + b"x" * 1_100_000 + b'"'
 
@@ -77,7 +82,7 @@ def test_prometheus(config):
     assert float(samples["schema_registry_query_duration_seconds_count"]) >= 3
     assert float(samples["schema_registry_s3_upload_size_bytes_sum"]) == len(LARGE)
     telemetry.close()
-    assert b"schemas_registered" not in generate_latest(registry)
+    assert generate_latest(registry) == b""
 
 
 @pytest.mark.requirement("S1-63", "S1-64", "S1-65", "S1-66")
@@ -124,3 +129,150 @@ def test_a_failed_operation_is_recorded_in_its_span(tmp_path):
 def test_off_shares_one_span():
     assert OFF.span("schemas.get") is OFF.span("schemas.delete")
     assert not OFF.on
+
+
+CALLS = {"get": 7, "get_version": 4, "get_latest": 3, "get_many": 1, "register": 3}
+"""What `by_name` calls, by operation; the last `register` fails."""
+
+
+async def by_name(config, telemetry, collect):
+    """Reads that L1 answers at once and others, by every operation that asks it first; then what `collect` sees, open and closed."""
+    async with tierstore.open(config, telemetry=telemetry) as store:
+        schemas = store.schemas
+        small = await schemas.register("small", "1.0.0", b"{}")
+        large = await schemas.register("large", "1.0.0", LARGE)
+        for _ in range(3):
+            assert await schemas.get(small.id) is not None
+            assert await schemas.get(large.id) is not None
+            assert await schemas.get_latest("small") is not None
+            assert await schemas.get_version("small", "1.0.0") is not None
+        assert await schemas.get_version("small", "9.0.0") is None
+        assert await schemas.get(UUID(small.id)) is not None
+        await schemas.get_many([small.id, large.id])
+        with pytest.raises(tierstore.ValidationError):
+            await schemas.register("bad", "1.0.0", b"{")
+        open_still = collect()
+    return open_still, collect()
+
+
+def series_of(registry):
+    """Each sample by name and labels."""
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+    }
+
+
+def test_prometheus_labels_calls_and_hits_by_store(tmp_path):
+    registry = CollectorRegistry()
+    telemetry = Prometheus(registry)
+    found, after = asyncio.run(by_name(tmp_path, telemetry, lambda: series_of(registry)))
+    store = ("store", "schemas")
+    for operation, number in CALLS.items():
+        assert found["tierstore_calls_total", ("operation", operation), store] == number, operation
+    assert found["tierstore_errors_total", ("error", "ValidationError"), ("operation", "register"), store] == 1
+    assert found["tierstore_cache_hits_total", store, ("tier", "l1")] >= 8
+    assert found["tierstore_cache_misses_total", store, ("tier", "l1")] == 5
+    assert found["tierstore_loads_total", store] == 5
+    assert found["tierstore_stale_served_total", store] == found["tierstore_load_failures_total", store] == 0
+    timed = found["tierstore_call_duration_seconds_count", ("operation", "get"), store]
+    assert timed == CALLS["get"] - 2, "what L1 answers at once is not timed"
+    allowed = {"store", "operation", "tier", "error", "le"}
+    named = {key: labels for key in found for labels in [dict(key[1:])] if key[0].startswith("tierstore_")}
+    assert all(labels.keys() <= allowed for labels in named.values())
+    values = {value for labels in named.values() for name, value in labels.items() if name != "le"}
+    assert not [value for value in values if "-" in value or value in ("small", "large")], "a key is no label"
+    counters = [key for key in found if key[0].startswith("tierstore_") and key[0].endswith("_total")]
+    assert all(after[key] >= found[key] for key in counters), "a closed store takes nothing back"
+
+
+def test_the_blocking_face_counts_each_call_once(tmp_path):
+    registry = CollectorRegistry()
+    with tierstore.blocking.open(tmp_path, telemetry=Prometheus(registry)) as store:
+        large = store.schemas.register("large", "1.0.0", LARGE)
+        for _ in range(4):
+            assert store.schemas.get(large.id) is not None
+            assert store.schemas.get_latest("large") is not None
+        small = store.schemas.register("small", "1.0.0", b"{}")
+        for _ in range(4):
+            assert store.schemas.get(small.id) is not None
+        found = series_of(registry)
+    get = ("operation", "get"), ("store", "schemas")
+    assert found["tierstore_calls_total", *get] == 8
+    assert found["tierstore_call_duration_seconds_count", *get] == 4 + 1
+    assert found["tierstore_calls_total", ("operation", "get_latest"), ("store", "schemas")] == 4
+
+
+def test_opentelemetry_has_the_same_counts_as_attributes(tmp_path):
+    reader = InMemoryMetricReader()
+    telemetry = OpenTelemetry(MeterProvider([reader]), NoOpTracerProvider())
+    data, _ = asyncio.run(by_name(tmp_path, telemetry, reader.get_metrics_data))
+    points = {
+        (metric.name, *sorted(point.attributes.items())): point
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        for point in metric.data.data_points
+    }
+    store = ("store", "schemas")
+    for operation, number in CALLS.items():
+        assert points["tierstore.calls", ("operation", operation), store].value == number, operation
+    failed = points["tierstore.errors", ("error.type", "ValidationError"), ("operation", "register"), store]
+    assert failed.value == 1
+    assert points["tierstore.cache.misses", store, ("tier", "l1")].value == 5
+    assert points["tierstore.call.duration", ("operation", "get"), store].count == CALLS["get"] - 2
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "spans"),
+    [
+        (lambda: OFF, False),
+        (lambda: Prometheus(CollectorRegistry()), False),
+        (lambda: OpenTelemetry(MeterProvider()), False),
+        (lambda: OpenTelemetry(MeterProvider(), NoOpTracerProvider()), False),
+        (lambda: OpenTelemetry(MeterProvider(), TracerProvider(sampler=ALWAYS_OFF)), False),
+        (lambda: OpenTelemetry(MeterProvider(), TracerProvider(sampler=ParentBased(TraceIdRatioBased(0.01)))), True),
+        (lambda: OpenTelemetry(MeterProvider(), TracerProvider()), True),
+    ],
+    ids=["off", "Prometheus", "no provider", "no-op provider", "never sampled", "sampled", "recorded"],
+)
+def test_only_spans_that_are_recorded_take_a_hit_from_its_short_way(tmp_path, telemetry, spans):
+    """Which is that no operation begins: neither a deadline nor a clock is read."""
+
+    async def read():
+        made = telemetry()
+        assert made.spans is spans
+        async with tierstore.open(tmp_path, telemetry=made) as store:
+            schema = await store.schemas.register("short", "1.0.0", b"{}")
+            await store.schemas.get(schema.id)
+            begun, begin = [], Operations.begin
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Operations, "begin", lambda *given: begun.append(given) or begin(*given))
+                assert await store.schemas.get(schema.id) is not None
+            assert bool(begun) is spans
+
+    asyncio.run(read())
+
+
+@pytest.mark.parametrize(
+    ("error", "label"),
+    [
+        (tierstore.NotFoundError, "NotFoundError"),
+        (tierstore.PoolTimeoutError, "PoolTimeoutError"),
+        (type("Made", (tierstore.StorageError,), {}), "other"),
+        (ZeroDivisionError, "other"),
+        (asyncio.CancelledError, "cancelled"),
+        (KeyboardInterrupt, "cancelled"),
+    ],
+)
+def test_the_label_of_an_error_has_few_values(error, label):
+    assert error_label(error) == label
+
+
+def test_a_count_that_corrects_itself_never_falls():
+    """A collector would take that for a restart, and count everything again."""
+    registry = CollectorRegistry()
+    counts = {Series("tierstore.loads", "schemas"): 10}
+    Prometheus(registry).watch(dict, lambda: counts)
+    assert series_of(registry)["tierstore_loads_total", ("store", "schemas")] == 10
+    counts = {Series("tierstore.loads", "schemas"): 9}
+    assert series_of(registry)["tierstore_loads_total", ("store", "schemas")] == 10

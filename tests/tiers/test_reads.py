@@ -8,7 +8,9 @@ import pytest
 
 from tests.model.world import Item, item_kind
 from tierstore.errors import ConnectionError, QueryError, ValidationError
+from tierstore.telemetry import Series
 from tierstore.tiers.kind import ABSENT
+from tierstore.tiers.l1 import Entry
 
 
 @pytest.mark.requirement("S1-01")
@@ -196,5 +198,44 @@ def test_hits_and_misses_are_counted_by_tier(face, shared):
         assert (statistics["l2_hits"], statistics["l2_misses"]) == (1, 1)
         assert shared.engine.hit_rates("items") == {"l1": 0.6, "l2": 0.5}
         assert shared.items.lookups() == 5
+
+    face.run(story)
+
+
+def test_what_l1_answered_at_once_is_told_from_what_was_read_in_other_ways(face, shared):
+    """As a store reads: it asks L1 first (the blocking face twice), and the cached kind where that is no answer."""
+
+    async def story():
+        items = shared.engine.kind(
+            replace(item_kind(), name="thing", operation="get", is_partial=lambda item: item.key.startswith("large"))
+        )
+        probe, asks = items.probe(), 1 if face.name == "async" else 2
+
+        async def read(key):
+            found = [item for item in (probe(key) for _ in range(asks)) if item is not None]
+            if not found or found[0].key.startswith("large"):
+                return await items.get(key, deadline=shared.deadline())
+            items.l1.looks += asks - 1  # the first of them was the answer
+            return found[0]
+
+        await shared.put("a", "large", "old")
+        for key in ("a", "large", "old"):
+            await read(key)
+        assert items.hits_at_once() == 0, "those were misses"
+        for _ in range(5):
+            await read("a")
+        assert items.hits_at_once() == 5
+        await items.get_many(["a", "a", "large"], deadline=shared.deadline())
+        await items.get_many(["a", "new"], deadline=shared.deadline())
+        for _ in range(4):
+            await read("large")
+        there = items.l1.look("old")
+        items.l1.cache.put("old", Entry(there.value, 0.0, there.version, there.loaded_at, 0.0, 1))
+        await read("old")
+        assert items.hits_at_once() == 5
+        counted = shared.engine.counts()
+        assert counted[Series("tierstore.calls", "items", "get")] == 5
+        assert counted[Series("tierstore.cache.hits", "items", tier="l1")] == 5 + 3 + 1 + 4
+        assert counted[Series("tierstore.cache.misses", "items", tier="l1")] == 3 + 1 + 1
 
     face.run(story)

@@ -21,6 +21,10 @@ class Deadline:
         self.at = at
         self.own = own
 
+    def now(self) -> float:
+        """What its clock shows."""
+        return self._clock()
+
     def remaining(self) -> float:
         """Seconds left, never below zero."""
         return max(0.0, self.at - self._clock())

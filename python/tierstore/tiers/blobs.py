@@ -274,14 +274,18 @@ class BlobTier:
         if place == "row":
             content = await self._chunks(digest, deadline)
         elif self._blobs is None:
-            raise NotFoundError("there is no object store", key=digest, tier="objects")
+            raise NotFoundError(
+                f"content {digest} lies in an object store, and none is configured (ObjectConfig)",
+                key=digest,
+                tier="objects",
+            )
         else:
             with self._reported():
                 content = await self._blobs.get(digest, deadline=deadline)
         if await self._digest(content, deadline) != digest:
             self.corrupt += 1
             tier = "objects" if place == "object" else "database"
-            raise CorruptError(f"the content stored as {digest} has another digest", key=digest, tier=tier)
+            raise CorruptError(f"content {digest} is damaged: its bytes have another digest", key=digest, tier=tier)
         return content
 
     async def _chunks(self, digest: str, deadline: Deadline) -> bytes:
@@ -289,7 +293,7 @@ class BlobTier:
         if not rows:  # a replica may not have them yet
             rows = await self._records.fetch("blobs.chunks", {"digest": digest}, deadline=deadline, primary=True)
         if not rows:
-            raise NotFoundError(f"there is no content {digest} in the database", key=digest, tier="database")
+            raise NotFoundError(f"the database has no content {digest}", key=digest, tier="database")
         return b"".join(row[0] for row in rows)
 
     async def _digest(self, content: bytes, deadline: Deadline) -> str:
@@ -302,13 +306,15 @@ class BlobTier:
     async def presign(self, digest: str, content: bytes, *, expires_s: int, deadline: Deadline) -> str:
         """An address of the content in the object store, where it is copied first if it lies in rows. UnsupportedError without one."""
         if self._blobs is None:
-            raise UnsupportedError("there is no object store to address content in: configure one (ObjectConfig)")
+            raise UnsupportedError("presign needs an object store: configure one (ObjectConfig)")
         with self._reported():
             there = await self._blobs.exists(digest, deadline=deadline)
         if not there:
             upload_id = await self._put(self._blobs, digest, content, deadline)
             if upload_id is None:
-                raise UnsupportedError("the object store does not take the content now: try again", tier="objects")
+                raise UnsupportedError(
+                    "the object store does not accept the content now: try again later", tier="objects"
+                )
             staged = Staged(Placed("object", len(content), digest), content, upload_id)
             async with self._records.unit(deadline=deadline) as unit:
                 await self.make_live(unit, staged)

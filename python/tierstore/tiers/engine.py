@@ -18,6 +18,7 @@ from tierstore.plan.invalidate import Changes
 from tierstore.plan.keys import Namespace
 from tierstore.plan.route import route
 from tierstore.runtime import Deadline, Job, Runtime, Supervisor
+from tierstore.telemetry import Series
 from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
@@ -169,8 +170,10 @@ class Engine:
 
     def kind(self, kind: Kind[K, R]) -> CachedKind[K, R]:
         """A cached kind; its name is its own in this engine."""
-        if kind.name in self.kinds or ":" in kind.name:
-            raise ValueError(f"the kind {kind.name!r} exists already, or holds a colon")
+        if ":" in kind.name:
+            raise ValueError(f"the name of a kind must not contain a colon, got {kind.name!r}")
+        if kind.name in self.kinds:
+            raise ValueError(f"the kind {kind.name!r} is registered already: give each kind a name of its own")
         l1 = L1(
             self.freshness,
             self.runtime.monotonic,
@@ -321,6 +324,25 @@ class Engine:
             "l1_evictions": sum(stats.evictions for stats in caches),
         }
         return counted if store is not None else counted | self._own_statistics()
+
+    def counts(self) -> dict[Series, int]:
+        """What telemetry collects of each store's reads."""
+        counted: dict[Series, int] = {}
+        for store in {kind.kind.store for kind in self.kinds.values()}:
+            total = self.statistics(store)
+            counted |= {
+                Series("tierstore.cache.hits", store, tier="l1"): total["l1_hits"],
+                Series("tierstore.cache.misses", store, tier="l1"): total["l1_misses"],
+                Series("tierstore.cache.hits", store, tier="l2"): total["l2_hits"],
+                Series("tierstore.cache.misses", store, tier="l2"): total["l2_misses"],
+                Series("tierstore.loads", store): total["loads"],
+                Series("tierstore.load_failures", store): total["load_failures"],
+                Series("tierstore.stale_served", store): total["stale_served"],
+            }
+        for kind in self.kinds.values():
+            if kind.kind.operation:
+                counted[Series("tierstore.calls", kind.kind.store, kind.kind.operation)] = kind.hits_at_once()
+        return counted
 
     def _own_statistics(self) -> dict[str, Any]:
         return {

@@ -2,7 +2,7 @@
 
 The first caller opens a transaction for its own write; who comes meanwhile goes with the next one. A lone caller waits for nobody. A
 transaction belongs to none of its callers: one that is cancelled or late leaves the others aboard, and when all have left it is stopped.
-Where the database refuses a transaction of several, or a lock in its way is not given free soon, each caller does its own write alone.
+Where the database refuses a transaction of several, or a lock in its way is not released soon, each caller does its own write alone.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ PATIENCE_S = 0.1
 GRACE_S = 1.0
 """For a transaction that ends with its caller's own deadline: it knows better than the clock whether it was rolled back."""
 Apply = Callable[[Transaction, Sequence[I]], Awaitable[list[A | StorageError]]]
-UNKNOWN = (
-    "the caller left while its write was under way with others: it may or may not be committed; ask, or call again"
-)
+UNKNOWN = "the caller left while its write was committed together with others: it may or may not be stored; read it, or call again"
 
 
 class _Seat(Flight):

@@ -86,7 +86,7 @@ class Transaction:
     def unit(self) -> Unit:
         """The open database transaction. ClosedError once it has ended."""
         if self._unit is None:
-            raise ClosedError("the transaction has ended: begin another")
+            raise ClosedError("the transaction has ended: begin another one")
         return self._unit
 
     @property

@@ -16,7 +16,7 @@ from tierstore.records import attach
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.model import Derived, Schema
 from tierstore.tiers.engine import Engine
-from tierstore.tiers.kind import ENTRY_BYTES, Found, K, Kind, Load, Loaded, Source
+from tierstore.tiers.kind import ABSENT, ENTRY_BYTES, Absence, Found, K, Kind, Load, Loaded, Source
 from tierstore.tiers.transaction import Transaction
 
 STORE = "schemas"
@@ -27,9 +27,12 @@ class Kinds:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.by_id = engine.kind(Kind("schema", Schema, _load_ids, weigh=_weigh_schema, store=STORE))
-        self.by_version = engine.kind(_derived_kind("schema_version", _load_versions, _pair_text, _pair_of))
-        self.latest = engine.kind(_derived_kind("schema_latest", _load_latest))
+        self.by_id = engine.kind(
+            Kind("schema", Schema, _load_ids, weigh=_weigh_schema, store=STORE, operation="get", is_partial=_is_large)
+        )
+        by_version = _derived_kind("schema_version", _load_versions, _pair_text, _pair_of, operation="get_version")
+        self.by_version = engine.kind(by_version)
+        self.latest = engine.kind(_derived_kind("schema_latest", _load_latest, operation="get_latest"))
         self.latest_any = engine.kind(_derived_kind("schema_latest_any", _load_latest_any))
         self.all = (self.by_id, self.by_version, self.latest, self.latest_any)
 
@@ -42,9 +45,34 @@ class Kinds:
 
 
 def _derived_kind(
-    name: str, load: Load[K], l2_key: Callable[[K], str] = str, parse: Callable[[str], Any] = str
+    name: str,
+    load: Load[K],
+    l2_key: Callable[[K], str] = str,
+    parse: Callable[[str], Any] = str,
+    *,
+    operation: str = "",
 ) -> Kind[K, Derived]:
-    return Kind(name, Derived, load, l2_key, parse, version=_owner, weigh=_weigh_derived, store=STORE)
+    return Kind(
+        name,
+        Derived,
+        load,
+        l2_key,
+        parse,
+        version=_owner,
+        weigh=_weigh_derived,
+        store=STORE,
+        operation=operation,
+        is_partial=_is_large_or_absent,
+    )
+
+
+def _is_large(schema: Schema | Absence) -> bool:
+    """Whether the content lies outside the row: L1 alone does not answer then."""
+    return schema is not ABSENT and schema.placement != "inline"
+
+
+def _is_large_or_absent(derived: Derived | Absence) -> bool:
+    return derived is ABSENT or _is_large(derived.schema)
 
 
 def schema_in(derived: Derived) -> Schema:
