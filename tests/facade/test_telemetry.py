@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 import tierstore
 import tierstore.blocking
-from tierstore.stores.schemas.operation import Operations
+from tierstore.calls.operation import Operations
 from tierstore.telemetry import OFF, OpenTelemetry, Prometheus, Series, error_label
 
 LARGE = b'"' + b"x" * 1_100_000 + b'"'

@@ -22,7 +22,7 @@ Budget = Literal["read", "write", "search", "bulk"]
 class Operation:
     """`with operations.begin(...) as operation: … operation.deadline`. One per call; made after an L1 hit was not found."""
 
-    __slots__ = ("_key", "_name", "_of", "_span", "deadline")
+    __slots__ = ("_key", "_name", "_of", "_span", "_started", "deadline")
 
     def __init__(self, of: Operations, name: str, key: object, deadline: Deadline) -> None:
         self._of = of
@@ -33,6 +33,7 @@ class Operation:
 
     def __enter__(self) -> Self:
         if self._of.telemetry.on:
+            self._started = self.deadline.now()
             self._span = self._of.telemetry.span(f"{self._of.store}.{self._of.prefix}{self._name}")
             self._span.__enter__()
         return self
@@ -43,7 +44,9 @@ class Operation:
         if error is not None and isinstance(error, StorageError):
             self._of.name(error, self._name, self._key)
         if self._span is not None:
+            of, seconds = self._of, self.deadline.now() - self._started
             self._span.__exit__(kind, error, trace)
+            of.telemetry.call(of.store, f"{of.prefix}{self._name}", seconds, kind)
 
 
 class Operations:

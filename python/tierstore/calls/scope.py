@@ -67,7 +67,7 @@ class Scope(Protocol):
 
 
 class Outside:
-    """Through the caches. `spans`: every call has a span, so that no hit may answer without one."""
+    """Through the caches. `spans`: every call has a span, so that no hit may answer without one. A hit that does is counted by its kind."""
 
     is_inside = False
 
@@ -76,7 +76,7 @@ class Outside:
         self._spans = spans
 
     def hit(self, kind: CachedKind[K, R]) -> Callable[[K], R | Absence | None]:
-        return no_hit if self._spans else kind.hit
+        return no_hit if self._spans else kind.probe()
 
     # These hand on the tiers' own coroutines: one more level would cost every miss 60 ns.
 
