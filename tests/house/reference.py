@@ -50,11 +50,12 @@ class Page:
 PAGES: dict[str, Page] = {
     "stores": Page(
         "Stores and transactions",
-        ("open", "Bounded", "bounded"),
+        ("open", "bounded", "Read", "Bounded", "Id"),
         ("Store", "Transaction", "Health", "TierHealth", "Statistics", "Meta", "Opening"),
     ),
     "schemas": Page(
         "Schemas",
+        ("SchemaType", "SchemaState", "SchemaStates", "SchemaPlacement"),
         answers=_in(
             "tierstore", "SchemaStore SchemaTransaction Schema SchemaInfo SearchHit SchemaStatistics Popular Page"
         ),
@@ -64,6 +65,7 @@ PAGES: dict[str, Page] = {
         "Configuration",
         _in("tierstore", "Config PostgresConfig RedisConfig SentinelConfig ObjectConfig CacheConfig Deadlines Gates"),
     ),
+    "answers": Page("Answers as plain data", ("to_plain", "to_json", "exposed"), ("Answer",)),
     "errors": Page("Errors", modules=("tierstore.errors",)),
     "cache": Page("Cache", ("Cache",), ("CacheStats", "FillTicket")),
     "codec": Page(
@@ -73,7 +75,7 @@ PAGES: dict[str, Page] = {
     ),
     "proto": Page("Protobuf imports", modules=("tierstore.proto",)),
     "routing": Page("Routing by size", ("SizeRouter",), ("Placement",)),
-    "telemetry": Page("Telemetry", _in("tierstore.telemetry", "Prometheus OpenTelemetry")),
+    "telemetry": Page("Telemetry", (*_in("tierstore.telemetry", "Prometheus OpenTelemetry"), "Telemetry", "Total")),
 }
 
 
@@ -99,25 +101,32 @@ def _offered(name: str) -> list[str]:
 
 def _page(page: Page) -> str:
     lines = [page.title, "=" * len(page.title), ""]
-    for name in map(_qualified, page.names):
-        what = _found(name)
-        named = inspect.isclass(what) or inspect.isroutine(what)
-        lines += [f".. auto{'class' if inspect.isclass(what) else 'function'}:: {name}", ""] if named else _alias(name)
+    names = [_qualified(name) for name in page.names]
+    for name in names:
+        if _is_documented(what := _found(name)):
+            lines += [f".. auto{'class' if inspect.isclass(what) else 'function'}:: {name}", ""]
     for name in map(_qualified, page.answers):
         lines += [f".. autoclass:: {name}()", f"   :inherited-members: {BASES}", ""]
+    for name in names:
+        if not _is_documented(_found(name)):
+            lines += _alias(name)
     for name in page.modules:
         lines += [f".. automodule:: {name}", f"   :inherited-members: {BASES}", ""]
     return "\n".join(lines)
 
 
+def _is_documented(what: Any) -> bool:
+    """Whether it has a docstring of its own, as a type alias has not."""
+    return inspect.isclass(what) or inspect.isroutine(what)
+
+
 def aliases() -> dict[str, str]:
     """The type aliases that `tierstore` exports, so that a signature says `Read` and not all that it stands for."""
     values = {name: getattr(tierstore, name) for name in tierstore.__all__ if not name.startswith("_")}
-    named = {name for name, value in values.items() if inspect.isclass(value) or inspect.isroutine(value)}
     return {
         name: f"tierstore.{name}"
         for name, value in values.items()
-        if not isinstance(value, ModuleType) and name not in named
+        if not isinstance(value, ModuleType) and not _is_documented(value)
     }
 
 
