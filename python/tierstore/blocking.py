@@ -1,15 +1,15 @@
-"""The blocking face: the very same coroutines, driven over drivers that block.
+"""The same calls without `await`, for threads and scripts.
 
     with tierstore.blocking.open("data/") as store:
         store.schemas.register("orders", "1.0.0", b'{"type": "object"}')
 
-Each public class of the async face has a twin here with the same names without `await`; `blocking.pyi` is generated from the async
-classes and checked by a test. A twin's method makes one coroutine and finishes it with one `send` (`runtime.drive`). Where the async
-class offers `hit_<method>`, the twin asks it first, so that an L1 hit makes no coroutine at all.
-
-Threads may share a store. In a forked child (gunicorn's preload) the first call opens everything anew: what the parent held open is
-left alone.
+Threads may share a store. In a forked child (gunicorn's preload) the first call opens connections of its own, and leaves alone what the
+parent holds open.
 """
+
+# Each public class of the async face has a twin here; blocking.pyi is generated from the async classes and checked by a test. A twin's
+# method makes one coroutine and finishes it with one `send` (`runtime.drive`), over drivers that block. Where the async class offers
+# `hit_<method>`, the twin asks it first, so that an L1 hit makes no coroutine at all.
 
 from __future__ import annotations
 

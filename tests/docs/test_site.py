@@ -94,3 +94,10 @@ def test_the_reference_shows_both_faces(folder):
         blocking = (folder / "reference" / "blocking.html").read_text()
         assert f'id="tierstore.blocking.SchemaStore.{call}"' in blocking
         assert "Ellipsis" not in blocking
+
+
+def test_code_in_a_docstring_is_shown_as_code(folder):
+    blocks = re.findall(r"<pre>(.*?)</pre>", (folder / "reference" / "stores.html").read_text(), re.DOTALL)
+    shown = [re.sub(r"<[^>]+>", "", block) for block in blocks]
+    assert any("async with tierstore.open(" in block for block in shown)
+    assert any(block.startswith("async with store.transaction() as tx:\n    await") for block in shown)

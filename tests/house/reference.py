@@ -27,6 +27,8 @@ MARKUP = re.compile(r"([\\*|])|(?<=\w)(_)(?!\w)")
 ALIAS = re.compile(r"TypeAliasForwardRef\('tierstore\.(\w+)'\)")
 UNSHOWN = re.compile(r"Ellipsis|<factory>")
 OBJECT = re.compile(r"<tierstore\.telemetry\.Telemetry object[^>]*>")
+STATEMENT = re.compile(r"(async )?with .+:( .*)?|\w+ = await .*\)")
+"""Code that begins where the docstring does, since it is all that follows the summary."""
 PAGE = re.compile(r"docs/([\w/-]+)\.md")
 
 
@@ -158,7 +160,7 @@ def use_blocking_stub() -> None:
     stub = importlib.util.module_from_spec(spec)
     loader.exec_module(stub)
     stub.__doc__ = real.__doc__
-    own = [name for name in vars(stub) if hasattr(real, name) and _is_own(stub, name)]
+    own = [name for name in vars(stub) if name in tierstore.__all__ and _is_own(stub, name)]
     vars(stub)["__all__"] = own
     for name in own:
         _document(getattr(stub, name), getattr(real, name))
@@ -210,7 +212,7 @@ def as_restructured(_app: Any, _what: str, _name: str, _object: Any, _options: A
             written += ["", "::", ""]
         elif kind not in ("blank", before) and before != "blank" and "text" in (kind, before) and kind != "block":
             written.append("")
-        written.append(line if kind == "block" else _quoted(line))
+        written.append(f"    {line}" if kind == "block" else _quoted(line))
         before = before if kind == "blank" and before == "block" else kind
     lines[:] = [*written, ""]
 
@@ -218,7 +220,7 @@ def as_restructured(_app: Any, _what: str, _name: str, _object: Any, _options: A
 def _kind_of(line: str, before: str) -> str:
     if not line.strip():
         return "blank"
-    if line.startswith("    ") and before in ("blank", "block"):
+    if (line.startswith("    ") or STATEMENT.fullmatch(line)) and before in ("blank", "block"):
         return "block"
     if line.startswith(("- ", "* ")):
         return "item"
