@@ -18,6 +18,8 @@ SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE n
 """
 POOL = re.compile(r"-(scheduler|worker-\d+)$")
 """What psycopg_pool names its own tasks."""
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?=\**(?:[,;]|$))")
+"""A rival's figure: what stands before a comma, a semicolon or the end."""
 CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND backend_type = 'client backend'
@@ -71,5 +73,5 @@ def test_the_readmes_figures_stand_in_committed_results():
     for line in lines:
         _, ours, rivals, link = (cell.strip() for cell in line.strip("|").split("|"))
         result = (ROOT / re.search(r"\(([^)#]+)", link)[1]).read_text()
-        for number in [ours, *re.findall(r"\b\d[\d,]*\d(?:\.\d+)?(?=\**[,;]|\**$)", rivals)]:
+        for number in [ours, *NUMBER.findall(rivals)]:
             assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d.])", result), f"{number} of {line}"
