@@ -120,6 +120,10 @@ def test_a_role_that_only_uses_the_tables_has_them_made_by_another(database: str
     )
     given = PostgresConfig(role, schema="app", migrate_url=database, max_connections=4, min_connections=1)
     with tierstore.blocking.open(Config(postgres=given)) as store:
-        store.schemas.register("a", "1.0.0", b"{}")
+        identifier = store.schemas.register("a", "1.0.0", b"{}").id
         assert list(store.schemas.subjects().items) == ["a"]
+        assert store.schemas.get(identifier) is not None
+    assert run(database, "SELECT access_count FROM app.popular_schemas") == [(1,)], (
+        "only its owner may refresh the view"
+    )
     run(database, f"DROP OWNED BY {name}")

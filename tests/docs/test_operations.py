@@ -148,3 +148,17 @@ def test_application_servers_hold_no_state(database, redis_server, postgres):
                 assert found == written
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("pooled", ["", "true"])
+def test_a_pooler_needs_nothing_but_its_address(pgbouncer, database, pooled):
+    """Migrations go past it where that is said; health names it."""
+    variables = {
+        "DATABASE_URL": pgbouncer.through(database),
+        "DATABASE_POOLED": pooled,
+        "DATABASE_MIGRATE_URL": database,
+    }
+    with tierstore.blocking.open(Config.from_env(variables)) as store:
+        store.schemas.register("a", "1.0.0", b"{}")
+        assert store.schemas.get_latest("a").version == "1.0.0"
+        assert "through a pooler" in store.health().tiers["database"].detail

@@ -1,3 +1,4 @@
+DROP FUNCTION {schema}.refresh_popular;
 DROP MATERIALIZED VIEW {schema}.popular_schemas;
 DROP TABLE {schema}.schema_access_log;
 DROP TRIGGER schemas_texts_removed ON {schema}.schemas;

@@ -11,7 +11,7 @@
 --                       folds only ASCII there.
 -- schema_access_log     access counts by schema and hour, added to in batches: … ON CONFLICT (schema_id, hour) DO UPDATE SET access_count
 --                       = schema_access_log.access_count + excluded.access_count.
--- popular_schemas       REFRESH MATERIALIZED VIEW CONCURRENTLY by a job; no write refreshes it.
+-- popular_schemas       refreshed by a job; no write refreshes it.
 
 CREATE INDEX idx_schemas_latest ON {schema}.schemas
 (subject, version_major DESC, version_minor DESC, version_patch DESC, prerelease_key DESC)
@@ -90,3 +90,8 @@ WHERE s.deleted_at IS NULL AND s.state IN ('active', 'deprecated')
 GROUP BY s.id;
 CREATE UNIQUE INDEX idx_popular_schemas_id ON {schema}.popular_schemas (id);
 CREATE INDEX idx_popular_schemas_count ON {schema}.popular_schemas (access_count DESC, id);
+
+-- Only the owner may refresh a view; a service whose role may not change tables calls this instead.
+CREATE FUNCTION {schema}.refresh_popular() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    REFRESH MATERIALIZED VIEW CONCURRENTLY {schema}.popular_schemas
+$$;

@@ -14,4 +14,4 @@ SET
 DELETE FROM {schema}.schema_access_log WHERE hour < now() - make_interval(days => %(days)s)
 
 -- name: refresh
-REFRESH MATERIALIZED VIEW CONCURRENTLY {schema}.popular_schemas
+SELECT {schema}.refresh_popular()
