@@ -145,12 +145,8 @@ class Parts:
 
     def totals(self) -> dict[Total, int]:
         """What telemetry collects."""
-        counted = self.engine.statistics("schemas")
         uploads, downloads = self._object_counts()
         totals: dict[Total, int] = {
-            "schema_registry.cache.l1.hits": counted["l1_hits"],
-            "schema_registry.cache.l2.hits": counted["l2_hits"],
-            "schema_registry.cache.misses": counted["loads"],
             "schema_registry.s3.uploads": uploads,
             "schema_registry.s3.downloads": downloads,
         }

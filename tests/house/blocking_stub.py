@@ -15,7 +15,7 @@ from tierstore.calls.store import BaseStore
 from tierstore.store import Store, Transaction
 from tierstore.stores import Stores, roster
 
-PACKAGE = Path(__file__).parents[2] / "python" / "tierstore"
+PACKAGE = Path(blocking.__file__).parent
 TARGET = PACKAGE / "blocking.pyi"
 BLOCKING = {
     "AbstractAsyncContextManager": "AbstractContextManager",

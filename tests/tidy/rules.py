@@ -41,6 +41,9 @@ DRIVERS = {
 }
 """A driver is imported in its server's folder of `backends/` only."""
 
+FACADE = (*(f"{PACKAGE}{name}.py" for name in ("assembly", "store", "blocking")), "tests/house/blocking_stub.py")
+STORES = ("schemas", "state", "modules", "content", "documents")
+"""What the roster holds, or will."""
 PURE_ROOMS = ("tiers", "calls", "stores", "plan")
 RUNTIMES_ONLY = {"asyncio", "threading", "time", "concurrent", "queue", "sched", "selectors"}
 SQL = re.compile(
@@ -122,6 +125,27 @@ def stores_apart(tree: Tree) -> Iterator[str]:
             )
             if mine != "__init__" and theirs != mine:
                 yield f"{path}:{line} imports {name}, which is another store's"
+
+
+def roster_alone(tree: Tree) -> Iterator[str]:
+    """What has to do with all stores walks the roster: no code of the facade names a store."""
+    for path in FACADE:
+        if (text := tree.get(path)) is None:
+            continue
+        module = ast.parse(text, path)
+        docstrings = _docstrings(module)
+        for node in ast.walk(module):
+            if isinstance(node, ast.Attribute):
+                said = node.attr
+            elif isinstance(node, ast.Constant) and id(node) not in docstrings:
+                said = str(node.value)
+            else:
+                continue
+            if said in STORES:
+                yield f"{path}:{node.lineno} names the store {said!r}"
+        for line, name in _imports(path, module):
+            if name.startswith("tierstore.stores.") and name.split(".")[2] in STORES:
+                yield f"{path}:{line} imports {name}"
 
 
 def _without_type_checking(module: ast.Module) -> ast.Module:
@@ -348,6 +372,7 @@ def top_level(tree: Tree) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     direction,
     stores_apart,
+    roster_alone,
     rust_direction,
     native_edges,
     drivers,

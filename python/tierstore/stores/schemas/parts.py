@@ -38,7 +38,11 @@ class SchemaParts(Parts):
         await self.usage.flush()
 
     def totals(self) -> Mapping[Total, int]:
+        counted = self.engine.statistics(self.name)
         return {
+            "schema_registry.cache.l1.hits": counted["l1_hits"],
+            "schema_registry.cache.l2.hits": counted["l2_hits"],
+            "schema_registry.cache.misses": counted["loads"],
             "schema_registry.schemas.registered": self.registered,
             "schema_registry.schemas.fetched": sum(kind.lookups() for kind in self.kinds.all),
             "schema_registry.schemas.deleted": self.deleted,

@@ -1,0 +1,85 @@
+"""For each store of the roster: arguments with which every public call can be made. A store that joins gets its entry here.
+
+`prepare(store, folder)` makes what the calls need and answers, by the name of each call, its arguments. Calls that answer a page have at
+least two items; calls with an idempotency key answer the same when they are made again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tierstore.calls.store import BaseStore
+from tierstore.store import Store
+
+CONTENT = b'{"type": "object"}'
+
+
+class Call(NamedTuple):
+    """Positional and named arguments; `other`: named ones that ask an idempotent call for something else."""
+
+    args: tuple[Any, ...] = ()
+    named: Mapping[str, Any] = {}
+    other: Mapping[str, Any] = {}
+
+
+Prepare = Callable[[Store, Path], Awaitable[dict[str, Call]]]
+
+
+def calls_of(store: type[BaseStore[Any]]) -> dict[str, inspect.Signature]:
+    """The public calls of a store, by name."""
+    members = inspect.getmembers(store, inspect.iscoroutinefunction)
+    return {name: inspect.signature(member) for name, member in members if not name.startswith(("_", "hit_"))}
+
+
+async def _schemas(store: Store, folder: Path) -> dict[str, Call]:
+    subject, new, path = f"s.{uuid.uuid4().hex}", f"n.{uuid.uuid4().hex}", folder / f"{uuid.uuid4().hex}.jsonl"
+    schemas = store.schemas
+    one, two, gone, doomed, moved = [
+        await schemas.register(subject, f"{number}.0.0", CONTENT, schema_type="jsonschema") for number in range(5)
+    ]
+    await schemas.delete(gone.id)
+    await schemas.export(path)
+    return {
+        "register": Call((new, "1.0.0", CONTENT), other={"schema_type": "jsonschema"}),
+        "register_many": Call(([{"subject": f"{new}.many", "version": "1.0.0", "content": CONTENT}],)),
+        "set_state": Call((moved.id, "deprecated")),
+        "delete": Call((doomed.id,)),
+        "restore": Call((gone.id,)),
+        "purge": Call((doomed.id,)),
+        "get": Call((one.id,)),
+        "get_version": Call((subject, "0.0.0")),
+        "get_latest": Call((subject,)),
+        "get_many": Call(([one.id, two.id],)),
+        "get_latest_many": Call(([subject],)),
+        "list": Call((subject,)),
+        "subjects": Call(()),
+        "search": Call((), {"subject": subject}),
+        "statistics": Call(),
+        "popular": Call(),
+        "warm": Call(),
+        "presign": Call((one.id,)),
+        "export": Call((folder / f"{uuid.uuid4().hex}.jsonl",)),
+        "import_": Call((path,)),
+    }
+
+
+async def _notes(store: Store, folder: Path) -> dict[str, Call]:
+    """Of the toy store, where it is planted."""
+    notes: Any = getattr(store, "notes")  # noqa: B009  (the planted store is in no annotation here)
+    prefix = uuid.uuid4().hex
+    for number in range(3):
+        await notes.put(f"{prefix}.{number}", "text")
+    return {
+        "put": Call((f"{prefix}.new", "text")),
+        "get": Call((f"{prefix}.0",)),
+        "list": Call((prefix,)),
+        "warm": Call(),
+        "statistics": Call(),
+    }
+
+
+PREPARE: dict[str, Prepare] = {"schemas": _schemas, "notes": _notes}
