@@ -286,7 +286,7 @@ def _blobs(config: Config, runtime: Runtime, telemetry: Telemetry) -> CountedBlo
         return None
     from tierstore.backends.folder.blobs import Folder
 
-    return CountedBlobs(Folder(runtime, Path(config.path) / OBJECTS_FOLDER), telemetry)
+    return CountedBlobs(Folder(runtime, Path(config.path) / OBJECTS_FOLDER, create=config.migrate == "auto"), telemetry)
 
 
 def _sql_channel(runtime: Runtime, records: Any) -> Channel:

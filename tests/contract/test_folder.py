@@ -135,3 +135,19 @@ def test_two_processes_may_put_the_same_content(tmp_path: Path):
     ]
     assert [writer.wait(30) for writer in writers] == [0, 0, 0]
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_a_folder_that_opening_does_not_make_is_made_by_the_first_write(face: Face, runtime: Runtime, tmp_path: Path):
+    folder = Folder(runtime, tmp_path / "store" / "objects", create=False)
+    deadline = runtime.deadline(5)
+
+    async def story() -> None:
+        await folder.open(deadline)
+        assert "MiB free" in await folder.ping(deadline)
+        assert not await folder.exists(DIGEST, deadline=deadline)
+        assert [info async for info in folder.list(deadline=deadline)] == []
+        assert not (tmp_path / "store").exists()
+        await folder.put(DIGEST, b"content", deadline=deadline)
+        assert await folder.get(DIGEST, deadline=deadline) == b"content"
+
+    face.run(story)

@@ -2,14 +2,19 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 
 import tierstore
+
+READING = ("search", "stats", "health", "warm", "show a", "migrate status", "migrate down")
+"""Commands that create nothing; the last one removes."""
 
 
 class Cli:
@@ -68,12 +73,13 @@ def folder(tmp_path):
 
 @pytest.mark.requirement("S1-56", "S4-02")
 def test_migrate_run_revert_info(cli):
-    assert "no" in cli("migrate", "info", code=1)
+    embedded = cli.config().path is not None
+    assert ("no store in" if embedded else "no\n") in cli("migrate", "info", code=1)
     applied = [row["applied"] for row in cli.json("migrate", "run")["applied"]]
     assert applied[:3] == ["000_protocol", "001_initial_schema", "002_indexes_optimization"]
     assert "current" in cli("migrate", "up")
     assert all(row["applied"] for row in cli.json("migrate", "status")["migrations"])
-    assert cli.json("migrate", "revert")["reverted"]
+    assert cli.json("migrate", "revert", "--yes")["reverted"]
     assert not cli.json("migrate", "status", code=1)["migrations"][-1]["applied"]
 
 
@@ -141,7 +147,7 @@ def test_a_pipe_gets_plain_lines(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "expected"),
     [
-        (["stats"], {}, 1, "which store? give --path FOLDER"),
+        (["stats"], {}, 1, "no store is named: give --path FOLDER"),
         (["--config", "absent.toml", "demo"], {}, 1, "absent.toml cannot be read"),
         (["stats"], {"DATABASE_URL": "postgresql://u:secret@127.0.0.1:9/none"}, 1, "127.0.0.1"),
         (["stats"], {"DATABASE_URL": "mysql://u:secret@h/db"}, 1, "postgresql://"),
@@ -149,7 +155,7 @@ def test_a_pipe_gets_plain_lines(tmp_path):
             (["--path", "x", "load-test", "--duration", bad], {}, 2, "is not a duration")
             for bad in ("soon", "0", "-3s", "nan")
         ),
-        *(([command, "--path", "x"], {}, 1, "no store in x") for command in ("search", "stats", "health", "warm")),
+        *(([*command.split(), "--path", "x"], {}, 1, "no store in x") for command in READING),
         (["--path", "x", "import", "/does/not/exist"], {}, 2, "does not exist"),
     ],
 )
@@ -223,7 +229,7 @@ def test_an_interrupted_import_goes_on_from_there(tmp_path, options):
     kept = cli.json("stats")["schemas"]["total_schemas"]
     if running.returncode:  # else it was done before the signal came
         assert running.returncode == 130
-        assert "goes on from there" in errors
+        assert "continues from there" in errors
         assert "Traceback" not in errors
     again = cli.json("import", str(found))["import"]
     assert (again["new"], again["unchanged"]) == (total - kept, kept)
@@ -241,3 +247,72 @@ def test_help_names_every_command():
     text = Cli()("--help")
     for command in ("demo", "import", "show", "search", "migrate", "warm", "health", "stats", "load-test"):
         assert f"\n  {command} " in text
+
+
+def held(folder):
+    """What an embedded store's folder holds, but for what SQLite keeps while it is open."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm")))
+
+
+@pytest.mark.parametrize("command", READING[:-1])
+def test_a_command_that_reads_applies_no_migration_and_creates_nothing(tmp_path, command):
+    folder = tmp_path / "store"
+    cli = Cli("--path", str(folder))
+    cli("migrate", "up")
+    cli("migrate", "down", "--yes")
+    before = held(folder), cli("migrate", "status", code=1)
+    text = cli(*command.split(), code=1)
+    assert command == "migrate status" or ("lacks migration" in text and "tierstore migrate up" in text)
+    assert (held(folder), cli("migrate", "status", code=1)) == before
+    cli("migrate", "up")
+    before = held(folder)
+    cli(*command.split(), code=1 if command == "show a" else 0)
+    assert held(folder) == before
+
+
+@pytest.mark.parametrize("command", READING[:-1])
+def test_a_command_that_reads_makes_no_table(database, command):
+    Cli(DATABASE_URL=database, DATABASE_SCHEMA="team")(*command.split(), code=1)
+    Cli(DATABASE_URL=database)(*command.split(), code=1)
+    with psycopg.connect(database) as connection:
+        tables = connection.execute("SELECT relname FROM pg_class WHERE relname ~ 'schemas|tierstore'").fetchall()
+        assert tables == []
+        assert connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'team'").fetchall() == []
+
+
+def test_no_command_works_in_memory(tmp_path):
+    environment = {"DATABASE_URL": "postgresql://127.0.0.1:9/none", "TIERSTORE_ON_UNAVAILABLE": "memory"}
+    for command in ("stats", "migrate up", f"import {tmp_path}"):
+        assert "127.0.0.1" in Cli(**environment)(*command.split(), code=1)
+
+
+def test_a_revert_without_a_terminal_needs_yes(cli):
+    cli("migrate", "up")
+    names = [row["migration"] for row in cli.json("migrate", "status")["migrations"]]
+    refused = cli("migrate", "down", "--steps", "2", code=2, input="y\n")
+    assert "tierstore migrate down --steps 2 --yes" in refused
+    assert all(name in refused for name in names[-2:])
+    assert names[0] not in refused
+    assert all(row["applied"] for row in cli.json("migrate", "status")["migrations"])
+    done = cli.json("migrate", "down", "--steps", "99", "--yes")
+    assert [row["reverted"] for row in done["reverted"]] == names[::-1]
+    assert cli.json("migrate", "down", "--yes") == {"reverted": []}
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_revert_at_a_terminal_asks(tmp_path, answer, code, options):
+    cli = Cli("--path", str(tmp_path / "store"))
+    cli("migrate", "up")
+    last = cli.json("migrate", "status")["migrations"][-1]["migration"]
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "tierstore.cli", "--path", str(tmp_path / "store"), *options, "migrate", "down"]
+    os.write(terminal, f"{answer}\n".encode())
+    done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=60)
+    os.close(terminal)
+    os.close(theirs)
+    assert done.returncode == code, done.stderr
+    assert last in done.stderr
+    if options and code == 0:
+        assert json.loads(done.stdout) == {"reverted": [{"reverted": last}]}
+    assert all(row["applied"] for row in cli.json("migrate", "status", code=1 - code)["migrations"]) == (code == 1)

@@ -7,12 +7,14 @@ import logging
 import math
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import click
 
 from tierstore.assembly import DATABASE_FILE
+from tierstore.cli.confirm import Confirmation
 from tierstore.cli.output import Output, printable
 from tierstore.config import Config, environment_names_a_store, redacted
 from tierstore.errors import ConfigError, NotFoundError, StorageError
@@ -31,13 +33,18 @@ class Session:
         self.out = Output(as_json=False)
 
     def config(self) -> Config:
-        """From --path, --config or the environment, in this order."""
+        """From --path, --config or the environment, in this order. Never a store in memory, which no other command would find."""
+        return replace(self._named(), on_unavailable="raise")
+
+    def _named(self) -> Config:
         if self.path is not None:
             return Config(self.path)
         if self.file is not None:
             return Config.from_toml(self.file)
         if not environment_names_a_store():
-            raise ConfigError("which store? give --path FOLDER, --config FILE, or set TIERSTORE_PATH or DATABASE_URL")
+            raise ConfigError(
+                "no store is named: give --path FOLDER or --config FILE, or set TIERSTORE_PATH or DATABASE_URL"
+            )
         return Config.from_env()
 
     @property
@@ -48,29 +55,35 @@ class Session:
     def run(self, action: Callable[[Store], Awaitable[None]], *, makes: bool = False) -> None:
         """Open the store, do `action`, close, print; an error becomes one line and exit code 1.
 
-        Only a command that `makes` something may make an embedded store: for the others a folder without one is a mistake in its name.
+        Only a command that `makes` something applies migrations and creates what is missing; the others only read.
         """
 
         async def session() -> None:
-            async with open_store(self.config() if makes else self._existing()) as store:
+            async with open_store(self.config() if makes else self._reading()) as store:
                 await action(store)
 
         self.guard(session)
 
-    def _existing(self) -> Config:
+    def _reading(self) -> Config:
+        config = self.existing()
+        migrate: Literal["check", "never"] = "never" if config.migrate == "never" else "check"
+        return replace(config, migrate=migrate, cache=replace(config.cache, warm_on_start=False))
+
+    def existing(self) -> Config:
+        """The store, which must be there: a folder without one is a mistake in its name. NotFoundError."""
         config = self.config()
         if config.path is not None and not Path(config.path, DATABASE_FILE).exists():
-            raise NotFoundError(f"there is no store in {config.path}: `import` or `migrate up` makes one")
+            raise NotFoundError(f"no store in {config.path}: check the path; `import` and `migrate up` create a store")
         return config
 
     def guard(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`, print what it left, turn a StorageError into a line."""
+        """Run `work` and print what it collected. A StorageError becomes one line."""
         try:
             asyncio.run(_as_coroutine(work))
         except StorageError as error:
             fail(str(error))
         except KeyboardInterrupt:
-            fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
+            fail("interrupted; finished work is kept, and the same command continues from there", 130)
         self.out.finish()
 
 
@@ -98,7 +111,7 @@ class Seconds(click.ParamType[float]):
         except ValueError:
             seconds = math.nan
         if not 0 < seconds < math.inf:
-            self.fail(f"{value!r} is not a duration: write 60s, 2m or 1h", param, ctx)
+            self.fail(f"{value!r} is not a duration; expected for example 60s, 2m or 1h", param, ctx)
         return seconds
 
 
@@ -111,18 +124,22 @@ def _keep(context: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def _common() -> list[click.Option]:
-    """Options that stand before the command or behind it."""
+    """Options that are accepted before and after the command's name."""
     folder, file = click.Path(path_type=Path), click.Path(path_type=Path)
     return [
         click.Option(
             ["--path"],
             type=folder,
-            help="An embedded store in this folder (no servers).",
+            help="Use the embedded store in this folder (no servers).",
             callback=_keep,
             expose_value=False,
         ),
         click.Option(
-            ["--config", "file"], type=file, help="A TOML file that names it.", callback=_keep, expose_value=False
+            ["--config", "file"],
+            type=file,
+            help="Read the configuration from this TOML file.",
+            callback=_keep,
+            expose_value=False,
         ),
         click.Option(
             ["--json", "as_json"], is_flag=True, help="Print one JSON document.", callback=_keep, expose_value=False
@@ -133,13 +150,13 @@ def _common() -> list[click.Option]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, params=_common())
 @click.version_option(package_name="tierstore")
 def cli() -> None:
-    """A storage layer with no servers, or on PostgreSQL, Redis and S3: the same commands.
+    """Store and look up schemas, in a folder without servers or on PostgreSQL, Redis and S3.
 
     \b
     Try:   tierstore demo
     Then:  tierstore --path data import FOLDER
            tierstore --path data search order
-    Without --path and --config the environment decides (TIERSTORE_PATH, DATABASE_URL, REDIS_URL, S3_BUCKET, …).
+    Without --path and --config, environment variables name the store (TIERSTORE_PATH, DATABASE_URL, REDIS_URL, S3_BUCKET, …).
     """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what it says is in our own errors
@@ -150,11 +167,11 @@ def cli() -> None:
     "--input",
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Import this folder instead of the packages' files.",
+    help="Import this folder instead of the files of installed packages.",
 )
 @click.pass_obj
 def demo(session: Session, folder: Path | None) -> None:
-    """Import real .proto files and JSON Schemas, look them up, and show what each tier does."""
+    """Import real .proto files and JSON Schemas, look them up, and measure each tier."""
     from tierstore.cli.demo import run_demo
 
     session.guard(lambda: run_demo(session, folder))
@@ -162,14 +179,14 @@ def demo(session: Session, folder: Path | None) -> None:
 
 @cli.command("import")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--prefix", default="", help="Put this before every subject.")
-@click.option("--tag", "tags", multiple=True, help="Give every schema this tag (repeatable).")
+@click.option("--prefix", default="", help="Begin every subject with this text.")
+@click.option("--tag", "tags", multiple=True, help="Add this tag to every schema (repeatable).")
 @click.pass_obj
 def import_(session: Session, folder: Path, prefix: str, tags: tuple[str, ...]) -> None:
     """Register every .proto, .avsc and .json file of FOLDER as a subject.
 
-    Unchanged files are passed over, changed ones become the next minor version; an interrupted import goes on where it stopped.
-    Refused files are listed with their place, and the exit code is 1 if there are any.
+    Unchanged files are skipped, changed files become the next minor version, and an interrupted import continues where it stopped.
+    Refused files are listed with the reason, and the exit code is 1 if there are any.
     """
     from tierstore.cli.importing import Importer, scan
 
@@ -187,10 +204,10 @@ def import_(session: Session, folder: Path, prefix: str, tags: tuple[str, ...]) 
 @cli.command()
 @click.argument("subject")
 @click.argument("version", required=False)
-@click.option("--content", is_flag=True, help="Print only the content, byte for byte.")
+@click.option("--content", is_flag=True, help="Print the content only, byte for byte.")
 @click.pass_obj
 def show(session: Session, subject: str, version: str | None, *, content: bool) -> None:
-    """Show SUBJECT's latest version, or VERSION."""
+    """Show the latest version of SUBJECT, or VERSION."""
     from tierstore.cli.views import show_schema
 
     session.run(lambda store: show_schema(store, session.out, subject, version, content=content))
@@ -198,12 +215,12 @@ def show(session: Session, subject: str, version: str | None, *, content: bool) 
 
 @cli.command()
 @click.argument("text", required=False)
-@click.option("--tag", "tags", multiple=True, help="Only those with this tag (repeatable: all of them).")
-@click.option("--type", "schema_type", help="json, jsonschema, avro or protobuf.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--tag", "tags", multiple=True, help="Find only schemas with this tag (repeatable: with all of them).")
+@click.option("--type", "schema_type", help="Find only this type: json, jsonschema, avro or protobuf.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Show at most so many.")
 @click.pass_obj
 def search(session: Session, text: str | None, tags: tuple[str, ...], schema_type: str | None, limit: int) -> None:
-    """Find schemas by words of their subject, description or content; typing errors are forgiven."""
+    """Find schemas by words of their subject, description or content. Tolerates typos."""
     from tierstore.cli.views import search_schemas
 
     session.run(lambda store: search_schemas(store, session.out, text, tags=tags, schema_type=schema_type, limit=limit))
@@ -211,38 +228,43 @@ def search(session: Session, text: str | None, tags: tuple[str, ...], schema_typ
 
 @cli.group()
 def migrate() -> None:
-    """Bring the database's tables up to date, take a step back, or look."""
+    """Apply, revert or list migrations."""
 
 
 @migrate.command("up")
 @click.pass_obj
 def migrate_up(session: Session) -> None:
-    """Apply all migrations that are missing."""
+    """Apply all pending migrations."""
     from tierstore.cli.migrating import up
 
     session.guard(lambda: up(session.config(), session.out))
 
 
 @migrate.command("down")
-@click.option("--steps", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--steps", default=1, show_default=True, type=click.IntRange(1), help="Revert so many migrations.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def migrate_down(session: Session, steps: int) -> None:
-    """Take back the last migration. What its tables held is lost."""
+def migrate_down(session: Session, steps: int, *, yes: bool) -> None:
+    """Revert the last migration. The data in its tables is lost.
+
+    Shows what would go and asks first. Without a terminal, --yes is needed.
+    """
     from tierstore.cli.migrating import down
 
-    session.guard(lambda: down(session.config(), session.out, steps))
+    confirmed = Confirmation(yes=yes, again=f"migrate down --steps {steps} --yes")
+    session.guard(lambda: down(session.existing(), session.out, steps, confirmed))
 
 
 @migrate.command("status")
 @click.pass_obj
 def migrate_status(session: Session) -> None:
-    """List the migrations. Exit code 0 if the database is current, else 1."""
+    """List the migrations and whether each is applied. Exit code 0 if none is pending, else 1. Changes nothing."""
     from tierstore.cli.migrating import status
 
     current = [True]
 
     async def work() -> None:
-        current[0] = await status(session.config(), session.out)
+        current[0] = await status(session.existing(), session.out)
 
     session.guard(work)
     if not current[0]:
@@ -254,7 +276,7 @@ for alias, command in (("run", migrate_up), ("revert", migrate_down), ("info", m
 
 
 @cli.command()
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(0))
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Load at most so many.")
 @click.pass_obj
 def warm(session: Session, limit: int) -> None:
     """Load the most used schemas into the caches."""
@@ -266,7 +288,7 @@ def warm(session: Session, limit: int) -> None:
 @cli.command()
 @click.pass_obj
 def health(session: Session) -> None:
-    """Ask every tier how it is. Exit code 0 if all answer."""
+    """Check every tier. Exit code 0 if all of them answer, else 1."""
     from tierstore.cli.views import show_health
 
     session.run(lambda store: show_health(store, session.out))
@@ -275,21 +297,23 @@ def health(session: Session) -> None:
 @cli.command()
 @click.pass_obj
 def stats(session: Session) -> None:
-    """Counts, sizes and hit ratios."""
+    """Show counts, sizes and hit ratios."""
     from tierstore.cli.views import show_statistics
 
     session.run(lambda store: show_statistics(store, session.out))
 
 
 @cli.command("load-test")
-@click.option("--duration", default="10s", show_default=True, type=Seconds())
-@click.option("--concurrency", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--duration", default="10s", show_default=True, type=Seconds(), help="Run for so long.")
 @click.option(
-    "--writes", default=5, show_default=True, type=click.IntRange(0, 100), help="Per cent of calls that write."
+    "--concurrency", default=100, show_default=True, type=click.IntRange(1, 10_000), help="So many callers at once."
+)
+@click.option(
+    "--writes", default=5, show_default=True, type=click.IntRange(0, 100), help="Percentage of calls that write."
 )
 @click.pass_obj
 def load_test(session: Session, duration: float, concurrency: int, writes: int) -> None:
-    """Read and write for a while; print rates and latencies by operation. Its own subjects start with `load-test/`."""
+    """Read and write for a while, then show rates and latencies by operation. Writes only subjects that start with `load-test/`."""
     from tierstore.cli.load import LoadTest
 
     session.run(lambda store: LoadTest(store, session.out, concurrency, writes / 100).run(duration), makes=True)

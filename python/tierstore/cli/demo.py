@@ -48,7 +48,7 @@ async def run_demo(session: Session, folder: Path | None) -> None:
         await _look_up(store, session.out, sources)
         await _totals(store, session.out)
         await _rates(store, config, session.out, sources)
-    _what_next(config, session.out, sources)
+    _next_steps(config, session.out, sources)
 
 
 def real_sources() -> list[Source]:
@@ -98,7 +98,7 @@ async def _look_up(store: Store, out: Output, sources: Sequence[Source]) -> None
         {"look-up": f"version 1.0.0 of {protos[0]}", "answer": by_version.state if by_version else "-"},
         {"look-up": f"latest of {protos[0]}", "answer": latest.version if latest else "-"},
         {
-            "look-up": "text “anotations” (typed wrong)",
+            "look-up": "text “anotations” (with a typo)",
             "answer": ", ".join(hit.schema.subject for hit in text.items) or "-",
         },
         {"look-up": "tag “changed”", "answer": f"{len(tagged.items)} schemas"},
@@ -160,10 +160,10 @@ async def _rate(work: Callable[[], Awaitable[Any]], reads: int) -> int:
     return round(rounds * reads / elapsed)
 
 
-def _what_next(config: Config, out: Output, sources: Sequence[Source]) -> None:
+def _next_steps(config: Config, out: Output, sources: Sequence[Source]) -> None:
     where = f"--path {config.path} " if config.path is not None else ""
     out.facts("next", {"store": str(config.path or "the configured servers")})
     program = "tierstore" if shutil.which("tierstore") else sys.argv[0]
-    out.say("What to type next:")
+    out.say("Next steps:")
     for command in ("search http", f"show {sources[0].subject}", "stats", "health", "load-test --duration 5s"):
         out.say(f"  {program} {where}{command}")

@@ -1,4 +1,4 @@
-"""Import files as schemas: several batches at once, unchanged files passed over, refused ones listed with their place."""
+"""Import files as schemas: several batches at once, unchanged files skipped, refused ones listed with the reason."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _read(source: Source) -> bytes | str:
     except ValidationError as error:
         return str(error)
     if source.size > MAX_CONTENT_BYTES:
-        return f"the file has {source.size:,} bytes; at most {MAX_CONTENT_BYTES:,} are taken"
+        return f"the file has {source.size:,} bytes, expected at most {MAX_CONTENT_BYTES:,}"
     try:
         return source.path.read_bytes()
     except OSError as error:

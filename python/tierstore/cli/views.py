@@ -20,7 +20,7 @@ async def show_schema(store: Store, out: Output, subject: str, version: str | No
     schema = await (schemas.get_version(subject, version) if version else schemas.get_latest(subject))
     if schema is None:
         wanted = f"{subject} {version}" if version else subject
-        raise NotFoundError(f"no schema {wanted}: `tierstore search` finds what there is")
+        raise NotFoundError(f"no schema {wanted}; find one with `tierstore search`")
     if content:
         out.raw(schema.content)
         return
@@ -47,7 +47,7 @@ async def show_schema(store: Store, out: Output, subject: str, version: str | No
         lines = schema.content.decode(errors="replace").splitlines()
         print("\n".join(printable(line.expandtabs()) for line in lines[:LINES_SHOWN]))
         if len(lines) > LINES_SHOWN:
-            out.say(f"… {len(lines) - LINES_SHOWN} lines more: --content prints all")
+            out.say(f"… {len(lines) - LINES_SHOWN} more lines; --content prints all of them")
 
 
 def show_imports(out: Output, source: bytes) -> None:
@@ -72,7 +72,7 @@ async def search_schemas(
         }
         for hit in page.items
     ]
-    out.table("hits", rows, title=f"{len(rows)} hits" + (" and more: raise --limit" if page.next else ""))
+    out.table("hits", rows, title=f"{len(rows)} hits" + (" or more; raise --limit" if page.next else ""))
     if not rows:
         out.say("nothing found")
 

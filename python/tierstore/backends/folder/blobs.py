@@ -27,20 +27,29 @@ ABANDONED_S = 3600
 
 
 class Folder:
-    """The `Blobs` of the embedded store. StorageError, with the system's reason, where the disk refuses."""
+    """The `Blobs` of the embedded store. StorageError, with the system's reason, where the disk refuses.
 
-    def __init__(self, runtime: Runtime, path: Path) -> None:
+    `create`: opening makes the folder; else the first write does.
+    """
+
+    def __init__(self, runtime: Runtime, path: Path, *, create: bool = True) -> None:
         self._runtime = runtime
         self._root = path
+        self._create = create
 
     async def open(self, deadline: Deadline) -> None:
         await self._runtime.call(self._open, deadline=deadline)
 
     def _open(self) -> None:
         with _translated(f"open {self._root}"):
-            for part in (INCOMING, ALGORITHM):
-                (self._root / part).mkdir(parents=True, exist_ok=True)
-            self._remove_abandoned()
+            if self._create:
+                self._make_folders()
+            if (self._root / INCOMING).is_dir():
+                self._remove_abandoned()
+
+    def _make_folders(self) -> None:
+        for part in (INCOMING, ALGORITHM):
+            (self._root / part).mkdir(parents=True, exist_ok=True)
 
     def _remove_abandoned(self) -> None:
         oldest = time.time() - ABANDONED_S
@@ -60,6 +69,8 @@ class Folder:
 
     def _write(self, path: Path, content: bytes) -> None:
         if not path.parent.is_dir():
+            if not (self._root / ALGORITHM).exists():
+                self._make_folders()
             path.parent.mkdir(exist_ok=True)
             _sync_folder(path.parent.parent)
         aside = self._root / INCOMING / secrets.token_hex(16)
@@ -105,8 +116,9 @@ class Folder:
                 yield info
 
     def _shards(self) -> Sequence[Path]:
-        with _translated(f"list {self._root}"):
+        with _translated(f"list {self._root}"), contextlib.suppress(FileNotFoundError):
             return sorted((self._root / ALGORITHM).iterdir())
+        return ()
 
     def _list(self, shard: Path) -> Sequence[BlobInfo]:
         found = []
@@ -133,7 +145,8 @@ class Folder:
 
     def _ping(self) -> str:
         with _translated(f"look at {self._root}"):
-            return f"folder, {shutil.disk_usage(self._root).free // 2**20} MiB free"
+            there = next(path for path in (self._root, *self._root.parents) if path.exists())
+            return f"folder, {shutil.disk_usage(there).free // 2**20} MiB free"
 
     async def close(self, deadline: Deadline) -> None:
         return None
