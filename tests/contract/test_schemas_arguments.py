@@ -66,9 +66,7 @@ WRONG = {
         f"register_many {name}": (lambda value, name=name: item(**{name: value}), of) for name, of in OF_AN_ITEM.items()
     },
     "register idempotency_key": (lambda value: register(idempotency_key=value), (*NEVER, *ANY_TEXT, True)),
-    "register timeout": (lambda value: register(timeout=value), TIMEOUTS),
     "register_many": (lambda value: lambda store: store.register_many(value), LISTS),
-    "register_many timeout": (lambda value: lambda store: store.register_many([], timeout=value), TIMEOUTS),
     "get": (lambda value: lambda store: store.get(value), (*NEVER, *ANY_TEXT, None, "x")),
     "get_many": (lambda value: lambda store: store.get_many(value), LISTS),
     "get_version subject": (lambda value: lambda store: store.get_version(value, "1.0.0"), SUBJECTS),
@@ -77,8 +75,6 @@ WRONG = {
     "get_latest states": (lambda value: lambda store: store.get_latest("s", states=value), STATES),
     "get_latest prerelease": (lambda value: lambda store: store.get_latest("never", prerelease=value), FLAGS),
     "get_latest_many": (lambda value: lambda store: store.get_latest_many(value), LISTS),
-    "get read": (lambda value: lambda store: store.get(ID, read=value), READS),
-    "get not_before": (lambda value: lambda store: store.get(ID, not_before=value), (*NEVER, *ANY_TEXT, "soon")),
     "list": (lambda value: lambda store: store.list(value), SUBJECTS),
     "list deleted": (lambda value: lambda store: store.list("s", deleted=value), FLAGS),
     "list schema_type": (lambda value: lambda store: store.list("s", schema_type=value), (*NEVER, *ANY_TEXT, "xml")),
@@ -98,7 +94,7 @@ WRONG = {
             of,
         )
         for name in ("list", "subjects", "search")
-        for argument, of in (("limit", LIMITS), ("after", CURSORS), ("timeout", TIMEOUTS), ("read", READS))
+        for argument, of in (("limit", LIMITS), ("after", CURSORS))
     },
     "list states": (lambda value: lambda store: store.list("s", states=value), STATES),
     "search states": (lambda value: lambda store: store.search(states=value), STATES),
@@ -119,7 +115,6 @@ WRONG = {
     "warm": (lambda value: lambda store: store.warm(value), LIMITS),
     "export": (lambda value: lambda store: store.export(value), (*NEVER, "", "..", SURROGATE, NUL, None)),
     "import_": (lambda value: lambda store: store.import_(value), (*NEVER, "", "..", SURROGATE, NUL, None)),
-    "statistics": (lambda value: lambda store: store.statistics(timeout=value), TIMEOUTS),
 }
 
 

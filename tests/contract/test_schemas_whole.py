@@ -145,6 +145,40 @@ def test_export_and_import(request, fresh, store_backend, store_face, tmp_path):
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".all")] == []
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_export_that_fails_on_the_way(fresh, tmp_path, monkeypatch, resume):
+    """It leaves nothing; with `resume` it leaves what the next one goes on from, and that gives the whole file."""
+    whole, path = tmp_path / "whole.jsonl", tmp_path / "all.jsonl"
+
+    async def scenario(store):
+        await store.register_many(
+            [{"subject": "many", "version": f"{number}.0.0", "content": b"[%d]" % number} for number in range(250)]
+        )
+        assert await store.export(whole) == 250
+        blobs, seen = store._parts.blobs, []
+        fill = blobs.filled
+
+        async def fails(record, **options):
+            seen.append(record.id)
+            if len(seen) > 150:
+                raise errors.ConnectionError("the database is gone")
+            return await fill(record, **options)
+
+        monkeypatch.setattr(blobs, "filled", fails)
+        with pytest.raises(errors.ConnectionError):
+            await store.export(path, resume=resume)
+        left = [file.name for file in tmp_path.glob(".all*")]
+        assert left == ([".all.jsonl.partial"] if resume else [])
+        monkeypatch.undo()
+        if resume:
+            with (tmp_path / left[0]).open("ab") as file:
+                file.write(b'{"id": "cut')  # as a crash leaves it
+        assert await store.export(path, resume=resume) == 250
+        assert path.read_bytes() == whole.read_bytes()
+
+    fresh.run(scenario)
+
+
 def test_files_that_are_no_export(fresh, tmp_path):
     async def scenario(store):
         await store.register("a", "1.0.0", CONTENT)
