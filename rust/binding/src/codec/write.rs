@@ -1,6 +1,5 @@
 //! bincode bytes from Python values.
 
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use tierstore_core::codec::envelope::ENVELOPE_BYTES;
@@ -105,8 +104,9 @@ pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     let text = value.cast::<PyString>().map_err(|_| expected("a str", value))?;
     // SAFETY: value is a str; a compact ASCII one holds so many bytes, and another compact one may know its UTF-8. Neither
     // changes while the str is borrowed.
-    #[cfg(not(Py_GIL_DISABLED))]
+    #[cfg(not(any(Py_3_14, Py_GIL_DISABLED)))]
     unsafe {
+        use pyo3::ffi;
         let own = value.as_ptr();
         if ffi::PyUnicode_IS_COMPACT_ASCII(own) != 0 {
             let length = ffi::PyUnicode_GET_LENGTH(own) as usize;
