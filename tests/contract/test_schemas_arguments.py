@@ -33,11 +33,9 @@ ANY_TEXT = ("", SURROGATE, NUL, HUGE)
 SUBJECTS = (*NEVER, *ANY_TEXT, None, True, "line\nbreak", "x" * 256)
 LISTS = (0, 1.5, None, "x", b"x", {"a": 1}, [None], [SURROGATE], [NUL], [b"x"], object(), NoText(), [NoText()])
 LIMITS = (None, 0, -1, 1.5, True, "10", 2**70, float("nan"), [], NoText())
-TIMEOUTS = (0, -1, float("nan"), float("inf"), 2**70, True, "1", [], NoText())
 CURSORS = (*NEVER, *ANY_TEXT, True, "x", "x=", "e30")
 FLAGS = (None, 0, 1, "false", [], NoText())
 STATES = (0, "active", b"", {}, ["gone"], [None], [NoText()], NoText())
-READS = (*(value for value in NEVER if not isinstance(value, NoText)), *ANY_TEXT, None, "bounded:", "bounded:1s\n")
 EXPECTED = (1.5, "1", True, 2**70, [], NoText())
 
 
