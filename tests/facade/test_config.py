@@ -10,6 +10,7 @@ from operator import attrgetter
 import pytest
 
 import tierstore
+from tests.house import configuration_page
 from tierstore import Config, ConfigError, Gates, ObjectConfig, PostgresConfig, RedisConfig, SentinelConfig
 from tierstore.config import redacted, setting
 from tierstore.store import migrator
@@ -442,3 +443,19 @@ def test_an_address_is_shown_without_its_password(address):
     shown = repr(ObjectConfig("abc", endpoint_url=address))
     assert "store.internal" in shown
     assert "cret" not in shown
+
+
+def test_the_page_of_settings_is_what_the_fields_give():
+    assert configuration_page.TARGET.read_text() == configuration_page.page()
+    for known in setting.settings(Config):
+        assert f"| `{known.name}` | `{known.setting.env[0]}`" in configuration_page.page()
+
+
+def test_every_field_says_what_it_does():
+    for policy in (
+        Config,
+        *filter(None, (setting.nested(kind) for kind in setting.kinds(Config).values())),
+        SentinelConfig,
+    ):
+        named = {item.name for item in dataclasses.fields(policy) if setting.KEY in item.metadata}
+        assert named <= configuration_page.documented(policy).keys()

@@ -65,7 +65,8 @@ class RedisConfig(Policy):
     ttl: float = field(default=3600, metadata=named("REDIS_TTL_SECONDS", "cache.ttl_seconds"))
     """How long a value stays in Redis."""
     prefix: str = field(default="", metadata=named("REDIS_PREFIX", "cache.prefix"))
-    """What the name of every key and channel begins with, so that an ACL can be written for it: `~app:* &app:*` for `app:`."""
+    """What the name of every key and channel begins with, so that an ACL can be written for it: `~app:* &app:*` for `app:`. All processes
+    that share a database need the same one."""
     soft_timeout: float = field(
         default=0.05, metadata=named("REDIS_SOFT_TIMEOUT_SECONDS", "cache.soft_timeout_seconds")
     )
