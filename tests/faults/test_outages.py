@@ -271,6 +271,24 @@ def test_an_outage_of_the_database_is_one_line_each(everything, postgres, face, 
     face.run(story)
 
 
+def test_an_outage_of_a_replica_is_one_line_each(database, postgres, face, caplog):
+    servers = tierstore.PostgresConfig(database, replicas=(postgres.replica_of(database),), min_connections=1)
+    config = tierstore.Config(postgres=servers, cache=tierstore.CacheConfig(max_entries=1, warm_on_start=False))
+
+    async def story():
+        async with await Store.opened(config, face.runtime(), OFF) as store:
+            ids = await seeded(store, 3)
+            await store.schemas.get_many(ids, read="any")
+
+            async def use():
+                assert None not in [await store.schemas.get(id, read="any") for id in ids]
+
+            lines = await Lines(caplog, store, face).of_one_outage(use, postgres.replica.kill, postgres.replica.start)
+            check_lines(lines, "replica", "reads go to the primary")
+
+    face.run(story)
+
+
 def test_an_outage_of_the_object_store_is_one_line_each(everything, s3_server, face, caplog):
     async def story():
         async with await Store.opened(everything.config(), face.runtime(), OFF) as store:

@@ -178,6 +178,21 @@ def test_a_silent_channel_is_one_line_unless_what_is_behind_it_does_not_answer(f
     face.run(story)
 
 
+def test_a_channel_that_was_missing_at_the_start_answers_with_its_first_echo(face, clock, caplog):
+    async def story():
+        redis = Line("redis", clock, pings=True)
+        carriers = Bench(clock, l2=True, channel=redis, standby=Line("outbox", clock)).engine.carriers
+        clock.outages.began("channel", "nobody listens")
+        await carriers.step()
+        assert "channel" in clock.outages, "nothing was heard of it yet"
+        redis.events = [Echo(clock.now)]
+        await carriers.step()
+        assert "channel" not in clock.outages
+        assert len(caplog.messages) == 2
+
+    face.run(story)
+
+
 def test_a_gap_flushes_l1_and_refuses_what_is_being_loaded(face, clock):
     async def story():
         bench = Bench(clock, l2=False, channel=Line("redis", clock))

@@ -106,6 +106,7 @@ class Carriers:
 
     def _heard(self, echo: Echo) -> None:
         self._heard_at = max(self._heard_at, echo.sent_at)
+        self._runtime.outages.ended("channel")
         self._listener.on_echo(echo.sent_at, l2=self._relayed)
 
     def _pass_on(self, event: Event, *, ahead_of_l2: bool) -> None:
@@ -130,8 +131,6 @@ class Carriers:
     def _report(self, *, silent: bool) -> None:
         """Of the first channel alone: where the server or the database behind it does not answer, that is reported already."""
         now, outages = self._runtime.monotonic(), self._runtime.outages
-        if not silent:
-            outages.ended("channel")
         if not silent or "Redis" in outages or "database" in outages:
             self._excused_until = now + SETTLE_S
         elif now >= self._excused_until:
