@@ -214,15 +214,19 @@ class Lines:
                 await use()
             await self._runtime.sleep(0.02)
 
-    async def of_one_outage(self, use, stop, start):
-        """Stop a server, use the store for a while, start it again, use it: what was logged."""
+    async def of_one_outage(self, use, stop, start, *, until_found=None):
+        """Stop a server, use the store for a while, start it again: what was logged. That it is back needs no call to be found."""
         stop()
         await self.reach(1, use)
         await self.use(use, 3.0)
         start()
-        await self.reach(2, use)
+        await self.reach(2, until_found or no_call, 60.0)
         await self.use(use, 3.0)
         return self.written()
+
+
+async def no_call():
+    return None
 
 
 def check_lines(lines, component, *still_works):
@@ -283,7 +287,8 @@ def test_an_outage_of_a_replica_is_one_line_each(database, postgres, face, caplo
             async def use():
                 assert None not in [await store.schemas.get(id, read="any") for id in ids]
 
-            lines = await Lines(caplog, store, face).of_one_outage(use, postgres.replica.kill, postgres.replica.start)
+            replica = postgres.replica
+            lines = await Lines(caplog, store, face).of_one_outage(use, replica.kill, replica.start, until_found=use)
             check_lines(lines, "replica", "reads go to the primary")
 
     face.run(story)

@@ -24,7 +24,7 @@ STILL_WORKS: dict[Component, str] = {
 }
 TRIED_AGAIN: dict[Component, str] = {
     "database": "with every call",
-    "replica": "every 1 to 30 s",
+    "replica": "with a read, after 1 to 30 s",
     "Redis": "every 1 to 2 s",
     "object store": "every 5 s and with every call",
     "channel": "every second",

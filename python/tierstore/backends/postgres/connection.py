@@ -138,6 +138,11 @@ class Adaptation:
         self.adapters.register_dumper(list, ListBinaryDumper)
 
 
+def address_of(arguments: dict[str, Any]) -> str:
+    """Host and port, for a log line."""
+    return f"{arguments.get('host', 'localhost')}:{arguments.get('port', 5432)}"
+
+
 def arguments(url: str, *, writes: bool) -> dict[str, Any]:
     """The keywords of a connection to `url`. Of several hosts, the one that takes writes is wanted where `writes`.
 

@@ -21,7 +21,7 @@ import psycopg_pool
 
 from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks
-from tierstore.backends.postgres.connection import arguments
+from tierstore.backends.postgres.connection import address_of, arguments
 from tierstore.backends.postgres.diagnosis import wrong_setting
 from tierstore.backends.postgres.errors import translate
 from tierstore.backends.postgres.pool import Pool, PoolPolicy
@@ -146,7 +146,9 @@ class PostgresRecords:
         self._aside = Pool(make, "tierstore aside", policy._replace(limit=ASIDE_CONNECTIONS, least=0), outage)
         self._jobs = Pool(make, "tierstore jobs", policy._replace(limit=JOB_CONNECTIONS, least=0), outage)
         self._replicas = [
-            Replica(Pool(make, f"tierstore replica {number}", policy, outages.of("replica", str(number))))
+            Replica(
+                Pool(make, f"tierstore replica {number}", policy, outages.of("replica", address_of(policy.arguments)))
+            )
             for number, policy in enumerate(self._replica_policies)
         ]
         self._look = self._scripts_over(self._pooling, policy.arguments)
