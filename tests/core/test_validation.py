@@ -208,5 +208,5 @@ def test_protobuf_names_line_and_column():
 def test_limits():
     with pytest.raises(errors.ValidationError, match="at most"):
         check_size(bytes(MAX_CONTENT_BYTES + 1))
-    with pytest.raises(errors.ValidationError, match="types are"):
+    with pytest.raises(errors.ValidationError, match="'xml'; expected one of json"):
         check_type("xml")
