@@ -12,7 +12,10 @@ import pytest
 import tierstore
 from tests.house import configuration_page
 from tierstore import Config, ConfigError, Gates, ObjectConfig, PostgresConfig, RedisConfig, SentinelConfig
+from tierstore.backends.postgres.records import PostgresRecords
+from tierstore.backends.redis.link import Account
 from tierstore.config import redacted, setting
+from tierstore.runtime import ThreadsRuntime
 from tierstore.store import migrator
 
 URL = "postgresql://user:secret@db:5432/schema_registry"
@@ -443,6 +446,11 @@ def test_an_address_is_shown_without_its_password(address):
     shown = repr(ObjectConfig("abc", endpoint_url=address))
     assert "store.internal" in shown
     assert "cret" not in shown
+
+
+def test_what_drivers_hold_shows_no_password():
+    held = [Account("app", "secret"), PostgresRecords(ThreadsRuntime(), URL)._policy]
+    assert "secret" not in repr(held)
 
 
 def test_the_page_of_settings_is_what_the_fields_give():

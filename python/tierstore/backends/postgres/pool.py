@@ -69,6 +69,9 @@ class PoolPolicy(NamedTuple):
     lifetime_s: float
     statement_s: float
 
+    def __repr__(self) -> str:
+        return f"PoolPolicy(limit={self.limit}, least={self.least})"  # the arguments hold a password
+
 
 class Pool:
     """Connections to one server. What fails leaves as psycopg's error; `translate` is the caller's."""

@@ -28,6 +28,9 @@ class Account(NamedTuple):
     password: str | None = None
     db: int = 0
 
+    def __repr__(self) -> str:
+        return f"Account({self.username!r}, db={self.db})"  # without the password
+
     def words(self) -> list[tuple[str, ...]]:
         login = [word for word in (self.username, self.password) if word]
         return [("AUTH", *login)] * bool(login) + [("SELECT", str(self.db))] * bool(self.db)
