@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -211,8 +212,10 @@ def test_links_that_are_too_few_for_large_content_are_an_error_that_names_the_se
                 with store.transaction(timeout=20) as write:
                     write.schemas.register(f"small.{number}", "1.0.0", b"{}")
                     all_open.wait(20)
+                    started = time.monotonic()
                     with pytest.raises(errors.PoolTimeoutError) as refused:
                         write.schemas.register(f"large.{number}", "1.0.0", LARGE)
+                    assert time.monotonic() - started < 8, "it waited for the transaction's own deadline"
                     assert "pool size" in str(refused.value)
                     assert "max_connections" in str(refused.value)
                     all_open.wait(20)
