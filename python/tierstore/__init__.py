@@ -64,7 +64,7 @@ if TYPE_CHECKING:
         SchemaType,
         SearchHit,
     )
-    from tierstore.telemetry import Telemetry, Total
+    from tierstore.telemetry import Series, Telemetry, Total
     from tierstore.tiers.kind import Meta
 
 __version__ = "0.1.0"
@@ -84,7 +84,7 @@ _HOME = {
     "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaStatistics SchemaStore SchemaTransaction SearchHit",
     "tierstore.plan.values": "Id",
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
-    "tierstore.telemetry": "Telemetry Total",
+    "tierstore.telemetry": "Series Telemetry Total",
     "tierstore.tiers.kind": "Meta",
 }
 _MODULES = ("blocking", "codec", "errors", "proto", "telemetry")
@@ -134,6 +134,7 @@ __all__ = [
     "SchemaType",
     "SearchHit",
     "SentinelConfig",
+    "Series",
     "SizeRouter",
     "Statistics",
     "StorageError",

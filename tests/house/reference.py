@@ -77,7 +77,9 @@ PAGES: dict[str, Page] = {
     ),
     "proto": Page("Protobuf imports", modules=("tierstore.proto",)),
     "routing": Page("Routing by size", ("SizeRouter",), ("Placement",)),
-    "telemetry": Page("Telemetry", (*_in("tierstore.telemetry", "Prometheus OpenTelemetry"), "Telemetry", "Total")),
+    "telemetry": Page(
+        "Telemetry", (*_in("tierstore.telemetry", "Prometheus OpenTelemetry"), "Telemetry", "Series", "Total")
+    ),
 }
 
 

@@ -209,10 +209,10 @@ def test_what_l1_answered_at_once_is_told_from_what_was_read_in_other_ways(face,
         items = shared.engine.kind(
             replace(item_kind(), name="thing", operation="get", is_partial=lambda item: item.key.startswith("large"))
         )
-        probe, asks = items.probe(), 1 if face.name == "async" else 2
+        shortcut, asks = items.shortcut(), 1 if face.name == "async" else 2
 
         async def read(key):
-            found = [item for item in (probe(key) for _ in range(asks)) if item is not None]
+            found = [item for item in (shortcut(key) for _ in range(asks)) if item is not None]
             if not found or found[0].key.startswith("large"):
                 return await items.get(key, deadline=shared.deadline())
             items.l1.looks += asks - 1  # the first of them was the answer

@@ -71,9 +71,9 @@ class CachedKind(Generic[K, R]):
         self._flights: dict[Hashable, Miss] = {}
         self._floors: dict[Hashable, int] = {}
         self.misses = 0
-        self.past_probe = 0
+        self.past_shortcut = 0
         """Hits of L1 that were no answer at once."""
-        self._probes = 0
+        self._asked_before = 0
         self._database = Coalescer(self._runtime, self._load)
         self._l2 = Coalescer(self._runtime, self._ask_l2, lanes=L2_LANES)
         self._stages = (self._database,) if self._shared is None else (self._l2, self._database)
@@ -94,7 +94,7 @@ class CachedKind(Generic[K, R]):
         if read == "session" and not_before is None:
             way, value = SESSION, self._known(key)
             if value is not None:
-                self._count_past_probe(value)
+                self._count_past_shortcut(value)
         else:
             way = route(read, not_before)
             value = await self._cached_or_past(key, deadline, way)
@@ -124,7 +124,7 @@ class CachedKind(Generic[K, R]):
         found = self.l1.peek_many(list(keys)) if way is SESSION else [self._cached(key, way) for key in keys]
         missing = list(dict.fromkeys(key for key, value in zip(keys, found, strict=True) if value is None))
         if way is SESSION:
-            self.past_probe += sum(value is not None for value in found) if missing else len(found)
+            self.past_shortcut += sum(value is not None for value in found) if missing else len(found)
         if missing:
             loaded = await self._miss_many(missing, deadline, way)
             found = [loaded[key] if value is None else value for key, value in zip(keys, found, strict=True)]
@@ -154,27 +154,27 @@ class CachedKind(Generic[K, R]):
             return None
         value = self.l1.hit(key)
         if value is None:
-            self.l1.looks += self._probes  # they found the entry too, and could not believe it
+            self.l1.looks += self._asked_before  # they found the entry too, and could not believe it
             if (entry := self.l1.ripe(key)) is not None:
                 self._engine.refresh(self, key)
                 value = entry.value
         return value
 
-    def probe(self) -> Callable[[K], R | Absence | None]:
+    def shortcut(self) -> Callable[[K], R | Absence | None]:
         """`hit`, for a store whose calls ask it first, and `get` only if that is no answer: by this the tiers count those that are."""
-        self._probes = (
+        self._asked_before = (
             2 if self._runtime.face == "blocking" else 1
         )  # there the blocking form asks, and then the coroutine
         return self.hit
 
-    def _count_past_probe(self, value: Any) -> None:
-        self.past_probe += 1
-        if self._probes and self.kind.is_partial is not None and self.kind.is_partial(value):
-            self.l1.looks += self._probes  # one read, not several
+    def _count_past_shortcut(self, value: Any) -> None:
+        self.past_shortcut += 1
+        if self._asked_before and self.kind.is_partial is not None and self.kind.is_partial(value):
+            self.l1.looks += self._asked_before  # one read, not several
 
     def hits_at_once(self) -> int:
         """Calls that L1 answered at once."""
-        return max(0, self.hit_count() - self.past_probe) if self._probes else 0
+        return max(0, self.hit_count() - self.past_shortcut) if self._asked_before else 0
 
     async def _cached_or_past(self, key: K, deadline: Deadline, way: Route) -> Any:
         if (value := self._cached(key, way)) is None:

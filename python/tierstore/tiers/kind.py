@@ -71,7 +71,7 @@ class Kind(Generic[K, R]):
     `l2_key` and `parse` turn a key into text and back: the name in L2 and in the outbox. `immutable` values never change once they
     are there (rule 9), and need no freshness. `shared` False keeps the kind out of L2. `weigh` gives the bytes in L1 of a record
     that was loaded; one from L2 weighs what L2 had. Without it nothing is weighed.
-    `operation`: the store's call that asks L1 for this kind before it does anything else (`CachedKind.probe`); its metrics count what L1
+    `operation`: the store's call that asks L1 for this kind before it does anything else (`CachedKind.shortcut`); its metrics count what L1
     answered there. `is_partial`: what L1 has, but that call does not answer at once.
     """
 
