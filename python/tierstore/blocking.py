@@ -54,7 +54,7 @@ def in_blocking_words(text: str) -> str:
     return text.replace("async with ", "with ").replace("await ", "")
 
 
-def _twin(cls: type, name: str) -> type[Twin]:
+def _twin(cls: type, name: str, base: type[Twin] = Twin) -> type[Twin]:
     """The twin class of `cls`: every public method of it, driven. Attributes are passed on."""
     members: dict[str, Any] = {"__doc__": in_blocking_words(cls.__doc__ or ""), "__module__": __name__}
     for attribute, member in inspect.getmembers(cls):
@@ -65,7 +65,7 @@ def _twin(cls: type, name: str) -> type[Twin]:
             method.__doc__ = in_blocking_words(member.__doc__ or "")
         elif isinstance(member, property):
             members[attribute] = _passed_on(attribute, member)
-    return type(name, (Twin,), members)
+    return type(name, (base,), members)
 
 
 def _passed_on(name: str, getter: property) -> property:
@@ -250,7 +250,8 @@ os.register_at_fork(after_in_child=_in_child)
 _TWINS: dict[type, type[Twin]] = {_async.Store: Store, _async.Transaction: Transaction}
 for _store in roster().values():
     for _class in (_store, *_store.__subclasses__()):  # beside the store, the form of it that is a transaction too
-        globals()[_class.__name__] = _TWINS[_class] = _twin(_class, _class.__name__)
+        _base = Twin if _class is _store else _TWINS[_store]
+        globals()[_class.__name__] = _TWINS[_class] = _twin(_class, _class.__name__, _base)
 
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Store:

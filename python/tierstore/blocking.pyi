@@ -16,37 +16,16 @@ from tierstore.store import Health, Statistics
 from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
 from tierstore.telemetry import Telemetry
 
-class BaseStore:
-    """One store in one scope: cheap to make, the parts are shared. Its public calls are coroutines.
+class SchemaStore:
+    """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example.
 
-    A store MUST read and write by `_scope` alone in every call that is offered inside transactions, and MUST begin every public call
-    with `_operation`. What it names `hit_<call>` answers that call from L1 or with None, without a coroutine."""
+    Inside a transaction it has the same calls, but for `transaction`, `warm` and `presign`."""
 
     def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
-        """Load what is most used into the caches, at most `limit` records; answers how many."""
+        """Load the most read schemas into the caches; answers how many."""
 
-    def statistics(self, *, timeout: float | None = ...) -> Any:
-        """What the store holds, counted. None where nothing is."""
-
-class OpenTransaction:
-    """What a caller does with the transaction itself: commit, rollback, savepoint. Committed when its block ends, unless that raises."""
-
-    def commit(self) -> None:
-        """Commit now; the block may end afterwards, but nothing more can be written in it."""
-
-    def rollback(self) -> None:
-        """Drop everything since the transaction began."""
-
-    def savepoint(self) -> AbstractContextManager[None]:
-        """Undo only the block's own changes when it raises."""
-
-class Stores:
-    """One store an attribute. `tierstore.Store` and `tierstore.Transaction` are such: the first outside, the second inside."""
-
-    schemas: SchemaStore
-
-class SchemaReader(BaseStore):
-    """Reading by key, listing and searching."""
+    def statistics(self, *, timeout: float | None = ...) -> SchemaStatistics:
+        """Counts of what is not deleted, and the share of reads that each cache tier answered."""
 
     def get(
         self, id: Id, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
@@ -82,21 +61,6 @@ class SchemaReader(BaseStore):
     ) -> list[Schema | None]:
         """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
 
-    def list(
-        self,
-        subject: str,
-        *,
-        states: SchemaStates | None = ...,
-        schema_type: SchemaType | None = ...,
-        deleted: bool = ...,
-        limit: int = ...,
-        after: str | None = ...,
-        timeout: float | None = ...,
-        read: Read = ...,
-        not_before: str | None = ...,
-    ) -> Page[SchemaInfo]:
-        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
-
     def subjects(
         self,
         prefix: str = ...,
@@ -129,11 +93,6 @@ class SchemaReader(BaseStore):
         Words under three letters match how the subject begins. `tags`: all of them; `metadata`: contained in the schema's. The best
         score comes first, ties by subject, then the newest version; without a text all score 0. docs/schemas.md says what a search
         with very many hits does."""
-
-class SchemaStore(SchemaReader):
-    """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example.
-
-    Inside a transaction it has the same calls, but for `transaction`, `warm` and `presign`."""
 
     def register(
         self,
@@ -190,14 +149,8 @@ class SchemaStore(SchemaReader):
     def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[SchemaTransaction]:
         """Several calls in one commit: `with store.schemas.transaction() as tx: tx.register(...)`."""
 
-    def statistics(self, *, timeout: float | None = ...) -> SchemaStatistics:
-        """Counts of what is not deleted, and the share of reads that each cache tier answered."""
-
     def popular(self, limit: int = ..., *, timeout: float | None = ...) -> list[Popular]:
         """The ids that were read most in the last KEPT_DAYS days, as far as the reads have been written down."""
-
-    def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
-        """Load the most read schemas into the caches; answers how many."""
 
     def presign(self, id: Id, *, expires: int = ..., timeout: float | None = ...) -> str:
         """An address that gives the content to whoever has it, for `expires` seconds.
@@ -216,14 +169,51 @@ class SchemaStore(SchemaReader):
         What is there already is passed over, so that an import that was interrupted may be run again. ConflictError if a version holds
         other content; what was imported before it stays."""
 
-class SchemaTransaction(OpenTransaction, SchemaStore):
+    def list(
+        self,
+        subject: str,
+        *,
+        states: SchemaStates | None = ...,
+        schema_type: SchemaType | None = ...,
+        deleted: bool = ...,
+        limit: int = ...,
+        after: str | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Page[SchemaInfo]:
+        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
+
+class SchemaTransaction(SchemaStore):
     """The calls of the store in one commit, and the transaction's own (`store.schemas.transaction`)."""
 
-class Transaction(OpenTransaction, Stores):
+    def commit(self) -> None:
+        """Commit now; the block may end afterwards, but nothing more can be written in it."""
+
+    def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo only the block's own changes when it raises."""
+
+class Transaction:
     """All stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
 
-class Store(Stores):
+    schemas: SchemaStore
+
+    def commit(self) -> None:
+        """Commit now; the block may end afterwards, but nothing more can be written in it."""
+
+    def rollback(self) -> None:
+        """Drop everything since the transaction began."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo only the block's own changes when it raises."""
+
+class Store:
     """An open store of the blocking face. Threads may share it; `close` it, or use it as a context manager."""
+
+    schemas: SchemaStore
 
     @property
     def settings(self) -> tuple[Config, Telemetry]:

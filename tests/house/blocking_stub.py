@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import subprocess
 import sys
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from tierstore import blocking
-from tierstore.calls.scope import OpenTransaction
-from tierstore.calls.store import BaseStore
 from tierstore.store import Store, Transaction
-from tierstore.stores import Stores, roster
+from tierstore.stores import Stores
 
 PACKAGE = Path(blocking.__file__).parent
 TARGET = PACKAGE / "blocking.pyi"
@@ -36,17 +35,18 @@ def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Te
 """
 
 
-def sources() -> dict[str, list[str]]:
-    """The classes of the blocking face by the file that holds them; bases come before what is made of them."""
-    classes: list[type] = [BaseStore, OpenTransaction, Stores]
-    for store in roster().values():
-        for made in (store, *store.__subclasses__()):
-            classes += [base for base in reversed(made.__mro__) if issubclass(base, BaseStore) and base not in classes]
-    found: dict[str, list[str]] = {}
-    for each in (*classes, Transaction, Store):
-        file = Path(inspect.getfile(each)).relative_to(PACKAGE).as_posix()
-        found.setdefault(file, []).append(each.__name__)
-    return found
+def public() -> list[type]:
+    """The async classes that the blocking face has twins of; a base comes before what is made of it."""
+    return sorted(blocking._TWINS, key=lambda cls: (cls is Store, cls is Transaction, len(cls.__mro__)))
+
+
+def made_of(cls: type) -> tuple[type | None, list[type]]:
+    """The public base of a class, if it has one, and the classes whose members are its own, bases first."""
+    base = next((each for each in cls.__mro__[1:] if each in blocking._TWINS), None)
+    covered = set() if base is None else set(base.__mro__)
+    return base, [
+        each for each in reversed(cls.__mro__) if each not in covered and each.__module__.startswith("tierstore")
+    ]
 
 
 class _ToBlocking(ast.NodeTransformer):
@@ -122,27 +122,45 @@ def generate() -> str:
     """The text of the stub, formatted."""
     imports: list[str] = []
     classes: list[str] = []
-    files = sources()
-    local = {name for names in files.values() for name in names}
-    taken = local | {"annotations"}
-    for file, names in files.items():
-        for node in ast.parse((PACKAGE / file).read_text()).body:
-            if isinstance(node, ast.ImportFrom):
-                node.names = [item for item in node.names if item.name not in taken]
-                taken |= {item.name for item in node.names}
-                imports += [ast.unparse(node)] if node.names else []
-            elif isinstance(node, ast.ClassDef) and node.name not in names:
-                imports.append(f"from tierstore.{file.removesuffix('.py').replace('/', '.')} import {node.name}")
-            elif isinstance(node, ast.ClassDef):
-                methods = [_method(item, node.name) for item in node.body if _public(item)]
-                body = [*_attributes(node), *_stores(node), *methods]
-                named = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
-                bases = [base for base in named if isinstance(base, ast.Name) and base.id in local]
-                shell = ast.ClassDef(
-                    node.name, bases, [], [*_docstring(node), *body] or [ast.Pass()], [], type_params=[]
-                )
-                classes.append(ast.unparse(ast.fix_missing_locations(shell)))
+    taken = {cls.__name__ for cls in public()} | {"annotations"}
+    for cls in public():
+        base, parts = made_of(cls)
+        members: dict[str, ast.stmt] = {}
+        for part in parts:
+            node, lines = _source(part, taken)
+            imports += lines
+            named = [(item.target.id, item) for item in (*_attributes(node), *_stores(node)) if _is_named(item)]
+            members |= dict(named) | {item.name: _method(item, cls.__name__) for item in node.body if _public(item)}
+        last = sorted(
+            members, key=lambda name: hasattr(builtins, name)
+        )  # behind `def list`, list[…] is no type any more
+        body = [*_docstring(_source(cls, taken)[0]), *(members[name] for name in last)]
+        bases = [] if base is None else [ast.Name(base.__name__)]
+        shell = ast.ClassDef(cls.__name__, bases, [], body or [ast.Pass()], [], type_params=[])
+        classes.append(ast.unparse(ast.fix_missing_locations(shell)))
     return _formatted(HEAD + "\n".join(dict.fromkeys(imports)) + "\n\n" + "\n\n".join(classes) + "\n" + TAIL)
+
+
+def _source(cls: type, taken: set[str]) -> tuple[ast.ClassDef, list[str]]:
+    """The statement of a class, and the imports that its signatures may need. A name is `taken` from one place only."""
+    file = Path(inspect.getfile(cls))
+    module = ".".join(("tierstore", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    lines, found = [], None
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            node.names = [item for item in node.names if item.name not in taken]
+            taken |= {item.name for item in node.names}
+            lines += [ast.unparse(node)] if node.names else []
+        elif isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+            found = node
+        elif isinstance(node, ast.ClassDef) and node.name not in taken:
+            lines.append(f"from {module} import {node.name}")
+    assert found is not None, f"{file} has no class {cls.__name__}"
+    return found, lines
+
+
+def _is_named(item: ast.stmt) -> TypeGuard[Any]:
+    return isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
 
 
 def _formatted(text: str) -> str:

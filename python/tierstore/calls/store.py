@@ -1,7 +1,7 @@
 """What every store is made of, and what the roster asks of each: `stores/__init__.py` and the facade walk nothing else.
 
 class NoteStore(BaseStore[NoteParts]):
-    parts_class = NoteParts
+    _parts_class = NoteParts
 
     async def get(self, id: str, *, timeout: float | None = None) -> Note | None:
         with self._operation("get", id, timeout, "read") as operation:
@@ -85,7 +85,7 @@ class BaseStore(Generic[P]):
     with `_operation`. What it names `hit_<call>` answers that call from L1 or with None, without a coroutine.
     """
 
-    parts_class: ClassVar[type[Parts]]
+    _parts_class: ClassVar[type[Parts]]
 
     def __init__(self, parts: P, scope: Scope) -> None:
         self._parts = parts

@@ -25,7 +25,7 @@ def roster() -> Mapping[str, type[BaseStore[Any]]]:
 
 def build(ground: Ground) -> dict[str, Parts]:
     """The parts of every store, by its name."""
-    return {name: store.parts_class(ground, name) for name, store in roster().items()}
+    return {name: store._parts_class(ground, name) for name, store in roster().items()}
 
 
 def place(parts: Mapping[str, Parts], scope: Scope, on: Stores) -> None:

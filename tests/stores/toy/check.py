@@ -75,7 +75,7 @@ def stub() -> None:
     from tests.house.blocking_stub import generate
 
     text = generate()
-    assert "class NoteStore(BaseStore):" in text
+    assert "class NoteStore:" in text
     assert "    notes: NoteStore" in text
     assert "def put(" in text.split("class NoteStore")[1]
     print("the stub of the blocking face")

@@ -52,7 +52,7 @@ class NoteParts(Parts):
 class NoteStore(BaseStore[NoteParts]):
     """Notes by id (`store.notes`)."""
 
-    parts_class = NoteParts
+    _parts_class = NoteParts
 
     def __init__(self, parts: NoteParts, scope: Scope) -> None:
         super().__init__(parts, scope)

@@ -32,7 +32,7 @@ class SchemaStore(SchemaReader):
     Inside a transaction it has the same calls, but for `transaction`, `warm` and `presign`.
     """
 
-    parts_class = SchemaParts
+    _parts_class = SchemaParts
 
     # Writing
 
