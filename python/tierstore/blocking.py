@@ -255,7 +255,7 @@ for _store in roster().values():
 
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Store:
-    """Open a store: a folder's path (embedded) or a Config; without either, by the environment.
+    """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.
 
     Close it, or use it as a context manager. Threads may share it.
     """

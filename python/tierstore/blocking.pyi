@@ -251,7 +251,7 @@ class Store:
         """Load what is most used into the caches, at most `limit` records of each store; answers how many."""
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
-    """Open a store: a folder's path (embedded) or a Config; without either, by the environment.
+    """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.
 
     Close it, or use it as a context manager. Threads may share it.
     """

@@ -15,7 +15,7 @@ from tierstore.assembly import Parts, assemble, open_records
 from tierstore.calls.operation import Operations, seconds_of
 from tierstore.calls.scope import Inside, OpenTransaction, Outside
 from tierstore.calls.store import Parts as StoreParts
-from tierstore.config import Config
+from tierstore.config import Config, PostgresConfig, postgres_address
 from tierstore.errors import ConfigError, StorageError
 from tierstore.plan.arguments import shown
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
@@ -86,6 +86,7 @@ class Store(Stores):
     @classmethod
     async def opened(cls, config: Config, runtime: Runtime, telemetry: Telemetry) -> Store:
         """Connect every configured tier, apply migrations as `config.migrate` says, start the background jobs, warm the caches."""
+        config = config.resolved()
         parts = await assemble(config, runtime, telemetry)
         store = cls(config, parts, telemetry)
         try:
@@ -212,7 +213,7 @@ class Opening:
 
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Opening:
-    """Open a store: a folder's path (embedded) or a Config; without either, by the environment.
+    """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.
 
     async with tierstore.open("data/") as store: ...
     store = await tierstore.open(Config(...))
@@ -228,14 +229,17 @@ def as_config(config: Config | str | os.PathLike[str] | None) -> Config:
         return Config.from_env()
     if isinstance(config, Config):
         return config
+    if isinstance(config, str) and (address := postgres_address(config)) is not None:
+        return Config(postgres=PostgresConfig(address))
     if isinstance(config, (str, os.PathLike)):
         return Config(config)
-    raise ConfigError(f"open({shown(config)}): expected a folder's path or a Config")
+    raise ConfigError(f"open({shown(config)}): expected a folder's path, postgresql://… or a Config")
 
 
 @asynccontextmanager
 async def migrator(config: Config) -> AsyncIterator[Migrator]:
     """The migrations of a database, without opening a store over it."""
+    config = config.resolved()
     runtime = AsyncioRuntime()
     try:
         records, _ = await open_records(config, runtime, migrates=True)

@@ -155,7 +155,7 @@ def test_a_pipe_gets_plain_lines(tmp_path):
             (["--path", "x", "load-test", "--duration", bad], {}, 2, "is not a duration")
             for bad in ("soon", "0", "-3s", "nan")
         ),
-        *(([*command.split(), "--path", "x"], {}, 1, "no store in x") for command in READING),
+        *(([*command.split(), "--path", "x"], {}, 1, "/x: check the path") for command in READING),
         (["--path", "x", "import", "/does/not/exist"], {}, 2, "does not exist"),
     ],
 )

@@ -213,15 +213,15 @@ def test_nothing_runs_on_after_an_open_that_failed(tmp_path):
 
     async def opening():
         with pytest.raises(tierstore.ConnectionError):
-            await tierstore.open(blocked)
+            await tierstore.open(blocked / "store")
         with pytest.raises(tierstore.ConnectionError):
-            async with migrator(Config(blocked)):
+            async with migrator(Config(blocked / "store")):
                 pass
         return len(asyncio.all_tasks())
 
     assert asyncio.run(opening()) == 1
     with pytest.raises(tierstore.ConnectionError):
-        tierstore.blocking.open(blocked)
+        tierstore.blocking.open(blocked / "store")
     for _ in range(500):
         if threading.active_count() <= before:
             break

@@ -18,7 +18,7 @@ from tierstore.cli.confirm import Confirmation
 from tierstore.cli.output import Output, printable
 from tierstore.config import Config, environment_names_a_store, redacted
 from tierstore.errors import ConfigError, NotFoundError, StorageError
-from tierstore.store import Store
+from tierstore.store import Store, as_config
 from tierstore.store import open as open_store
 
 FAILED = 1
@@ -28,17 +28,17 @@ class Session:
     """What every command gets: where the store is, and how to print."""
 
     def __init__(self) -> None:
-        self.path: Path | None = None
+        self.path: str | None = None
         self.file: Path | None = None
         self.out = Output(as_json=False)
 
     def config(self) -> Config:
         """From --path, --config or the environment, in this order. Never a store in memory, which no other command would find."""
-        return replace(self._named(), on_unavailable="raise")
+        return replace(self._named().resolved(), on_unavailable="raise")
 
     def _named(self) -> Config:
         if self.path is not None:
-            return Config(self.path)
+            return as_config(self.path)
         if self.file is not None:
             return Config.from_toml(self.file)
         if not environment_names_a_store():
@@ -125,11 +125,10 @@ def _keep(context: click.Context, param: click.Parameter, value: Any) -> None:
 
 def _common() -> list[click.Option]:
     """Options that are accepted before and after the command's name."""
-    folder, file = click.Path(path_type=Path), click.Path(path_type=Path)
+    file = click.Path(path_type=Path)
     return [
         click.Option(
             ["--path"],
-            type=folder,
             help="Use the embedded store in this folder (no servers).",
             callback=_keep,
             expose_value=False,

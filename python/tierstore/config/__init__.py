@@ -5,6 +5,7 @@ from tierstore.config.config import Config, environment_names_a_store
 from tierstore.config.deadlines import Deadlines
 from tierstore.config.gates import Gates
 from tierstore.config.objects import INLINE_MAX, MIB, ObjectConfig
+from tierstore.config.place import postgres_address
 from tierstore.config.postgres import MIN_CONNECTIONS, PostgresConfig
 from tierstore.config.redis import RedisConfig, SentinelConfig
 from tierstore.config.secrets import redacted
@@ -22,5 +23,6 @@ __all__ = [
     "RedisConfig",
     "SentinelConfig",
     "environment_names_a_store",
+    "postgres_address",
     "redacted",
 ]

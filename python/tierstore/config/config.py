@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +13,17 @@ from tierstore.config.check import check, is_encodable, require
 from tierstore.config.deadlines import Deadlines
 from tierstore.config.gates import Gates
 from tierstore.config.objects import ObjectConfig
+from tierstore.config.place import looks_like, resolved
 from tierstore.config.postgres import PostgresConfig
 from tierstore.config.redis import RedisConfig
 from tierstore.config.setting import Policy, named, settings
 from tierstore.config.sources import CONFIG_FILE, Given, build, from_document, from_variables, parse_toml
 from tierstore.errors import ConfigError
+
+FOLDER = (
+    "a folder, and this looks like an address. PostgreSQL's is given to open() or by DATABASE_URL, Redis's by REDIS_URL, an object store's "
+    "by S3_BUCKET; ./ before a name makes it a folder"
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,6 +63,26 @@ class Config(Policy):
             text = os.fspath(path) if isinstance(path, os.PathLike) else path
             is_path = isinstance(text, str) and text != "" and is_encodable(text)
             require("path", path, is_path, "the path of a folder")
+            if (address := looks_like(text)) is not None:
+                raise ConfigError(f"path = {address!r}: expected {FOLDER}", key="path")
+
+    def resolved(self) -> Config:
+        """With the folder as it is found now: absolute, without `~` and symbolic links. ConfigError where it is a file, or is not known.
+
+        A store is opened with this, so that neither a change of the working directory nor a link that is turned moves it.
+        """
+        if self.path is None:
+            return self
+        try:
+            folder = resolved(os.fspath(self.path))
+            is_file = folder.is_file()
+        except (OSError, RuntimeError) as error:
+            raise ConfigError(
+                f"path = {self.path!r}: expected a folder that can be found: {error}", key="path"
+            ) from error
+        expected = "the path of a folder, not of a file (Config.from_toml reads a file of settings)"
+        require("path", str(folder), not is_file and folder.suffix != ".toml", expected)
+        return replace(self, path=folder)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Config:

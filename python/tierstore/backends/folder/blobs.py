@@ -18,6 +18,7 @@ from typing import Literal
 
 from tierstore.backends import BlobInfo
 from tierstore.backends.digests import ALGORITHM, blob_name, digest_of
+from tierstore.backends.held import Held
 from tierstore.errors import NotFoundError, StorageError, UnsupportedError
 from tierstore.runtime import Deadline, Runtime
 
@@ -36,6 +37,7 @@ class Folder:
         self._runtime = runtime
         self._root = path
         self._create = create
+        self._held: Held | None = None
 
     async def open(self, deadline: Deadline) -> None:
         await self._runtime.call(self._open, deadline=deadline)
@@ -46,10 +48,19 @@ class Folder:
                 self._make_folders()
             if (self._root / INCOMING).is_dir():
                 self._remove_abandoned()
+                self._hold()
 
     def _make_folders(self) -> None:
         for part in (INCOMING, ALGORITHM):
             (self._root / part).mkdir(parents=True, exist_ok=True)
+
+    def _hold(self) -> None:
+        self._held = Held((self._root,), tier="objects")
+
+    def _check_held(self) -> None:
+        """ConnectionError where the folder was removed or replaced since it was opened."""
+        if self._held is not None:
+            self._held.check()
 
     def _remove_abandoned(self) -> None:
         oldest = time.time() - ABANDONED_S
@@ -62,15 +73,18 @@ class Folder:
         await self._runtime.call(self._put, self._path(digest), content, deadline=deadline)
 
     def _put(self, path: Path, content: bytes) -> None:
+        self._check_held()
         with _translated(f"write {path}"):
             if not _has_size(path, len(content)):
                 self._write(path, content)
             _sync_folder(path.parent)
+        self._check_held()
 
     def _write(self, path: Path, content: bytes) -> None:
         if not path.parent.is_dir():
             if not (self._root / ALGORITHM).exists():
                 self._make_folders()
+                self._hold()
             path.parent.mkdir(exist_ok=True)
             _sync_folder(path.parent.parent)
         aside = self._root / INCOMING / secrets.token_hex(16)
@@ -144,6 +158,7 @@ class Folder:
         return await self._runtime.call(self._ping, deadline=deadline)
 
     def _ping(self) -> str:
+        self._check_held()
         with _translated(f"look at {self._root}"):
             there = next(path for path in (self._root, *self._root.parents) if path.exists())
             return f"folder, {shutil.disk_usage(there).free // 2**20} MiB free"

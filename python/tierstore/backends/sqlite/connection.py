@@ -80,6 +80,7 @@ class Connection:
             self.raw.execute("PRAGMA synchronous = FULL")
             self.raw.execute("PRAGMA foreign_keys = ON")
             self.raw.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT_BYTES}")
+            self.raw.execute("PRAGMA schema_version").fetchone()  # opens the write-ahead log, which `Held` looks at
         else:
             self.raw.execute("PRAGMA query_only = ON")
         self.raw.execute("PRAGMA temp_store = MEMORY")

@@ -17,8 +17,11 @@ IDLE_MAX = 8
 
 
 class Readers:
-    def __init__(self, path: Path) -> None:
+    """`check` raises where the path leads to another file than the writer's."""
+
+    def __init__(self, path: Path, check: Callable[[], object]) -> None:
         self._path = path
+        self._check = check
         self._made: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._idle: deque[Connection] = deque()
         self._closed = False
@@ -37,8 +40,14 @@ class Readers:
             return self._idle.pop()
         except IndexError:  # none, or another thread was quicker
             pass
+        self._check()  # SQLite would make a file that is not there
         connection = Connection(self._path, busy_s=0.0)
         connection.prepare(writes=False)
+        try:
+            self._check()
+        except BaseException:
+            connection.close()
+            raise
         self._made.add(connection)
         return connection
 

@@ -46,7 +46,7 @@ class SqliteRecords:
         self._generation = generation()
         self._writer = Writer(self._runtime, self._path)
         self._staging = Writer(self._runtime, self._path.with_name("staging.db"))
-        self._readers = Readers(self._path)
+        self._readers = Readers(self._path, lambda: self._writer.held.check())
         self._opened = False
 
     async def open(self, deadline: Deadline) -> None:
@@ -225,15 +225,24 @@ class SqliteRecords:
     async def identity(self, deadline: Deadline) -> str:
         """The database's own random name, and the file it lies in: a file put in its place is another database."""
         name = (await self.fetch("protocol.identity", deadline=deadline))[0][0]
+        self._check_held()
         status = self._path.stat()
         return f"{name}-{status.st_dev:x}-{status.st_ino:x}"
 
     async def data_version(self, deadline: Deadline) -> int:
         """Rises when another connection than this store's writer commits."""
         await self._ready(deadline)
+        self._check_held()
         return await self._writer.call(self._writer.connection.data_version, deadline=deadline)
 
+    def _check_held(self) -> None:
+        """ConnectionError where a file of this store was removed or replaced under it."""
+        self._writer.held.check()
+        self._staging.held.check()
+
     async def ping(self, deadline: Deadline) -> str:
+        await self._ready(deadline)
+        self._check_held()
         return f"SQLite {(await self.fetch('protocol.server', deadline=deadline))[0][0]}"
 
     def pool(self) -> PoolStats:

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from tierstore import errors
 from tierstore.backends import forks
+from tierstore.backends.held import Held
 from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_io, translate
 from tierstore.backends.sqlite.turns import LoopTurn, LoopTurns, ThreadTurn, ThreadTurns, Turns, turns
 from tierstore.runtime import Deadline, Runtime
@@ -38,11 +39,13 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, f"tierstore {path.name}") if runtime.face == "async" else None
         self.turns: Turns = turns(runtime)
         self.connection: Connection
+        self.held = Held((), tier="database")
 
     def connect(self, script: str = "") -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = Connection(self.path, busy_s=OPEN_BUSY_S)
         self.connection.prepare(writes=True, script=script)
+        self.held = Held((self.path, self.path.with_name(f"{self.path.name}-wal")), tier="database")
         forks.pause_while_forking(self)
 
     @property
@@ -96,6 +99,7 @@ class Writer:
 
     def _commit(self) -> None:
         try:
+            self.held.check()
             self.connection.command("COMMIT")
         except BaseException:
             self.connection.roll_back()
