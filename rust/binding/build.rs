@@ -16,4 +16,13 @@ fn main() {
             KNOWN.end()
         );
     }
+    stop_threads_that_are_ended();
+}
+
+/// Have the linker send to `exit.rs` what is said there, where it is compiled.
+fn stop_threads_that_are_ended() {
+    let of_target = |fact: &str| std::env::var(format!("CARGO_CFG_TARGET_{fact}")).unwrap_or_default();
+    if of_target("OS") == "linux" && of_target("ENV") == "gnu" {
+        println!("cargo::rustc-link-arg-cdylib=-Wl,--wrap=_Unwind_GetLanguageSpecificData");
+    }
 }

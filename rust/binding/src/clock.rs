@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyMapping, PyString, PyType};
 use tierstore_core::clock::Clock;
 use tierstore_core::error::Error;
 
+use crate::buffer::contiguous;
 use crate::errors::to_py;
 
 /// How often each client has changed a document; immutable. A client that is not named counts as 0.
@@ -27,8 +28,8 @@ impl VectorClock {
 
     /// The clock in `buffer`, as `bytes(clock)` gave it. CorruptError if it is not sound.
     #[classmethod]
-    fn from_bytes(_class: &Bound<'_, PyType>, buffer: Vec<u8>) -> PyResult<Self> {
-        Clock::from_bytes(buffer).map(Self).map_err(|error| to_py(&error))
+    fn from_bytes(_class: &Bound<'_, PyType>, buffer: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Clock::from_bytes(contiguous(buffer)?.into_owned()).map(Self).map_err(|error| to_py(&error))
     }
 
     fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
@@ -134,7 +135,7 @@ fn with<T>(value: &Bound<'_, PyAny>, body: impl FnOnce(&Clock) -> T) -> PyResult
             "a mapping of client to count is expected",
         )));
     };
-    let mut pairs = Vec::with_capacity(counts.len()?);
+    let mut pairs = Vec::new();
     for entry in counts.items()?.iter() {
         pairs.push(pair(&entry)?);
     }

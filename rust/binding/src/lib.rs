@@ -7,8 +7,11 @@ mod cache;
 mod clock;
 mod codec;
 mod errors;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod exit;
 mod forks;
 mod guard;
+mod items;
 mod json;
 mod proto;
 mod reply;

@@ -10,6 +10,7 @@ use tierstore_core::score::{self, Query, Scratch, Tier};
 use tierstore_core::uuid;
 
 use crate::errors::to_py;
+use crate::items::{Items, list_of};
 
 type Row = (PyBackedStr, PyBackedStr, PyBackedStr);
 /// Id, subject, the version's three parts, prerelease_key, description, search text.
@@ -32,23 +33,27 @@ fn score_one(query: &str, subject: &str, description: &str, text: &str) -> Optio
 /// `score` of each (subject, description, text), detached from the interpreter.
 #[pyfunction]
 #[pyo3(signature = (query, rows, /))]
-fn score_many(py: Python<'_>, query: &str, rows: Vec<Row>) -> Vec<Option<f64>> {
+fn score_many(py: Python<'_>, query: &str, rows: Items<Row>) -> Vec<Option<f64>> {
     py.detach(|| {
         let query = Query::new(query);
         let mut scratch = Scratch::default();
-        rows.iter().map(|(subject, description, text)| query.score(&mut scratch, subject, description, text)).collect()
+        rows.0
+            .iter()
+            .map(|(subject, description, text)| query.score(&mut scratch, subject, description, text))
+            .collect()
     })
 }
 
 /// The tier (0: in the subject, 1: anywhere, 2: similar) and the score of each row that is a hit, None for others.
 #[pyfunction]
 #[pyo3(signature = (query, rows, /))]
-fn rank_many(py: Python<'_>, query: &str, rows: Vec<Row>) -> Vec<Option<(u8, f64)>> {
-    py.detach(|| {
+fn rank_many<'py>(py: Python<'py>, query: &str, rows: Items<Row>) -> PyResult<Bound<'py, PyAny>> {
+    let ranks: Vec<_> = py.detach(|| {
         let (query, mut scratch) = (Query::new(query), Scratch::default());
-        let fields = rows.iter().map(|(subject, description, text)| [&**subject, description, text]);
+        let fields = rows.0.iter().map(|(subject, description, text)| [&**subject, description, text]);
         fields.map(|fields| ranked(&query, &mut scratch, fields)).collect()
-    })
+    });
+    list_of(py, ranks)
 }
 
 fn ranked(query: &Query, scratch: &mut Scratch, [subject, description, text]: [&str; 3]) -> Option<(u8, f64)> {
@@ -85,8 +90,8 @@ impl SearchIndex {
 
     /// Add rows; those that are known are passed over. InvalidKeyError for an id that is no UUID.
     #[pyo3(signature = (rows, /))]
-    fn add(&self, py: Python<'_>, rows: Vec<IndexedRow>) -> PyResult<()> {
-        let entries = entries(&rows)?;
+    fn add(&self, py: Python<'_>, rows: Items<IndexedRow>) -> PyResult<()> {
+        let entries = entries(&rows.0)?;
         py.detach(|| {
             let mut rest = entries.into_iter().peekable();
             while rest.peek().is_some() {
@@ -98,8 +103,8 @@ impl SearchIndex {
 
     /// `add` of a few rows, unless somebody reads at the moment: then False.
     #[pyo3(signature = (rows, /))]
-    fn try_add(&self, py: Python<'_>, rows: Vec<IndexedRow>) -> PyResult<bool> {
-        let entries = entries(&rows)?;
+    fn try_add(&self, py: Python<'_>, rows: Items<IndexedRow>) -> PyResult<bool> {
+        let entries = entries(&rows.0)?;
         Ok(py.detach(|| self.try_write().map(|mut index| index.add(entries)).is_some()))
     }
 
@@ -198,18 +203,19 @@ impl Proposal {
 
     /// `rank_many` of rows given as (number, description, search text).
     #[pyo3(signature = (query, rows, /))]
-    fn rank(
+    fn rank<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         query: &str,
-        rows: Vec<(usize, PyBackedStr, PyBackedStr)>,
-    ) -> Vec<Option<(u8, f64)>> {
-        py.detach(|| {
+        rows: Items<(usize, PyBackedStr, PyBackedStr)>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let ranks: Vec<_> = py.detach(|| {
             let (query, mut scratch) = (Query::new(query), Scratch::default());
             let subject = |number: usize| self.rows.get(number).map(|row| row.place.subject());
-            let fields = rows.iter().map(|(number, description, text)| Some([subject(*number)?, description, text]));
+            let fields = rows.0.iter().map(|(number, description, text)| Some([subject(*number)?, description, text]));
             fields.map(|fields| ranked(&query, &mut scratch, fields?)).collect()
-        })
+        });
+        list_of(py, ranks)
     }
 
     fn __len__(&self) -> usize {

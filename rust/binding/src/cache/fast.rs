@@ -249,6 +249,7 @@ unsafe fn find_all(object: Pointer, keys: Pointer) -> Pointer {
         if values.is_null() {
             return values;
         }
+        ffi::PyObject_GC_UnTrack(values.cast()); // whoever walks the collector's lists meanwhile does not see its empty places
         for index in 0..count {
             let value = if index < ffi::PySequence_Fast_GET_SIZE(keys) {
                 let key = ffi::Py_NewRef(ffi::PySequence_Fast_GET_ITEM(keys, index));
@@ -264,6 +265,7 @@ unsafe fn find_all(object: Pointer, keys: Pointer) -> Pointer {
             }
             ffi::PyList_SET_ITEM(values, index, value);
         }
+        ffi::PyObject_GC_Track(values.cast());
         values
     }
 }

@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple, PyType};
 
 use super::shape::{Class, compile};
+use crate::items::Items;
 use tierstore_core::codec::shape::Shape;
 
 /// The kind of a class that is only nested in others.
@@ -104,13 +105,12 @@ impl Layout {
         kind: Option<u16>,
         revision: u16,
         oldest_reader: u16,
-        fields: Vec<Spec<'_>>,
-        declared: Vec<usize>,
+        fields: Items<Spec<'_>, MAX_FIELDS>,
+        declared: Items<usize, MAX_FIELDS>,
     ) -> PyResult<Self> {
-        if kind == Some(NO_KIND) || fields.len() > MAX_FIELDS || oldest_reader > revision {
-            return Err(PyValueError::new_err(
-                "kind is 0 to 65534, oldest_reader at most revision, fields at most 4096",
-            ));
+        let (fields, declared) = (fields.0, declared.0);
+        if kind == Some(NO_KIND) || oldest_reader > revision {
+            return Err(PyValueError::new_err("kind is 0 to 65534, oldest_reader at most revision"));
         }
         if declared.iter().any(|at| *at >= fields.len()) {
             return Err(PyValueError::new_err("a declared position is no field"));

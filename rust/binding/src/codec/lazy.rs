@@ -148,7 +148,9 @@ impl LazyMapping {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        PyList::new(py, self.entries(py)?.into_iter().map(|(key, _)| key))?.try_iter().map(Bound::into_any)
+        PyList::new(py, self.entries(py)?.into_iter().map(|(key, _)| key).collect::<Vec<_>>())?
+            .try_iter()
+            .map(Bound::into_any)
     }
 
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -18,6 +18,9 @@ use super::shape::Compiled;
 use super::write::{any, int, text};
 use crate::errors::to_py;
 
+/// An item takes a byte at least, and places within a record are 32 bits wide.
+const MAX_ITEMS: usize = u32::MAX as usize;
+
 #[inline(never)]
 pub fn items(out: &mut Out, item: &Compiled, value: &Bound<'_, PyAny>, nesting: u32) -> PyResult<()> {
     if let Ok(list) = value.cast::<PyList>() {
@@ -68,9 +71,15 @@ fn counted<T>(
     all: impl Iterator<Item = PyResult<T>>,
     one: impl Fn(&mut Out, T) -> PyResult<()>,
 ) -> PyResult<()> {
+    if count > MAX_ITEMS {
+        return Err(to_py(&Error::invalid(format!("a collection has {count} items, expected at most {MAX_ITEMS}"))));
+    }
     put::uint(out, count as u64);
     let mut written = 0;
     for value in all {
+        if written == count {
+            return Err(changed());
+        }
         one(out, value?)?;
         written += 1;
     }

@@ -9,6 +9,7 @@ use super::msgpack::{Ext, Timestamp};
 use super::read::lift;
 use super::{intern, scalar};
 use crate::errors::to_py;
+use crate::items::{empty_list, full, set_item};
 
 /// What a decoder accepts.
 #[derive(Clone, Copy)]
@@ -159,30 +160,6 @@ impl<'py> Open<'py> {
             Container::Map(dict, _) => Ok(dict.into_any()),
         }
     }
-}
-
-/// A list of empty places. The collector, which shows its lists to everybody, does not know it until it is `full`.
-fn empty_list(py: Python<'_>, count: usize) -> PyResult<Bound<'_, PyList>> {
-    // SAFETY: a new list, whose places only `set_item` fills before anyone sees it. A list may die without being tracked.
-    unsafe {
-        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(count as ffi::Py_ssize_t))?;
-        ffi::PyObject_GC_UnTrack(list.as_ptr().cast());
-        Ok(list.cast_into_unchecked())
-    }
-}
-
-/// `list` MUST be an `empty_list` whose places were all filled, and this its only call.
-fn full(list: Bound<'_, PyList>) -> Bound<'_, PyAny> {
-    // SAFETY: it was untracked, and all its places hold objects.
-    unsafe { ffi::PyObject_GC_Track(list.as_ptr().cast()) };
-    list.into_any()
-}
-
-/// `at` MUST be an empty place of the list.
-#[inline(always)]
-fn set_item<'py>(list: &Bound<'py, PyList>, at: usize, value: Bound<'py, PyAny>) {
-    // SAFETY: the place is one of the list's, and takes over the reference.
-    unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), at as ffi::Py_ssize_t, value.into_ptr()) };
 }
 
 #[inline(always)]
