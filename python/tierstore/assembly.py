@@ -120,6 +120,7 @@ class Parts:
                 f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, the server has room for {room}: "
                 "lower max_connections"
             )
+        found += self.blobs.damage.warnings()
         for store in self.stores.values():
             found += await store.warnings(deadline)
         return tuple(found)
@@ -141,7 +142,9 @@ class Parts:
     def tier_statistics(self) -> dict[str, Any]:
         """Counters of the tiers."""
         uploads, downloads = self._object_counts()
-        return self.engine.statistics() | {"object_uploads": uploads, "object_downloads": downloads}
+        damage = self.blobs.damage
+        counted = {"object_uploads": uploads, "object_downloads": downloads}
+        return self.engine.statistics() | counted | {"content_damaged": damage.found, "content_healed": damage.healed}
 
     def totals(self) -> dict[Total, int]:
         """What telemetry collects."""

@@ -29,6 +29,7 @@ QUERIES = {
     "suite.put_blob": "INSERT INTO {schema}.blobs (digest, size, tier, created_at, updated_at)"
     " VALUES (%(digest)s, %(size)s, 'row', {now}, {now})",
     "suite.put_chunk": "INSERT INTO {schema}.blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s)",
+    "suite.damage_chunk": "UPDATE {schema}.blob_chunks SET bytes = %(bytes)s WHERE digest = %(digest)s AND seq = 0",
     "suite.chunks": "SELECT seq, bytes FROM {schema}.blob_chunks WHERE digest = %(digest)s ORDER BY seq",
     "suite.metadata": "SELECT metadata FROM {schema}.schemas WHERE id = %(id)s::uuid",
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tierstore import _native
 from tierstore.backends.folder.blobs import Folder
 from tierstore.errors import ConnectionError, CorruptError, NotFoundError, UnsupportedError
-from tierstore.tiers.blobs import CHUNK_BYTES, BlobTier
+from tierstore.tiers.blobs import CHUNK_BYTES, BlobTier, Placed
 
 ROUTER = _native.SizeRouter(inline_max=10, object_min=1000)
 ROW, OBJECT = b"r" * 999, b"o" * 1000
@@ -200,5 +202,75 @@ def test_presigning_copies_content_to_the_object_store_first(engine, blobbed):
         assert await blobbed.read(placed) == ROW
         with pytest.raises(UnsupportedError):
             await blobbed.fresh(objects=False).presign(placed.digest, ROW, expires_s=60, deadline=blobbed.deadline())
+
+    engine.face.run(story)
+
+
+def spoil(file: Path) -> None:
+    file.write_bytes(b"X" + file.read_bytes()[1:])
+
+
+async def damage(blobbed, placed, place: str) -> None:
+    """One byte of a copy turns."""
+    if place == "object":
+        spoil(Path(blobbed.objects.inner.place(placed.digest)))
+        return
+    async with blobbed.records.unit(deadline=blobbed.deadline()) as unit:
+        damaged = {"digest": placed.digest, "bytes": b"X" * placed.size}
+        assert await unit.execute("suite.damage_chunk", damaged) == 1
+
+
+@pytest.mark.parametrize("place", ["row", "object"])
+def test_the_same_content_again_heals_what_is_damaged(engine, blobbed, place):
+    async def story():
+        content = ROW if place == "row" else OBJECT
+        placed = await blobbed.store(content)
+        await damage(blobbed, placed, place)
+        with pytest.raises(CorruptError):
+            await blobbed.read(placed)
+        await blobbed.store(content)
+        assert await blobbed.read(placed) == content
+
+    engine.face.run(story)
+
+
+@pytest.mark.parametrize("place", ["row", "object"])
+def test_a_damaged_copy_is_replaced_from_the_other_place_and_told(engine, blobbed, place, caplog):
+    async def story():
+        placed = await blobbed.store(OBJECT)
+        in_rows = blobbed.fresh(objects=False)
+        staged = await in_rows.stage(OBJECT, deadline=blobbed.deadline())
+        async with blobbed.records.unit(deadline=blobbed.deadline()) as unit:
+            await in_rows.make_live(unit, staged)
+        await damage(blobbed, placed, place)
+        tier = blobbed.fresh()
+        asked = Placed(place, placed.size, placed.digest)
+        assert await blobbed.read(asked, tier) == OBJECT, "the other place has it"
+        assert placed.digest in tier.damage.warnings()[0]
+        await tier.settle()
+        assert (tier.damage.found, tier.damage.healed, tier.damage.warnings()) == (1, 1, ())
+        again = blobbed.fresh()
+        assert await blobbed.read(asked, again) == OBJECT
+        assert again.damage.found == 0
+        assert [placed.digest in line for line in caplog.messages] == [True, True]
+
+    engine.face.run(story)
+
+
+def test_what_nobody_has_whole_stays_told(engine, blobbed):
+    async def story():
+        placed = await blobbed.store(OBJECT)
+        await damage(blobbed, placed, "object")
+        tier = blobbed.fresh()
+        with pytest.raises(CorruptError):
+            await blobbed.read(placed, tier)
+        await tier.settle()
+        assert placed.digest in tier.damage.warnings()[0]
+        assert await tier.heal(placed.digest, deadline=blobbed.deadline()) == "damaged"
+        assert await tier.heal("0" * 64, deadline=blobbed.deadline()) == "missing"
+        staged = await tier.stage(OBJECT, deadline=blobbed.deadline())
+        assert staged.placement == placed
+        assert tier.damage.warnings() == ()
+        assert await tier.heal(placed.digest, deadline=blobbed.deadline()) == "whole"
 
     engine.face.run(story)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,3 +154,19 @@ def test_many_at_once(store: Store):
 
     store.face.run(run)
     assert len(store.list()) == 50
+
+
+@pytest.mark.parametrize("size", [70_000, MULTIPART_BYTES + 1], ids="{} bytes".format)
+@pytest.mark.parametrize("how", ["same size", "cut short"])
+def test_putting_again_replaces_what_is_damaged(store: Store, size: int, how: str):
+    content = (b"tierstore" * (size // 9 + 1))[:size]
+    digest = store.put(content)
+    damaged = b"X" + content[1:] if how == "same size" else content[:-1]
+    if isinstance(store.blobs, Folder):
+        Path(store.blobs.place(digest)).write_bytes(damaged)
+    else:
+        client, bucket = store.blobs._connected(), store.blobs._config.bucket
+        client.put_object(Bucket=bucket, Key=store.blobs.place(digest), Body=damaged)
+    assert store.call("get", digest) == damaged
+    store.put(content)
+    assert store.call("get", digest) == content

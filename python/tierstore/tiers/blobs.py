@@ -22,6 +22,7 @@ from tierstore.plan.arguments import in_list
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.coalesce import Coalescer, settle
+from tierstore.tiers.damage import Damage, Place
 from tierstore.tiers.flight import Flight, abandon_all
 
 CHUNK_BYTES = 256 * 1024
@@ -36,10 +37,15 @@ PUT_SHARE = 0.5
 SETTLE_EVERY_S = 5.0
 SETTLE_BUDGET_S = 5.0
 SETTLED_AT_ONCE = 500
+HEAL_BUDGET_S, HEAL_PAUSE_S = 10.0, 0.05
 SLOW_S = 1.0
 """A call that was given less time than this and ran out of it says nothing of the object store."""
 PING_BUDGET_S = 0.5
 """In the blocking face all jobs share one thread."""
+
+
+Health = Literal["whole", "healed", "damaged", "missing"]
+"""What is known of a content: "damaged" and "missing" cannot be read anywhere."""
 
 
 class WithContent(Protocol):
@@ -59,7 +65,6 @@ class WithContent(Protocol):
 
 
 C = TypeVar("C", bound=WithContent)
-Place = Literal["row", "object"]
 
 
 class Placed(NamedTuple):
@@ -116,7 +121,7 @@ class BlobTier:
         self._settled: deque[tuple[str, str]] = deque()
         self._outage = runtime.outages.of("object store")
         self.rows_instead_of_objects = 0
-        self.corrupt = 0
+        self.damage = Damage()
 
     def restart(self) -> None:
         abandon_all(self._flights)
@@ -156,6 +161,7 @@ class BlobTier:
             with self._reported():
                 await blobs.put(digest, content, deadline=budget)
                 if await blobs.exists(digest, deadline=budget):
+                    self.damage.forget(digest)
                     return upload_id
         except StorageError:
             pass  # whatever it was: the content is as safe in rows
@@ -168,13 +174,8 @@ class BlobTier:
         tier, size, digest = staged.placement
         await unit.execute("blobs.make_live", {"digest": digest, "size": size, "tier": tier})
         if tier == "row":
-            content = staged.content
-            starts = range(0, max(size, 1), CHUNK_BYTES)
-            chunks = [
-                {"digest": digest, "seq": seq, "bytes": content[start : start + CHUNK_BYTES]}
-                for seq, start in enumerate(starts)
-            ]
-            await unit.execute_many("blobs.add_chunk", chunks)
+            await unit.execute_many("blobs.add_chunk", _chunks_of(digest, staged.content))
+            self.damage.forget(digest)
         if staged.upload_id is not None:
             self._settled.append((staged.upload_id, digest))
 
@@ -211,6 +212,11 @@ class BlobTier:
             except StorageError:
                 self._settled.extendleft(waiting)
                 raise
+        if self.damage.waiting:
+            digest = next(iter(self.damage.waiting))
+            del self.damage.waiting[digest]
+            await self.heal(digest, deadline=self._runtime.deadline(HEAL_BUDGET_S))
+            return HEAL_PAUSE_S
         return SETTLE_EVERY_S
 
     # Reading
@@ -283,7 +289,7 @@ class BlobTier:
             with self._reported():
                 content = await self._blobs.get(digest, deadline=deadline)
         if await self._digest(content, deadline) != digest:
-            self.corrupt += 1
+            self.damage.add(digest, place)
             tier = "objects" if place == "object" else "database"
             raise CorruptError(f"content {digest} is damaged: its bytes have another digest", key=digest, tier=tier)
         return content
@@ -300,6 +306,37 @@ class BlobTier:
         if len(content) < HASHED_ASIDE_BYTES:
             return digest_of(content)
         return await self._runtime.call(digest_of, content, deadline=deadline)
+
+    async def heal(self, digest: str, *, deadline: Deadline) -> Health:
+        """Read every copy, and replace the bad ones by a good one. Raises what neither says that it is good nor that it is bad."""
+        content: bytes | None = None
+        bad: list[Place] = []
+        places: tuple[Place, ...] = ("row",) if self._blobs is None else ("row", "object")
+        for place in places:
+            try:
+                content = await self._read_checked(digest, place, deadline)
+            except CorruptError:
+                bad.append(place)
+            except NotFoundError:
+                pass
+        if content is None:
+            return "damaged" if bad else "missing"
+        for place in bad:
+            await self._replace(digest, content, place, deadline)
+            self.damage.replaced(digest, place)
+        if not bad:
+            self.damage.forget(digest)
+        return "healed" if bad else "whole"
+
+    async def _replace(self, digest: str, content: bytes, place: Place, deadline: Deadline) -> None:
+        if place == "object":
+            assert self._blobs is not None  # noqa: S101  (its copy was read)
+            with self._reported():
+                await self._blobs.put(digest, content, deadline=deadline)
+            return
+        async with self._records.housekeeping(deadline=deadline) as unit:
+            if await unit.execute("blobs.touch", {"digest": digest}):
+                await unit.execute_many("blobs.add_chunk", _chunks_of(digest, content))
 
     # Addresses
 
@@ -320,3 +357,11 @@ class BlobTier:
                 await self.make_live(unit, staged)
                 await unit.execute("blobs.set_tier", {"digest": digest, "tier": "object"})
         return await self._blobs.presign(digest, verb="get", expires_s=expires_s)
+
+
+def _chunks_of(digest: str, content: bytes) -> list[dict[str, Any]]:
+    starts = range(0, max(len(content), 1), CHUNK_BYTES)
+    return [
+        {"digest": digest, "seq": seq, "bytes": content[start : start + CHUNK_BYTES]}
+        for seq, start in enumerate(starts)
+    ]

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from tierstore._native import digest as hash_of
 from tierstore.backends import BlobInfo
 from tierstore.backends.digests import ALGORITHM, blob_name, digest_of
 from tierstore.backends.held import Held
@@ -70,12 +71,13 @@ class Folder:
                     Path(entry).unlink()
 
     async def put(self, digest: str, content: bytes, *, deadline: Deadline) -> None:
-        await self._runtime.call(self._put, self._path(digest), content, deadline=deadline)
+        await self._runtime.call(self._put, digest, content, deadline=deadline)
 
-    def _put(self, path: Path, content: bytes) -> None:
+    def _put(self, digest: str, content: bytes) -> None:
+        path = self._path(digest)
         self._check_held()
         with _translated(f"write {path}"):
-            if not _has_size(path, len(content)):
+            if not _holds(path, digest, len(content)):
                 self._write(path, content)
             _sync_folder(path.parent)
         self._check_held()
@@ -170,12 +172,16 @@ class Folder:
         return self._root / blob_name(digest)
 
 
-def _has_size(path: Path, size: int) -> bool:
-    """Whether the blob is there already, and not cut short by a disk that lied about its syncs."""
+def _holds(path: Path, digest: str, size: int) -> bool:
+    """Whether the blob is there already, whole: a disk may have lied about its syncs, and bits may have turned since."""
     try:
-        return path.stat().st_size == size
+        return path.stat().st_size == size and hash_of(path.read_bytes()) == digest
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return False  # it cannot be read any more, and is replaced
 
 
 def _sync_folder(path: Path) -> None:

@@ -16,11 +16,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from tierstore.backends import BlobInfo
 from tierstore.backends.digests import ALGORITHM, blob_name, digest_of
 from tierstore.backends.s3.client import (
+    ABSENT,
     STANDS_IN_THE_WAY,
     UNKNOWN_CALL,
     code_of,
@@ -43,7 +44,7 @@ from tierstore.runtime import Deadline, Runtime
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, HeadObjectOutputTypeDef
 
 T = TypeVar("T")
 Step = Callable[["S3Client"], T]
@@ -54,6 +55,8 @@ FIRST_PAUSE_S = 0.05
 READ_BYTES = 64 * 1024
 MULTIPART_BYTES = 16 * 1024 * 1024
 """From this size on an object goes up in parts, several at once."""
+DIGEST_NAME = "sha256"
+"""The metadata of an object that has its digest: the checksum of one that went up in parts is another."""
 PART_BYTES, MOST_PARTS = 8 * 1024 * 1024, 10_000
 LONGEST_PRESIGN_S = 7 * 24 * 3600
 """SigV4 signs for no longer."""
@@ -105,18 +108,34 @@ class S3:
             return
         key = self.place(digest)
         checksum = base64.b64encode(bytes.fromhex(digest)).decode()
-        await self._call(lambda client: self._put(client, key, content, checksum), deadline=deadline)
+        wanted = _Wanted(digest, len(content), checksum)
+        await self._call(lambda client: self._put(client, key, content, wanted), deadline=deadline)
 
-    def _put(self, client: S3Client, key: str, content: bytes, checksum: str) -> None:
-        """Stored only if it is not there: putting again makes no second version. The server checks the bytes by their SHA-256."""
-        asked: Any = {"Bucket": self._config.bucket, "Key": key, "Body": content, "ChecksumSHA256": checksum}
-        self._if_absent(lambda condition: client.put_object(**asked, **condition))
+    def _put(self, client: S3Client, key: str, content: bytes, wanted: _Wanted) -> None:
+        """Stored only if it is not there whole: putting again makes no second version. The server checks the bytes by their SHA-256."""
+        where: Any = {"Bucket": self._config.bucket, "Key": key}
+        asked = where | {"Body": content, "ChecksumSHA256": wanted.checksum, "Metadata": wanted.metadata}
+        self._unless_whole(
+            lambda condition: client.put_object(**asked, **condition), lambda: self._is_whole(client, where, wanted)
+        )
 
-    def _if_absent(self, store: Callable[[Any], object]) -> None:
+    def _is_whole(self, client: S3Client, where: Any, wanted: _Wanted) -> bool:
+        """Whether the object there has the size and the SHA-256 of the content, as the server knows them."""
+        try:
+            return wanted.is_in(client.head_object(**where, ChecksumMode="ENABLED"))
+        except Exception as error:
+            if code_of(error) in ABSENT:  # deleted since it stood in the way
+                return False
+            raise
+
+    def _unless_whole(self, store: Callable[[Any], object], is_whole: Callable[[], bool]) -> None:
+        """Store it if there is nothing, and over what is damaged."""
         try:
             store({"IfNoneMatch": "*"} if self._conditional else {})
         except Exception as error:
             if code_of(error) in STANDS_IN_THE_WAY:
+                if not is_whole():
+                    store({})
                 return
             if code_of(error) not in UNKNOWN_CALL or not self._conditional:
                 raise
@@ -125,29 +144,31 @@ class S3:
 
     async def _put_parts(self, digest: str, content: bytes, deadline: Deadline) -> None:
         """Cleaned up by its upload id, never by its digest: another upload of the same content may be under way."""
-        if await self.exists(digest, deadline=deadline):
-            return
         where: Any = {"Bucket": self._config.bucket, "Key": self.place(digest)}
-        started = await self._call(
-            lambda client: client.create_multipart_upload(**where, ChecksumAlgorithm="SHA256"), deadline=deadline
-        )
+        wanted = _Wanted(digest, len(content), None)
+        if await self._call(lambda client: self._is_whole(client, where, wanted), deadline=deadline):
+            return
+        asked = where | {"ChecksumAlgorithm": "SHA256", "Metadata": wanted.metadata}
+        started = await self._call(lambda client: client.create_multipart_upload(**asked), deadline=deadline)
         upload: Any = where | {"UploadId": started["UploadId"]}
         futures: list[Future[CompletedPartTypeDef]] = []
         try:
             for number, start in enumerate(range(0, len(content), part := _part_bytes(len(content))), 1):
                 futures.append(self._submit(_PartUpload(upload, number, content, start, part), deadline))
             parts = [await self._result(future, deadline) for future in futures]
-            await self._call(lambda client: self._complete(client, where, upload, parts), deadline=deadline)
+            await self._call(lambda client: self._complete(client, where, upload, parts, wanted), deadline=deadline)
         except BaseException:
             self._abort(upload, futures)
             raise
 
-    def _complete(self, client: S3Client, where: Any, upload: Any, parts: list[CompletedPartTypeDef]) -> None:
+    def _complete(
+        self, client: S3Client, where: Any, upload: Any, parts: list[CompletedPartTypeDef], wanted: _Wanted
+    ) -> None:
+        asked = upload | {"MultipartUpload": {"Parts": parts}}
         try:
-            self._if_absent(
-                lambda condition: client.complete_multipart_upload(
-                    **upload, **condition, MultipartUpload={"Parts": parts}
-                )
+            self._unless_whole(
+                lambda condition: client.complete_multipart_upload(**asked, **condition),
+                lambda: self._is_whole(client, where, wanted),
             )
         except Exception as error:
             if code_of(error) != "NoSuchUpload":
@@ -283,6 +304,27 @@ class S3:
             time.sleep(pause * random.uniform(0.5, 1))
             pause *= 2
         raise AssertionError("unreachable")
+
+
+class _Wanted(NamedTuple):
+    """What an object must be. `checksum`: base64, of one that goes up in one part; the server makes another of parts."""
+
+    digest: str
+    size: int
+    checksum: str | None
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {DIGEST_NAME: self.digest}
+
+    def is_in(self, head: HeadObjectOutputTypeDef) -> bool:
+        """By the server's checksum where it has one; else by what was written with the object."""
+        if head["ContentLength"] != self.size:
+            return False
+        found = head.get("ChecksumSHA256")
+        if self.checksum is not None and found is not None:
+            return found == self.checksum
+        return head.get("Metadata", {}).get(DIGEST_NAME) == self.digest
 
 
 class _PartUpload:

@@ -12,10 +12,16 @@ INSERT INTO {schema}.blobs (digest, size, tier) VALUES (%(digest)s, %(size)s, %(
 ON CONFLICT (digest) DO UPDATE SET state = 'live', updated_at = now();
 
 -- name: add_chunk
-INSERT INTO {schema}.blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s) ON CONFLICT (digest, seq) DO NOTHING;
+-- What is there already is written again only if it is damaged.
+INSERT INTO {schema}.blob_chunks (digest, seq, bytes) VALUES (%(digest)s, %(seq)s, %(bytes)s)
+ON CONFLICT (digest, seq) DO UPDATE SET bytes = excluded.bytes WHERE blob_chunks.bytes <> excluded.bytes;
 
 -- name: set_tier
 UPDATE {schema}.blobs SET tier = %(tier)s, updated_at = now() WHERE digest = %(digest)s;
+
+-- name: touch
+-- While its chunks are written again: the sweep waits.
+UPDATE {schema}.blobs SET updated_at = now() WHERE digest = %(digest)s;
 
 -- name: chunks
 SELECT bytes FROM {schema}.blob_chunks WHERE digest = %(digest)s ORDER BY seq;

@@ -16,10 +16,16 @@ WHERE true
 ON CONFLICT (digest) DO UPDATE SET state = 'live', updated_at = excluded.updated_at;
 
 -- name: add_chunk
-INSERT INTO blob_chunks (digest, seq, bytes) VALUES (:digest, :seq, :bytes) ON CONFLICT (digest, seq) DO NOTHING;
+-- What is there already is written again only if it is damaged.
+INSERT INTO blob_chunks (digest, seq, bytes) VALUES (:digest, :seq, :bytes)
+ON CONFLICT (digest, seq) DO UPDATE SET bytes = excluded.bytes WHERE blob_chunks.bytes <> excluded.bytes;
 
 -- name: set_tier
 UPDATE blobs SET tier = :tier, updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) WHERE digest = :digest;
+
+-- name: touch
+-- While its chunks are written again: the sweep waits.
+UPDATE blobs SET updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) WHERE digest = :digest;
 
 -- name: chunks
 SELECT bytes FROM blob_chunks WHERE digest = :digest ORDER BY seq;
