@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import os
 import random
 import signal
 import subprocess
@@ -50,6 +52,33 @@ def test_a_unit_commits_at_its_end_and_rolls_back_when_it_raises(engine: Engine)
         return await subjects(records, soon(engine))
 
     assert engine.face.run(run) == ["kept"]
+
+
+@pytest.mark.parametrize("how", [None, RuntimeError("mine"), SystemExit(0)], ids=["at its end", "by an error", "by exit"])
+def test_a_forked_child_that_leaves_the_block_ends_nothing(engine: Engine, how: BaseException | None) -> None:
+    """Neither a COMMIT nor a ROLLBACK of it, nor a goodbye, reaches the parent's connection."""
+    records = engine.migrated()
+
+    async def run() -> None:
+        child = None
+        try:
+            async with records.unit(deadline=soon(engine)) as unit:
+                await unit.execute("suite.add_subject", {"subject": "before", "version": 1})
+                child = os.fork()
+                if child == 0 and how is not None:
+                    raise how
+                if child:
+                    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+                    await unit.execute("suite.add_subject", {"subject": "after", "version": 1})
+        finally:
+            if child == 0:
+                del unit
+                gc.collect()
+                left_by = sys.exc_info()[1]
+                os._exit(left_by is not how if how else not isinstance(left_by, errors.ClosedError))
+
+    engine.face.run(run)
+    assert engine.face.run(subjects, records, soon(engine)) == ["after", "before"]
 
 
 def test_a_savepoint_undoes_its_own_block_only(engine: Engine) -> None:

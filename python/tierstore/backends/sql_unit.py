@@ -85,9 +85,18 @@ class SqlUnit(ABC):
         """ClosedError once it has ended, or in a forked child; TimeoutError past its deadline."""
         if self.ended:
             raise errors.ClosedError("the transaction has ended: begin another", tier="database")
-        if self._generation != generation():
-            raise errors.ClosedError("the process forked inside this transaction: begin another here", tier="database")
+        self.check_own()
         self._deadline.check("in a transaction")
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is a forked child of the process that began it: it must say nothing on the connection, not even ROLLBACK."""
+        return self._generation != generation()
+
+    def check_own(self) -> None:
+        """ClosedError in a forked child."""
+        if self.is_inherited:
+            raise errors.ClosedError("the process forked inside this transaction: begin another here", tier="database")
 
 
 def _those_of(query: Query, params: Params) -> Params:

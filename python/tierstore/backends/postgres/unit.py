@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from tierstore import errors
-from tierstore.backends import Params
+from tierstore.backends import Params, forks
 from tierstore.backends.postgres.errors import is_refusal, translate
 from tierstore.backends.postgres.pool import Pool
 from tierstore.backends.rows import alone
@@ -25,7 +25,7 @@ T = TypeVar("T")
 async def transaction(
     pool: Pool, queries: Mapping[str, Query], deadline: Deadline, idempotency_key: str | None
 ) -> AsyncIterator[PostgresUnit]:
-    """Commits when the block ends. A cancelled caller leaves at once; the reaper rolls back."""
+    """Commits when the block ends. A cancelled caller leaves at once; the reaper rolls back. In a forked child it only ends."""
     try:
         connection = await pool.begin(deadline)
     except Exception as error:
@@ -33,13 +33,15 @@ async def transaction(
     unit = PostgresUnit(pool, connection, queries, deadline)
     try:
         yield unit
-    except Exception:
+        unit.check_own()
+    except BaseException as error:
         unit.ended = True
-        await _roll_back(pool, connection, deadline)
-        raise
-    except BaseException:
-        unit.ended = True
-        pool.leave(connection)
+        if unit.is_inherited:
+            forks.leak(connection)
+        elif isinstance(error, Exception):
+            await _roll_back(pool, connection, deadline)
+        else:
+            pool.leave(connection)
         raise
     unit.ended = True
     unit.position = await _commit(pool, connection, queries, idempotency_key)

@@ -170,11 +170,14 @@ class SqliteRecords:
             self._check()
             await unit.begin(self._queries["protocol.next_version"].text if file == "main" else None)
             yield unit
+            unit.check_own()
             unit.ended = True
             await writer.commit(turn, deadline, idempotency_key)
         finally:
             unit.ended = True
-            if turn.held:
+            if unit.is_inherited:
+                forks.leak(writer)
+            elif turn.held:
                 try:
                     turn.undo()
                 except REFUSALS:
