@@ -17,13 +17,17 @@ import orjson
 
 from tierstore._native import digest as digest_of
 from tierstore._native import uuid7
-from tierstore.errors import CorruptError, NotFoundError, ValidationError
+from tierstore.errors import CorruptError, NotFoundError, StorageError, ValidationError
 from tierstore.plan.arguments import check_path, shown
+from tierstore.runtime.file_locks import try_lock
+from tierstore.runtime.steps import Steps
 
 FORMAT = 1
 BATCH_BYTES = 8 * 1024 * 1024
 LINE_OVERHEAD_BYTES = 256 * 1024
 """Room in a line for everything but the content."""
+OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""No symbolic link: whoever plants one beside the export would have its target written."""
 Item = dict[str, Any]
 
 
@@ -66,7 +70,8 @@ def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:
 class LinesFile:
     """An export under way: `open`, `write` batches, then `finish`. `abandon` leaves nothing, or with `resume` what is written.
 
-    `count`: the records that the file holds. Errors of the file system are ValidationErrors that name the path.
+    `count`: the records that the file holds. Errors of the file system are ValidationErrors that name the path. Each step may run on a
+    thread that its caller has left: `abandon` does not wait for it, and it tidies up at its own end.
     """
 
     def __init__(self, path: str | os.PathLike[str], store: str, *, resume: bool) -> None:
@@ -76,27 +81,37 @@ class LinesFile:
         name = f".{self._path.name}.partial" if resume else f".{self._path.name}.{uuid7()}"
         self._beside = self._path.with_name(name)
         self._file: IO[bytes] | None = None
+        self._steps = Steps(self._tidy)
         self.count = 0
 
     def open(self) -> Item | None:
         """Make the file beside its place, or go on with the one that is there: then the last record in it."""
-        with self._named_errors():
-            mode = "r+b" if self._resume and self._beside.exists() else "x+b"
-            self._file = self._beside.open(mode)
-            if mode == "r+b":
-                return self._last_line(self._file)
-            self._begin(self._file)
-            return None
+        with self._step() as goes_on:
+            if not goes_on:
+                return None
+            self._file = file = os.fdopen(os.open(self._beside, OPENING, 0o666), "r+b")
+            self._check_alone(file)
+            return self._last_line(file)
 
-    def _begin(self, file: IO[bytes]) -> None:
-        file.seek(0)
-        file.truncate()
-        file.write(self._header)
+    def _check_alone(self, file: IO[bytes]) -> None:
+        """Two that write to one file would mix their lines."""
+        alone = try_lock(file.fileno())
+        if not alone or not self._beside.exists() or not os.path.samestat(os.fstat(file.fileno()), self._beside.stat()):
+            file.close()
+            text = (
+                f"another export to {self._path} is under way, or has just ended: wait for it, or choose another path"
+            )
+            raise ValidationError(text, place="path")
 
     def _last_line(self, file: IO[bytes]) -> Item | None:
         """Cut off what a crash left of a line; begin anew where there is no whole one."""
-        if file.readline(LINE_OVERHEAD_BYTES) != self._header:
-            self._begin(file)
+        head = file.readline(LINE_OVERHEAD_BYTES)
+        if head != self._header:
+            if not self._header.startswith(head):
+                raise self._not_ours("does not begin as one of this store")
+            file.seek(0)
+            file.truncate()
+            file.write(self._header)
             return None
         last, end = b"", file.tell()
         for line in file:
@@ -105,61 +120,71 @@ class LinesFile:
             last, end, self.count = line, end + len(line), self.count + 1
         file.seek(end)
         file.truncate()
-        item: Item | None = orjson.loads(last) if last else None
-        return item
+        try:
+            return from_line(last, self.count + 1, len(last)) if last else None
+        except StorageError as error:
+            raise self._not_ours(error.message) from error
+
+    def _not_ours(self, why: str) -> ValidationError:
+        text = f"{self._beside} is no export that can be resumed ({why}): remove it, or export without resume"
+        return ValidationError(text, place="path")
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append the lines of a batch."""
-        with self._named_errors():
-            assert self._file is not None  # noqa: S101  (it was opened)
-            self._file.writelines(lines)
-            self.count += len(lines)
+        with self._step() as goes_on:
+            if goes_on and self._file is not None:
+                self._file.writelines(lines)
+                self.count += len(lines)
 
     def finish(self) -> None:
         """Make it durable, and visible under its name."""
-        with self._named_errors():
-            assert self._file is not None  # noqa: S101  (it was opened)
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._beside.replace(self._path)
+        with self._step() as goes_on:
+            if goes_on and self._file is not None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._beside.replace(self._path)  # while it is locked: who resumes would write into what is whole
+                self._file.close()
 
     def abandon(self) -> None:
         """End it before it is whole."""
+        self._steps.abandon()
+
+    def _tidy(self) -> None:
         if self._file is not None:
             with contextlib.suppress(OSError):  # a full disk takes no last bytes either
                 self._file.close()
             if not self._resume:
-                self._beside.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    self._beside.unlink()
 
     @contextlib.contextmanager
-    def _named_errors(self) -> Iterator[None]:
+    def _step(self) -> Iterator[bool]:
         try:
-            yield
+            with self._steps.step() as goes_on:
+                yield goes_on
         except OSError as error:
             raise ValidationError(f"{self._path} cannot be written: {error.strerror}", place="path") from error
 
 
 def read_batches(path: str | os.PathLike[str], store: str, most: int, batch_items: int) -> Iterator[list[Item]]:
     """The items of a file, `batch_items` or BATCH_BYTES at a time. `most`: the bytes that one content may have."""
+    longest = most * 4 // 3 + LINE_OVERHEAD_BYTES
     try:
-        file = check_path(path).open("rb")
+        with check_path(path).open("rb") as file:
+            _check_header(file.readline(LINE_OVERHEAD_BYTES), store)
+            batch: list[Item] = []
+            size = 0
+            for number, line in enumerate(iter(lambda: file.readline(longest + 1), b""), start=2):
+                item = from_line(line, number, most)
+                if batch and (len(batch) == batch_items or size + len(item["content"]) > BATCH_BYTES):
+                    yield batch
+                    batch, size = [], 0
+                batch.append(item)
+                size += len(item["content"])
+            if batch:
+                yield batch
     except OSError as error:
         raise NotFoundError(f"{path} cannot be read: {error.strerror}", key=str(path)) from error
-    longest = most * 4 // 3 + LINE_OVERHEAD_BYTES
-    with file:
-        _check_header(file.readline(LINE_OVERHEAD_BYTES), store)
-        batch: list[Item] = []
-        size = 0
-        for number, line in enumerate(iter(lambda: file.readline(longest + 1), b""), start=2):
-            item = from_line(line, number, most)
-            if batch and (len(batch) == batch_items or size + len(item["content"]) > BATCH_BYTES):
-                yield batch
-                batch, size = [], 0
-            batch.append(item)
-            size += len(item["content"])
-        if batch:
-            yield batch
 
 
 def _check_header(line: bytes, store: str) -> None:

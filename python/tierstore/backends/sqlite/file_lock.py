@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tierstore.runtime import Deadline, Runtime
+from tierstore.runtime.file_locks import try_lock
 
 log = logging.getLogger("tierstore")
 ASK_AGAIN_S = 0.02
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
 
 
 async def _held() -> None:
@@ -48,7 +29,7 @@ async def file_lock(runtime: Runtime, path: Path, deadline: Deadline) -> AsyncIt
     try:
         waiting = f"waiting for {path}, which another process holds"
         said = False
-        while not _try_lock(handle):
+        while not try_lock(handle):
             if not said:
                 log.warning("%s", waiting)
             said = True

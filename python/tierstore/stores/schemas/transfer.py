@@ -9,6 +9,7 @@ from typing import Any
 from tierstore.calls.lines import LinesFile, read_batches, to_line
 from tierstore.calls.scope import Fetch
 from tierstore.errors import StorageError
+from tierstore.plan.values import check_id
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas.model import Schema
 from tierstore.stores.schemas.parts import SchemaParts
@@ -28,7 +29,7 @@ async def export(
     call, file = parts.runtime.call, LinesFile(path, STORE, resume=resume)
     try:
         last = await call(file.open, deadline=deadline)
-        after = FIRST_ID if last is None else str(last["id"])
+        after = FIRST_ID if last is None else check_id(last.get("id"))
         while True:
             rows = await fetch("schemas.export", {"after": after, "limit": BATCH_ITEMS})
             schemas = [await parts.blobs.filled(schema_of(row), deadline=deadline) for row in rows]
