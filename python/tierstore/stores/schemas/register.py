@@ -14,6 +14,7 @@ from tierstore._native import time_of
 from tierstore.backends import Row
 from tierstore.calls.once import once
 from tierstore.errors import ConflictError, StorageError
+from tierstore.plan.arguments import shown
 from tierstore.runtime import Deadline
 from tierstore.sql import places
 from tierstore.stores.schemas import edit, reads
@@ -58,8 +59,11 @@ async def prepare(
     return Prepared(registrations, list(staged.values()))
 
 
-async def apply(write: Transaction, parts: SchemaParts, prepared: Prepared, key: str | None) -> list[Schema]:
-    """Register, unless a write with this key has done so: then what it registered is answered, as it is now."""
+async def apply(write: Transaction, parts: SchemaParts, prepared: Prepared, key: str | None, call: str) -> list[Schema]:
+    """Register, unless a `call` with this key has done so: then what it registered is answered, as it is now.
+
+    ConflictError if that was deleted since.
+    """
     if key is None:
         return await _register(write, parts, prepared)
     schemas: list[Schema] = []
@@ -69,11 +73,15 @@ async def apply(write: Transaction, parts: SchemaParts, prepared: Prepared, key:
         return [schema.id for schema in schemas]
 
     request = [registration.request() for registration in prepared.registrations]
-    ids, is_new = await once(write, "schemas", "register", key, request, do)
+    ids, is_new = await once(write, parts.name, call, key, request, do)
     if is_new:
         return schemas
-    found = await reads.by_ids(write.unit.fetch, ids)
-    return [each.record for each in found if isinstance(each.record, Schema)]
+    found = [each.record for each in await reads.by_ids(write.unit.fetch, ids)]
+    gone = [identifier for identifier, schema in zip(ids, found, strict=True) if schema is None]
+    if gone:
+        text = f"what was registered with this idempotency key was deleted since ({shown(gone)}): restore it, or use a new key"
+        raise ConflictError(text, key=key)
+    return [schema for schema in found if schema is not None]
 
 
 async def _register(write: Transaction, parts: SchemaParts, prepared: Prepared) -> list[Schema]:

@@ -31,6 +31,7 @@ class Registration:
     schema_type: SchemaType
     content: bytes
     placement: Placement
+    given_id: str | None
     params: dict[str, Any]
 
     @property
@@ -53,6 +54,7 @@ class Registration:
             self.placement.digest,
             params["metadata"],
             params["state"],
+            self.given_id,
         ]
 
 
@@ -140,13 +142,13 @@ def prepare(
     subject, parsed = check_name(subject, "subject"), as_version(version)
     kind, state = check_type(schema_type), LIFECYCLE.check_state(state)
     described = describe(metadata, description, tags)
-    identifier = uuid7() if id is None else check_id(id)
+    given_id = None if id is None else check_id(id)
     body = as_bytes(content)
     check_size(body)
     check_content(kind, body)
     placement = router.route(body)
     params = {
-        "id": identifier,
+        "id": given_id or uuid7(),
         "subject": subject,
         "major": parsed.major,
         "minor": parsed.minor,
@@ -164,7 +166,7 @@ def prepare(
         "size": placement.size,
         "tier": placement.tier,
     }
-    return Registration(index, subject, parsed, kind, body, placement, params)
+    return Registration(index, subject, parsed, kind, body, placement, given_id, params)
 
 
 def columns(registrations: Sequence[Registration]) -> dict[str, list[Any]]:

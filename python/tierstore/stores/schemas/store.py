@@ -217,7 +217,7 @@ class SchemaStore(SchemaReader):
             schemas = [await scope.together(parts.registrations, prepared.registrations[0], deadline)]
         else:
             async with scope.write(deadline, key) as write:
-                schemas = await register.apply(write, parts, prepared, key)
+                schemas = await register.apply(write, parts, prepared, key, "register_many" if batch else "register")
         parts.registered += len(schemas)
         return [await self._filled(schema, deadline) for schema in schemas]
 
