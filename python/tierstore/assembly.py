@@ -94,15 +94,22 @@ class Parts:
         self._supervisor.start("blob uploads", self.blobs.settle)
 
     async def close(self, deadline: Deadline) -> None:
-        """Flush, stop the jobs, close the drivers."""
+        """Stop the jobs, flush, close the drivers: those whatever became of the steps before."""
+        try:
+            await self.engine.close(deadline)
+            await self._flush(deadline)
+        finally:
+            try:
+                await self._backends.close(deadline)
+            finally:
+                await self.runtime.close()
+
+    async def _flush(self, deadline: Deadline) -> None:
         for name, store in self.stores.items():
             try:
-                await store.flush()
+                await store.flush(deadline)
             except StorageError as error:
                 log.warning("closing: %s could not write its last counts: %s", name, error)
-        await self.engine.close(deadline)
-        await self._backends.close(deadline)
-        await self.runtime.close()
 
     def pings(self) -> dict[str, Ping]:
         """How each tier is asked for its health."""

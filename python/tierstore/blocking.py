@@ -201,33 +201,52 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
         with super().session():
             yield self
 
+    def close(self) -> None:
+        with self._reopening:
+            if isinstance(self._inner, _Reopened):  # nothing was opened in this process
+                self._stand_before(self._inner.inherited)
+                _OPEN.discard(self)
+        if self in _OPEN:
+            super().close()
+            _OPEN.discard(self)
+
+    close.__doc__ = in_blocking_words(_async.Store.close.__doc__ or "")
+
     def _forked(self) -> None:
         """In the child: whatever is called next opens the store anew."""
-        _LEFT_ALONE.append(self._inner)
         self._reopening = threading.Lock()
-        settings = self._inner.settings
-        self._inner = _Reopened(self, settings)
+        if isinstance(self._inner, _Reopened):  # a child's child
+            return
+        _LEFT_ALONE.append(self._inner)
+        self._inner = _Reopened(self, self._inner)
         for name in roster():
             getattr(self, name)._inner = _ReopenedPart(self, name)
 
-    def _reopen(self, settings: tuple[Config, Telemetry]) -> _async.Store:
+    def _reopen(self, inherited: _async.Store) -> _async.Store:
         with self._reopening:
             if isinstance(self._inner, _Reopened):
-                self._inner = drive(_async.Store.opened(settings[0], ThreadsRuntime(), settings[1]))
-                for name in roster():
-                    getattr(self, name)._inner = getattr(self._inner, name)
+                config, telemetry = inherited.settings
+                self._stand_before(drive(_async.Store.opened(config, ThreadsRuntime(), telemetry)))
             inner: _async.Store = self._inner
             return inner
 
+    def _stand_before(self, inner: _async.Store) -> None:
+        self._inner = inner
+        for name in roster():
+            getattr(self, name)._inner = getattr(inner, name)
+
 
 class _Reopened:
-    """The inner store of a forked child until it is used."""
+    """The inner store of a forked child until it is used. `inherited`: the parent's."""
 
-    def __init__(self, owner: Store, settings: tuple[Config, Telemetry]) -> None:
-        self.owner, self.settings = owner, settings
+    def __init__(self, owner: Store, inherited: _async.Store) -> None:
+        self.owner, self.inherited = owner, inherited
+
+    def __repr__(self) -> str:
+        return repr(self.inherited)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.owner._reopen(self.settings), name)
+        return getattr(self.owner._reopen(self.inherited), name)
 
 
 class _ReopenedPart:

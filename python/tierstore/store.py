@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,6 +24,8 @@ from tierstore.telemetry import OFF, Telemetry
 from tierstore.tiers.migrate import Migrator
 
 log = logging.getLogger("tierstore")
+LEAST_S = 1e-9
+"""A timeout that has passed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Statistics(Answer):
     pool: Mapping[str, int]
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self.stores:
+        if not name.startswith("_") and name not in self.__slots__ and name in self.stores:
             return self.stores[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -66,8 +68,9 @@ class Statistics(Answer):
 class Transaction(OpenTransaction, Stores):
     """All stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
 
-    def __init__(self, parts: Mapping[str, StoreParts], scope: Inside) -> None:
+    def __init__(self, parts: Mapping[str, StoreParts], scope: Inside, operations: Operations) -> None:
         self._scope = scope
+        self._operations = operations
         place(parts, scope, self)
 
 
@@ -79,7 +82,8 @@ class Store(Stores):
         self._parts = parts
         self._telemetry = telemetry
         self._closed = False
-        self._operations = Operations("store", parts.runtime, telemetry, config.deadlines)
+        given = "store", parts.runtime, telemetry, config.deadlines
+        self._operations, self._operations_inside = Operations(*given), Operations(*given, prefix="transaction.")
         place(parts.stores, Outside(parts.engine, spans=telemetry.spans), self)
         self._unwatch = telemetry.watch(parts.totals, parts.engine.counts)
 
@@ -122,11 +126,11 @@ class Store(Stores):
         self._parts.runtime.check_owner()
         self._closed = True
         self._unwatch()
-        await self._parts.close(self._deadline(None, self._config.deadlines.close))
+        await self._parts.close(self._parts.runtime.deadline(self._config.deadlines.close))
 
     async def health(self, *, timeout: float | None = None) -> Health:
         """Ask every tier. Never raises, unless `timeout` is wrong: a tier that fails says so in its `detail`."""
-        deadline = self._deadline(timeout, self._config.deadlines.read)
+        deadline = self._health_deadline(timeout)
         tiers = {}
         for name, ping in self._parts.pings().items():
             started = self._parts.runtime.monotonic()
@@ -138,9 +142,18 @@ class Store(Stores):
             tiers[name] = TierHealth(ok, self._parts.runtime.monotonic() - started, detail)
         return Health(tiers, await self._parts.warnings(deadline))
 
+    def _health_deadline(self, timeout: float | None) -> Deadline:
+        try:
+            return self._parts.runtime.deadline(seconds_of(timeout, self._config.deadlines.read))
+        except StorageError as error:
+            self._operations.name(error, "health", None)
+            raise
+
     async def statistics(self, *, timeout: float | None = None) -> Statistics:
         """Counts of each store, hit ratios of each tier, connections in use."""
-        counts = {name: await getattr(self, name).statistics(timeout=timeout) for name in roster()}
+        with self._operations.begin("statistics", None, timeout, "search") as operation:
+            left = _share_of(timeout, operation.deadline)
+            counts = {name: await getattr(self, name).statistics(timeout=left()) for name in roster()}
         return Statistics(counts, self._parts.tier_statistics(), self._parts.records.pool()._asdict())
 
     def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Transaction]:
@@ -155,7 +168,7 @@ class Store(Stores):
     async def _transaction(self, timeout: float | None) -> AsyncIterator[Transaction]:
         with self._operations.begin("transaction", None, timeout, "write") as operation:
             async with self._parts.engine.transaction(deadline=operation.deadline) as transaction:
-                yield Transaction(self._parts.stores, Inside(transaction))
+                yield Transaction(self._parts.stores, Inside(transaction), self._operations_inside)
 
     def session(self) -> AbstractAsyncContextManager[Store]:
         """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each task is its own."""
@@ -172,16 +185,19 @@ class Store(Stores):
 
     async def migrate(self, *, timeout: float | None = None) -> list[str]:
         """Apply the migrations that are missing; answers their names."""
-        deadline = self._deadline(timeout, self._config.deadlines.bulk)
-        return await Migrator(self._parts.records, budget=lambda: deadline).up()
+        with self._operations.begin("migrate", None, timeout, "bulk") as operation:
+            return await Migrator(self._parts.records, budget=lambda: operation.deadline).up()
 
     async def warm(self, *, limit: int = 100, timeout: float | None = None) -> int:
         """Load what is most used into the caches, at most `limit` records of each store; answers how many."""
-        timeout = self._config.deadlines.bulk if timeout is None else timeout
-        return sum([await getattr(self, name).warm(limit, timeout=timeout) for name in roster()])
+        with self._operations.begin("warm", None, timeout, "bulk") as operation:
+            left = _share_of(timeout, operation.deadline)
+            return sum([await getattr(self, name).warm(limit, timeout=left()) for name in roster()])
 
-    def _deadline(self, timeout: float | None, default: float) -> Deadline:
-        return self._parts.runtime.deadline(seconds_of(timeout, default))
+
+def _share_of(timeout: float | None, deadline: Deadline) -> Callable[[], float | None]:
+    """The timeout of each store in turn: what is left of the one that the caller gave, or None, each store's own."""
+    return lambda: None if timeout is None else max(deadline.remaining(), LEAST_S)
 
 
 def parts_of(store: Store) -> Parts:

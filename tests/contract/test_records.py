@@ -37,6 +37,10 @@ async def subjects(records: Records, deadline: Deadline) -> list[str]:
     return [row[0] for row in await records.fetch("suite.subjects", deadline=deadline, primary=True)]
 
 
+def status_of(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def test_a_unit_commits_at_its_end_and_rolls_back_when_it_raises(engine: Engine) -> None:
     records = engine.migrated()
 
@@ -54,7 +58,9 @@ def test_a_unit_commits_at_its_end_and_rolls_back_when_it_raises(engine: Engine)
     assert engine.face.run(run) == ["kept"]
 
 
-@pytest.mark.parametrize("how", [None, RuntimeError("mine"), SystemExit(0)], ids=["at its end", "by an error", "by exit"])
+@pytest.mark.parametrize(
+    "how", [None, RuntimeError("mine"), SystemExit(0)], ids=["at its end", "by an error", "by exit"]
+)
 def test_a_forked_child_that_leaves_the_block_ends_nothing(engine: Engine, how: BaseException | None) -> None:
     """Neither a COMMIT nor a ROLLBACK of it, nor a goodbye, reaches the parent's connection."""
     records = engine.migrated()
@@ -68,7 +74,7 @@ def test_a_forked_child_that_leaves_the_block_ends_nothing(engine: Engine, how: 
                 if child == 0 and how is not None:
                     raise how
                 if child:
-                    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+                    assert status_of(child) == 0
                     await unit.execute("suite.add_subject", {"subject": "after", "version": 1})
         finally:
             if child == 0:

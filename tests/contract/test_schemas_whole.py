@@ -76,10 +76,10 @@ def test_what_is_read_most_is_popular_and_warmed(fresh):
             for _ in range(count):
                 await store.get(schema.id)
         assert await store.popular() == []
-        await store._parts.flush()
+        await store._parts.usage.flush()
         first = await store.popular()
         await store.get(made[0].id)
-        await store._parts.flush()
+        await store._parts.usage.flush()
         await store.delete(made[2].id)
         assert await store.warm(2) == 2
         return made, first, await store.popular(limit=1)

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 from tierstore.backends import Params, Row
+from tierstore.calls.operation import Operations
 from tierstore.errors import StorageError
 from tierstore.plan.route import route
 from tierstore.runtime import Deadline
@@ -158,8 +159,8 @@ class Inside:
     async def together(self, commit: GroupCommit[I, A], item: I, deadline: Deadline) -> A:
         async with self.transaction.savepoint():
             (answer,) = await commit.apply(self.transaction, [item])
-        if isinstance(answer, StorageError):
-            raise answer
+            if isinstance(answer, StorageError):
+                raise answer
         return answer
 
 
@@ -189,6 +190,7 @@ class OpenTransaction:
     """What a caller does with the transaction itself: commit, rollback, savepoint. Committed when its block ends, unless that raises."""
 
     _scope: Scope
+    _operations: Operations
 
     @property
     def _open(self) -> Transaction:
@@ -197,12 +199,20 @@ class OpenTransaction:
 
     async def commit(self) -> None:
         """Commit now; the block may end afterwards, but nothing more can be written in it."""
-        await self._open.commit()
+        with self._operations.begin("commit", None, None, "write"):
+            await self._open.commit()
 
     async def rollback(self) -> None:
         """Drop everything since the transaction began."""
-        await self._open.rollback()
+        with self._operations.begin("rollback", None, None, "write"):
+            await self._open.rollback()
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Undo only the block's own changes when it raises."""
-        return self._open.savepoint()
+        return self._savepoint()
+
+    @asynccontextmanager
+    async def _savepoint(self) -> AsyncIterator[None]:
+        with self._operations.begin("savepoint", None, None, "write"):
+            async with self._open.savepoint():
+                yield

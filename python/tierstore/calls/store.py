@@ -55,7 +55,7 @@ class Parts:
         """Background work, by a name of its own. A step MUST end within its own deadline."""
         return {}
 
-    async def flush(self) -> None:
+    async def flush(self, deadline: Deadline) -> None:
         """Write down what only this process knows. It MUST be safe at any time, and cheap where there is nothing."""
 
     def totals(self) -> Mapping[Total, int]:

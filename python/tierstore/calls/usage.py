@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 
-from tierstore.errors import StorageError
 from tierstore.runtime import Deadline
 from tierstore.tiers.engine import Engine
 
@@ -22,7 +23,7 @@ KEPT_DAYS = 30
 class Usage:
     """`seen(id)` for every read; `flush` writes the counts by the queries `log`, `trim` and `refresh` of `<store>_usage.sql`.
 
-    `budget`: the deadline of a flush that begins now.
+    `budget`: the deadline of a flush that is given none.
     """
 
     def __init__(self, store: str, engine: Engine, budget: Callable[[], Deadline]) -> None:
@@ -32,19 +33,19 @@ class Usage:
         self._ring: deque[str] = deque(maxlen=RING_READS)
         self.seen = self._ring.append
 
-    async def flush(self) -> float:
+    async def flush(self, deadline: Deadline | None = None) -> float:
         """Write the counts since the last flush; answers the seconds until the next one. Counts that fail wait for it."""
         counts = self.drain()
         if not counts:
             return FLUSH_S
         ids = sorted(counts)
         try:
-            async with self._engine.housekeeping(deadline=self._budget()) as unit:
+            async with self._engine.housekeeping(deadline=deadline or self._budget()) as unit:
                 params = {"ids": ids, "counts": [counts[identifier] for identifier in ids]}
                 await unit.execute(f"{self._queries}.log", params)
                 await unit.execute(f"{self._queries}.trim", {"days": KEPT_DAYS})
                 await unit.execute(f"{self._queries}.refresh")
-        except StorageError:
+        except BaseException:  # cancelled by the close, too, which flushes once more
             self.give_back(counts)
             raise
         return FLUSH_S
@@ -52,10 +53,11 @@ class Usage:
     def drain(self) -> Counter[str]:
         """The counts since the last call."""
         counts: Counter[str] = Counter()
-        for _ in range(len(self._ring)):
-            counts[self._ring.popleft()] += 1
+        with suppress(IndexError):  # another flush was quicker
+            for _ in range(len(self._ring)):
+                counts[self._ring.popleft()] += 1
         return counts
 
     def give_back(self, counts: Counter[str]) -> None:
-        """Counts that could not be written, for the next flush."""
-        self._ring.extendleft(counts.elements())
+        """Counts that could not be written, for the next flush: as many as the reads since then leave room for."""
+        self._ring.extendleft(islice(counts.elements(), RING_READS - len(self._ring)))

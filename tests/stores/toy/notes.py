@@ -39,8 +39,8 @@ class NoteParts(Parts):
     def jobs(self) -> Mapping[str, Job]:
         return {"use counts": self.usage.flush}
 
-    async def flush(self) -> None:
-        await self.usage.flush()
+    async def flush(self, deadline: Deadline) -> None:
+        await self.usage.flush(deadline)
 
     async def warnings(self, deadline: Deadline) -> Sequence[str]:
         return ("notes: this store is a toy",)

@@ -34,8 +34,8 @@ class SchemaParts(Parts):
     def jobs(self) -> Mapping[str, Job]:
         return {"access counts": self.usage.flush}
 
-    async def flush(self) -> None:
-        await self.usage.flush()
+    async def flush(self, deadline: Deadline) -> None:
+        await self.usage.flush(deadline)
 
     def totals(self) -> Mapping[Total, int]:
         counted = self.engine.statistics(self.name)
