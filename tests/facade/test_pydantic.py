@@ -124,7 +124,7 @@ def test_fastapi_answers_with_records_and_pages(answered):
     assert answered["found"] == {"items": [{"schema": info, "score": 1.0}], "next": None}
     assert answered["popular"] == [{"id": "a", "access_count": 1}]
     assert answered["health"]["ok"] is True
-    assert answered["statistics"]["schemas"]["total_schemas"] == 1
+    assert answered["statistics"]["stores"]["schemas"]["total_schemas"] == 1
 
 
 def test_openapi_describes_them(answered):
