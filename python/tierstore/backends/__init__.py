@@ -2,10 +2,10 @@
 
 | protocol | what it is | drivers |
 |---|---|---|
-| `Records` | rows and transactions: the truth | `sqlite.py`, `postgres.py` |
-| `KeyValue` | the shared cache tier with its fences | `memory.py`, `redis.py` |
-| `Blobs` | bytes under their digest | `folder.py`, `s3.py` |
-| `Channel` | what other processes changed, and how fresh that knowledge is | `redis_channel.py`, `outbox_channel.py`, `sqlite_channel.py` |
+| `Records` | rows and transactions: the truth | `sqlite/records.py`, `postgres/records.py` |
+| `KeyValue` | the shared cache tier with its fences | `memory.py`, `redis/key_value.py` |
+| `Blobs` | bytes under their digest | `folder/blobs.py`, `s3/blobs.py` |
+| `Channel` | what other processes changed, and how fresh that knowledge is | `redis/channel.py`, `postgres/channel.py`, `sqlite/channel.py` |
 
 Every method is a coroutine and takes a `Deadline`. In the blocking face the driver blocks and never suspends, so that
 `runtime.drive` finishes it. A driver translates its library's exceptions into `tierstore.errors`, here and nowhere else.
