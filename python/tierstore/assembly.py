@@ -11,6 +11,7 @@ from typing import Any
 
 from tierstore._native import SizeRouter
 from tierstore.backends import Blobs, Channel, KeyValue, Records
+from tierstore.backends.private import open_to_others
 from tierstore.calls.store import Ground
 from tierstore.calls.store import Parts as StoreParts
 from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, RedisConfig
@@ -217,7 +218,15 @@ async def open_records(config: Config, runtime: Runtime, *, migrates: bool) -> t
         records = _sqlite(runtime, Path(tempfile.mkdtemp(prefix="tierstore-memory-")))
         await records.open(runtime.deadline(config.deadlines.open))
         return records, (f"memory only, nothing is kept: {error}",)
-    return records, ()
+    return records, _readable(config)
+
+
+def _readable(config: Config) -> tuple[str, ...]:
+    """Who else may read an embedded store."""
+    warning = None if config.postgres is not None or config.path is None else open_to_others(Path(config.path))
+    if warning is not None:
+        log.warning("%s", warning)
+    return () if warning is None else (warning,)
 
 
 def _records(config: Config, runtime: Runtime, *, migrates: bool) -> Records:

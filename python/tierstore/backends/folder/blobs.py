@@ -20,6 +20,7 @@ from tierstore._native import digest as hash_of
 from tierstore.backends import BlobInfo
 from tierstore.backends.digests import ALGORITHM, blob_name, digest_of
 from tierstore.backends.held import Held
+from tierstore.backends.private import make_folder, open_private
 from tierstore.errors import NotFoundError, StorageError, UnsupportedError
 from tierstore.runtime import Deadline, Runtime
 
@@ -52,8 +53,9 @@ class Folder:
                 self._hold()
 
     def _make_folders(self) -> None:
+        make_folder(self._root)
         for part in (INCOMING, ALGORITHM):
-            (self._root / part).mkdir(parents=True, exist_ok=True)
+            make_folder(self._root / part)
 
     def _hold(self) -> None:
         self._held = Held((self._root,), tier="objects")
@@ -87,11 +89,11 @@ class Folder:
             if not (self._root / ALGORITHM).exists():
                 self._make_folders()
                 self._hold()
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             _sync_folder(path.parent.parent)
         aside = self._root / INCOMING / secrets.token_hex(16)
         try:
-            with aside.open("xb") as file:
+            with open(aside, "xb", opener=open_private) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tierstore.backends.private import FILE_MODE
 from tierstore.runtime import Deadline, Runtime
 from tierstore.runtime.file_locks import try_lock
 
@@ -25,7 +26,7 @@ async def file_lock(runtime: Runtime, path: Path, deadline: Deadline) -> AsyncIt
 
     Gives `Records.exclusive`'s question whether it is still held: a live process does not lose it.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), FILE_MODE)
     try:
         waiting = f"waiting for {path}, which another process holds"
         said = False

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from tierstore import errors
 from tierstore.backends import forks
 from tierstore.backends.held import Held
+from tierstore.backends.private import make_file, make_folder
 from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_io, translate
 from tierstore.backends.sqlite.turns import LoopTurn, LoopTurns, ThreadTurn, ThreadTurns, Turns, turns
 from tierstore.runtime import Deadline, Runtime
@@ -42,7 +43,8 @@ class Writer:
         self.held = Held((), tier="database")
 
     def connect(self, script: str = "") -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
+        make_file(self.path)
         self.connection = Connection(self.path, busy_s=OPEN_BUSY_S)
         self.connection.prepare(writes=True, script=script)
         self.held = Held((self.path, self.path.with_name(f"{self.path.name}-wal")), tier="database")
