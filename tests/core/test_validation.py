@@ -207,6 +207,6 @@ def test_protobuf_names_line_and_column():
 
 def test_limits():
     with pytest.raises(errors.ValidationError, match="at most"):
-        check_size(bytes(MAX_CONTENT_BYTES + 1))
+        check_size(MAX_CONTENT_BYTES + 1)
     with pytest.raises(errors.ValidationError, match="'xml'; expected one of json"):
         check_type("xml")

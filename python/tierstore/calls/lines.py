@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
@@ -29,6 +30,9 @@ LINE_OVERHEAD_BYTES = 256 * 1024
 OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 """No symbolic link: whoever plants one beside the export would have its target written."""
 Item = dict[str, Any]
+CUT_OUT = "?"
+"""Stands for a content while its line is parsed; no base64 has it."""
+_LONG_CONTENT = re.compile(rb'"content"\s*:\s*"([A-Za-z0-9+/=\\]{65536,})"')
 
 
 def header(store: str) -> bytes:
@@ -46,9 +50,11 @@ def from_line(line: bytes, number: int, most: int) -> Item:
     """The fields of a line, its content as bytes of at most `most`. ValidationError and CorruptError name the line."""
     place = f"line {number}"
     try:
-        fields = orjson.loads(line)
+        rest, encoded = _apart(line, place)
+        fields = orjson.loads(rest)
         size, digest = fields.pop("size"), fields.pop("digest")
-        encoded = fields["content"]
+        if encoded is None or fields["content"] != CUT_OUT:
+            encoded = fields["content"]
         _check_declared(size, encoded, place, most)
         fields["content"] = base64.b64decode(encoded, validate=True)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # bad JSON and bad base64 are ValueErrors
@@ -57,6 +63,18 @@ def from_line(line: bytes, number: int, most: int) -> Item:
         raise CorruptError(f"the content of {place} does not match its digest; the file is damaged")
     item: Item = fields
     return item
+
+
+def _apart(line: bytes, place: str) -> tuple[bytes, str | None]:
+    """The line without a long content, and that content: what is parsed becomes objects that take many times its bytes."""
+    if len(line) <= LINE_OVERHEAD_BYTES:
+        return line, None
+    found = _LONG_CONTENT.search(line)
+    rest = line if found is None else b"".join((line[: found.start(1)], CUT_OUT.encode(), line[found.end(1) :]))
+    if len(rest) > LINE_OVERHEAD_BYTES:
+        text = f"{place} has {len(rest):,} bytes beside its content; expected at most {LINE_OVERHEAD_BYTES:,}"
+        raise ValidationError(text, place=place)
+    return rest, None if found is None else found[1].replace(b"\\/", b"/").decode()
 
 
 def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:

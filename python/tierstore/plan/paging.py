@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ import orjson
 from tierstore.answers import generic_answer, pydantic_schema, to_json, to_plain
 from tierstore.errors import InvalidKeyError, ValidationError
 from tierstore.plan.arguments import shown
+from tierstore.plan.values import MAX_NAME_CHARACTERS
 
 T_co = TypeVar("T_co", covariant=True)
 Row = TypeVar("Row")
@@ -25,6 +27,11 @@ T = TypeVar("T")
 FORMAT = 1
 MAX_LIMIT = 1_000
 MAX_CURSOR_CHARACTERS = 8_192
+MAX_COUNT = 2**31 - 1
+HEX_DIGITS = frozenset("0123456789abcdef")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+Part = Callable[[object], bool]
+"""Whether a value can stand in this place of a position. A cursor is the caller's text: anybody can make one."""
 
 
 @generic_answer
@@ -60,8 +67,8 @@ def write_cursor(query: object, position: list[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([FORMAT, _bound(query), position])).decode().rstrip("=")
 
 
-def read_cursor(query: object, cursor: str | None) -> list[Any] | None:
-    """The position a cursor names; None for None.
+def read_cursor(query: object, cursor: str | None, *positions: Sequence[Part]) -> list[Any] | None:
+    """The position a cursor names, which has the parts of one of `positions`; None for None.
 
     InvalidKeyError if it is no cursor of this format, ValidationError if it belongs to another query.
     """
@@ -77,7 +84,38 @@ def read_cursor(query: object, cursor: str | None) -> list[Any] | None:
         raise ValidationError(
             "the cursor belongs to another query; use it with the arguments it came from", place="after"
         )
+    if not any(_fits(position, parts) for parts in positions):
+        raise _malformed()
     return position
+
+
+def is_count(value: object) -> bool:
+    """A number from 0 on that both engines hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
+
+
+def is_name(value: object) -> bool:
+    """A text that a name may be, or the empty one that stands before all."""
+    return isinstance(value, str) and len(value) <= MAX_NAME_CHARACTERS and "\0" not in value
+
+
+def is_hex(value: object) -> bool:
+    """Bytes in hexadecimal digits."""
+    return isinstance(value, str) and len(value) % 2 == 0 and set(value) <= HEX_DIGITS
+
+
+def is_score(value: object) -> bool:
+    """A number from 0 to 1."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def is_uuid(value: object) -> bool:
+    """An id as the library writes it."""
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def _fits(position: list[Any], parts: Sequence[Part]) -> bool:
+    return len(position) == len(parts) and all(part(value) for part, value in zip(parts, position, strict=True))
 
 
 def page_of(
@@ -90,16 +128,19 @@ def page_of(
 
 
 def _parts(cursor: object) -> tuple[Any, Any, list[Any]]:
-    malformed = InvalidKeyError("after= is not a cursor; pass `next` of the page before", place="after")
     if not isinstance(cursor, str) or len(cursor) > MAX_CURSOR_CHARACTERS:
-        raise malformed
+        raise _malformed()
     try:
         parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError) as error:
-        raise malformed from error
+        raise _malformed() from error
     if not isinstance(parts, list) or len(parts) != 3 or not isinstance(parts[2], list):
-        raise malformed
+        raise _malformed()
     return parts[0], parts[1], parts[2]
+
+
+def _malformed() -> InvalidKeyError:
+    return InvalidKeyError("after= is not a cursor; pass `next` of the page before", place="after")
 
 
 def _bound(query: object) -> str:

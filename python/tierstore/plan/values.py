@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +21,8 @@ MAX_NAME_CHARACTERS = 255
 MAX_DESCRIPTION_CHARACTERS = 4_096
 MAX_TAGS = 64
 MAX_TAG_CHARACTERS = 255
+MAX_REPEATED_TAGS = 1_024
+"""How many tags are looked at for MAX_TAGS different ones."""
 MAX_METADATA_BYTES = 64 * 1024
 MAX_METADATA_DEPTH = 32
 MAX_TEXT_CHARACTERS = 1_024
@@ -58,14 +60,16 @@ def check_text(text: object, place: str, limit: int) -> str:
         raise ValidationError(f"{place} must be str, not {type(text).__name__}", place=place)
     if len(text) > limit:
         raise ValidationError(f"{place} must have at most {limit} characters, got {len(text)}", place=place)
-    _check_storable(text, place)
+    _check_storable(text, (place,))
     return text
 
 
-def _check_storable(text: str, place: str) -> None:
+def _check_storable(text: str, path: tuple[str | int, ...]) -> None:
     if "\0" in text:
+        place = _place(path)
         raise ValidationError(f"{place} contains a NUL character, which PostgreSQL cannot store", place=place)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        place = _place(path)
         raise ValidationError(f"{place} contains a lone surrogate, which UTF-8 cannot encode", place=place)
 
 
@@ -73,15 +77,17 @@ def check_tags(tags: object, place: str = "tags") -> list[str]:
     """The tags in their order, each once. ValidationError unless they are texts."""
     if isinstance(tags, (str, bytes, Mapping)) or not isinstance(tags, Iterable):
         raise ValidationError(f"{place} must be a list of str, got {shown(tags)}", place=place)
-    checked = [check_text(tag, place, MAX_TAG_CHARACTERS) for tag in tags]
-    if "" in checked:
-        raise ValidationError(
-            f"tag {checked.index('') + 1} is empty; a tag must have 1 to {MAX_TAG_CHARACTERS} characters", place=place
-        )
-    unique = list(dict.fromkeys(checked))
-    if len(unique) > MAX_TAGS:
-        raise ValidationError(f"{place} must have at most {MAX_TAGS} tags, got {len(unique)}", place=place)
-    return unique
+    unique: dict[str, None] = {}
+    for number, tag in enumerate(tags, start=1):
+        if not (checked := check_text(tag, place, MAX_TAG_CHARACTERS)):
+            raise ValidationError(
+                f"tag {number} is empty; a tag must have 1 to {MAX_TAG_CHARACTERS} characters", place=place
+            )
+        unique[checked] = None
+        if len(unique) > MAX_TAGS or number > MAX_REPEATED_TAGS:
+            got = len(tags) if isinstance(tags, Sized) else "more"
+            raise ValidationError(f"{place} must have at most {MAX_TAGS} tags, got {got}", place=place)
+    return list(unique)
 
 
 class Described(NamedTuple):
@@ -122,27 +128,54 @@ def check_metadata(metadata: object, place: str = "metadata") -> Mapping[str, An
     """`metadata` if it is a mapping of text to JSON values that both engines hold exactly."""
     if not isinstance(metadata, Mapping):
         raise ValidationError(f"{place} must be a mapping, not {type(metadata).__name__}", place=place)
-    plain = _plain(metadata, (place,))
+    plain = _Plain().of(metadata, (place,))
     assert isinstance(plain, dict)  # noqa: S101  (for the type checker: a mapping becomes a dict)
     return plain
 
 
-def _plain(value: Any, path: tuple[str | int, ...]) -> Any:
-    """The value as plain dicts, lists, texts and numbers; ValidationError with the JSON pointer of what is none."""
-    if len(path) > MAX_METADATA_DEPTH:
-        raise ValidationError(f"metadata must be nested at most {MAX_METADATA_DEPTH} levels deep", place=_place(path))
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        _check_storable(value, _place(path))
-        return str(value)
-    if isinstance(value, int | float):
-        return _number(value, path)
-    if isinstance(value, Mapping):
-        return {_name(name, path): _plain(inner, (*path, name)) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner, (*path, index)) for index, inner in enumerate(value)]
-    raise ValidationError(f"expected a JSON value, got {type(value).__name__}", place=_place(path))
+class _Plain:
+    """Values as plain dicts, lists, texts and numbers. What is too long as JSON text is walked only as far as it could be short enough."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        """At least so many the JSON text has."""
+
+    def of(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        """ValidationError with the JSON pointer of what is no JSON value."""
+        if len(path) > MAX_METADATA_DEPTH:
+            raise ValidationError(
+                f"metadata must be nested at most {MAX_METADATA_DEPTH} levels deep", place=_place(path)
+            )
+        if isinstance(value, str):
+            self._count(len(value) + 2)
+            _check_storable(value, path)
+            return str(value)
+        self._count(1)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return _number(value, path)
+        if isinstance(value, Mapping):
+            self._count(len(value))  # commas and a brace
+            return {self._name(name, path): self.of(inner, (*path, name)) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            self._count(len(value))
+            return [self.of(inner, (*path, index)) for index, inner in enumerate(value)]
+        raise ValidationError(f"expected a JSON value, got {type(value).__name__}", place=_place(path))
+
+    def _name(self, name: object, path: tuple[str | int, ...]) -> str:
+        if not isinstance(name, str):
+            raise ValidationError(f"the names of a mapping must be str, got {shown(name)}", place=_place(path))
+        self._count(len(name) + 3)
+        _check_storable(name, path)
+        return name
+
+    def _count(self, more: int) -> None:
+        self._bytes += more
+        if self._bytes > MAX_METADATA_BYTES:
+            raise ValidationError(
+                f"metadata must have at most {MAX_METADATA_BYTES} bytes as JSON, got more", place="metadata"
+            )
 
 
 def _number(value: Any, path: tuple[str | int, ...]) -> Any:
@@ -151,13 +184,6 @@ def _number(value: Any, path: tuple[str | int, ...]) -> Any:
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise ValidationError("expected a number of at most 64 bits", place=_place(path))
     return value
-
-
-def _name(name: object, path: tuple[str | int, ...]) -> str:
-    if not isinstance(name, str):
-        raise ValidationError(f"the names of a mapping must be str, got {shown(name)}", place=_place(path))
-    _check_storable(name, _place(path))
-    return name
 
 
 def _place(path: tuple[str | int, ...]) -> str:

@@ -8,7 +8,7 @@ from tierstore.calls.once import check_key, once
 from tierstore.calls.scope import Loading, Scope, no_hit
 from tierstore.calls.store import BaseStore, Ground, Parts
 from tierstore.calls.usage import Usage
-from tierstore.plan.paging import Page, check_limit, page_of, read_cursor
+from tierstore.plan.paging import Page, check_limit, is_name, page_of, read_cursor
 from tierstore.plan.route import Read
 from tierstore.plan.values import check_name, check_text
 from tierstore.records import Record
@@ -99,7 +99,7 @@ class NoteStore(BaseStore[NoteParts]):
     ) -> Page[Note]:
         """The notes whose ids begin with `prefix`, by id."""
         with self._operation("list", prefix, timeout, "read") as operation:
-            query, at = ["notes", prefix], read_cursor(["notes", prefix], after)
+            query, at = ["notes", prefix], read_cursor(["notes", prefix], after, (is_name,))
             params = {"prefix": f"{prefix}%", "after": at[0] if at else "", "limit": check_limit(limit) + 1}
             rows = await self._scope.fetch(operation.deadline)("notes.list", params)
             return page_of(rows, limit, query, lambda row: [row[0]], lambda row: Note(*row))

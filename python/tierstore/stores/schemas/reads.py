@@ -11,7 +11,7 @@ from typing import Any
 from tierstore._native import Version
 from tierstore.backends import Row
 from tierstore.calls.scope import Fetch
-from tierstore.plan.paging import Page, check_limit, page_of, read_cursor
+from tierstore.plan.paging import Page, check_limit, is_count, is_hex, is_name, page_of, read_cursor
 from tierstore.plan.search import FIRST
 from tierstore.plan.values import check_name, check_prefix
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaStatistics
@@ -87,7 +87,7 @@ async def list_versions(
     check_limit(limit)
     kind = None if schema_type is None else check_type(schema_type)
     query = ["list", subject, states, kind, deleted]
-    at = read_cursor(query, after)
+    at = read_cursor(query, after, (is_count, is_count, is_count, is_hex))
     major, minor, patch, key = FIRST[1:] if at is None else (at[0], at[1], at[2], bytes.fromhex(at[3]))
     rows = await fetch(
         "schemas.list_deleted" if deleted else "schemas.list",
@@ -114,7 +114,7 @@ async def list_subjects(fetch: Fetch, prefix: str, *, limit: int, after: str | N
     """Subjects that have a schema that is not deleted, by their bytes."""
     check_limit(limit)
     query = ["subjects", check_prefix(prefix)]
-    at = read_cursor(query, after)
+    at = read_cursor(query, after, (is_name,))
     params = {"prefix": prefix, "end": prefix + LAST_CHARACTER, "after": at[0] if at else "", "limit": limit + 1}
     rows = await fetch("schemas.subjects", params)
     return page_of(rows, limit, query, lambda row: [row[0]], lambda row: str(row[0]))

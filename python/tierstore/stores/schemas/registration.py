@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from tierstore.stores.schemas.validation import check_content, check_size, check
 
 SEARCH_TEXT_BYTES = 4_096
 MAX_ITEMS = 10_000
+SHOWN_FIELDS = 5
+REQUIRED_FIELDS = ("subject", "version", "content")
 ITEM_FIELDS = frozenset(
     {"subject", "version", "content", "schema_type", "metadata", "description", "tags", "state", "id"}
 )
@@ -74,11 +77,10 @@ def as_version(version: object) -> Version:
 
 def as_bytes(content: object) -> bytes:
     """The content as bytes. ValidationError for text: its encoding is the caller's choice."""
-    if isinstance(content, bytes):
-        return content
-    if not isinstance(content, (bytearray, memoryview)):
+    if not isinstance(content, (bytes, bytearray, memoryview)):
         raise ValidationError(f"content must be bytes, not {type(content).__name__}", place="content")
-    return bytes(content)
+    check_size(content.nbytes if isinstance(content, memoryview) else len(content))
+    return content if isinstance(content, bytes) else bytes(content)
 
 
 def check_items(items: object) -> list[dict[str, Any]]:
@@ -94,10 +96,11 @@ def check_items(items: object) -> list[dict[str, Any]]:
             raise ValidationError(
                 f"an item must be a mapping with the arguments of register, got {shown(item)}", place=f"items[{index}]"
             )
-        unknown = set(item) - ITEM_FIELDS
-        missing = {"subject", "version", "content"} - set(item)
+        unknown = set(itertools.islice(item, len(ITEM_FIELDS) + 1)) - ITEM_FIELDS
+        missing = {name for name in REQUIRED_FIELDS if name not in item}
         if unknown or missing:
-            text = f"unknown: {sorted(map(shown, unknown))}, missing: {sorted(missing)}"
+            few = sorted(map(shown, itertools.islice(unknown, SHOWN_FIELDS)))
+            text = f"unknown: {few}, missing: {sorted(missing)}"
             raise ValidationError(f"the item has wrong fields ({text})", place=f"items[{index}]")
     return [dict(item) for item in items]
 
@@ -144,7 +147,6 @@ def prepare(
     described = describe(metadata, description, tags)
     given_id = None if id is None else check_id(id)
     body = as_bytes(content)
-    check_size(body)
     check_content(kind, body)
     placement = router.route(body)
     params = {

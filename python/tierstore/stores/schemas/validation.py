@@ -39,10 +39,10 @@ def check_content(schema_type: str, content: bytes) -> None:
     _CHECKS[schema_type](content)
 
 
-def check_size(content: bytes) -> None:
-    """ValidationError if the content is larger than any store takes."""
-    if len(content) > MAX_CONTENT_BYTES:
-        text = f"the content has {len(content):,} bytes; at most {MAX_CONTENT_BYTES:,} are taken"
+def check_size(size: int) -> None:
+    """ValidationError if content of `size` bytes is larger than any store takes."""
+    if size > MAX_CONTENT_BYTES:
+        text = f"the content has {size:,} bytes; at most {MAX_CONTENT_BYTES:,} are taken"
         raise ValidationError(text, place="content")
 
 

@@ -10,8 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tierstore.calls.scope import Fetch
-from tierstore.errors import InvalidKeyError
-from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
+from tierstore.plan.paging import (
+    Page,
+    check_limit,
+    is_count,
+    is_hex,
+    is_name,
+    is_score,
+    is_uuid,
+    read_cursor,
+    write_cursor,
+)
 from tierstore.plan.search import BLOCKS, FIRST, Key, graded
 from tierstore.stores.schemas.model import SearchHit
 from tierstore.stores.schemas.reads import infos
@@ -110,16 +119,17 @@ def _cursor(query: Query, start: Start, last: Hit | None) -> str:
 
 
 def _position(query: Query, cursor: str | None) -> tuple[Start, tuple[Any, ...] | None]:
-    position = read_cursor(query.binding(), cursor)
+    begin = (is_count, *_KEY)
+    position = read_cursor(query.binding(), cursor, begin, (*begin, is_score, is_uuid, *_KEY))
     if position is None:
         return Start(0, FIRST), None
-    try:
-        start = Start(position[0], _read(position[1:6]))
-        if len(position) == 6:
-            return start, None
-        return start, Hit(position[7], _read(position[8:13]), position[6]).rank()
-    except (IndexError, TypeError, ValueError) as error:
-        raise InvalidKeyError("after= is not a cursor; pass `next` of the page before", place="after") from error
+    start = Start(position[0], _read(position[1:6]))
+    if len(position) == len(begin):
+        return start, None
+    return start, Hit(position[7], _read(position[8:13]), position[6]).rank()
+
+
+_KEY = (is_name, is_count, is_count, is_count, is_hex)
 
 
 def _written(key: Key) -> list[Any]:
