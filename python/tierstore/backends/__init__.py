@@ -5,7 +5,7 @@
 | `Records` | rows and transactions: the truth | `sqlite/records.py`, `postgres/records.py` |
 | `KeyValue` | the shared cache tier with its fences | `memory.py`, `redis/key_value.py` |
 | `Blobs` | bytes under their digest | `folder/blobs.py`, `s3/blobs.py` |
-| `Channel` | what other processes changed, and how fresh that knowledge is | `redis/channel.py`, `postgres/channel.py`, `sqlite/channel.py` |
+| `Channel` | what others changed, and how fresh that knowledge is | `redis/channel.py`, `postgres/channel.py`, `sqlite/channel.py` |
 
 Every method is a coroutine and takes a `Deadline`. In the blocking face the driver blocks and never suspends, so that
 `runtime.drive` finishes it. A driver translates its library's exceptions into `tierstore.errors`, here and nowhere else.
