@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tierstore._native import Placement, SizeRouter, VectorClock
     from tierstore.answers import Answer, exposed, to_json, to_plain
     from tierstore.cache import Cache, CacheStats, FillTicket
+    from tierstore.calls.blobs import BlobStore
     from tierstore.config import (
         CacheConfig,
         Config,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     )
     from tierstore.telemetry import Series, Telemetry, Total
     from tierstore.tiers.kind import Meta
+    from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
 __version__ = "0.1.0"
 
@@ -75,6 +77,7 @@ _HOME = {
     "OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError StorageError TimeoutError UnsupportedError ValidationError",
     "tierstore._native": "Placement SizeRouter VectorClock",
     "tierstore.answers": "Answer exposed to_json to_plain",
+    "tierstore.calls.blobs": "BlobStore",
     "tierstore.cache": "Cache CacheStats FillTicket",
     "tierstore.plan.schemas": "SchemaState SchemaStates",
     "tierstore.plan.paging": "Page",
@@ -86,12 +89,14 @@ _HOME = {
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
     "tierstore.telemetry": "Series Telemetry Total",
     "tierstore.tiers.kind": "Meta",
+    "tierstore.tiers.sweep": "Progress SweepReport VerifyReport",
 }
 _MODULES = ("blocking", "codec", "errors", "proto", "telemetry")
 _HOME_OF = {name: home for home, names in _HOME.items() for name in names.split()}
 
 __all__ = [
     "Answer",
+    "BlobStore",
     "Bounded",
     "Cache",
     "CacheConfig",
@@ -118,6 +123,7 @@ __all__ = [
     "PoolTimeoutError",
     "Popular",
     "PostgresConfig",
+    "Progress",
     "ProtoSyntaxError",
     "QueryError",
     "Read",
@@ -139,6 +145,7 @@ __all__ = [
     "Statistics",
     "StorageError",
     "Store",
+    "SweepReport",
     "Telemetry",
     "TierHealth",
     "TimeoutError",
@@ -147,6 +154,7 @@ __all__ = [
     "UnsupportedError",
     "ValidationError",
     "VectorClock",
+    "VerifyReport",
     "__version__",
     "blocking",
     "bounded",

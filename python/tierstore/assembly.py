@@ -25,6 +25,7 @@ from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine, Limits, Tiers
 from tierstore.tiers.migrate import Migrator
 from tierstore.tiers.observed import CountedBlobs, TimedRecords
+from tierstore.tiers.sweep import Sweeper
 
 log = logging.getLogger("tierstore")
 DATABASE_FILE, OBJECTS_FOLDER = "tierstore.db", "objects"
@@ -139,6 +140,11 @@ class Parts:
         for store in self.stores.values():
             needed |= await store.referenced(digests, deadline)
         return needed
+
+    def sweeper(self) -> Sweeper:
+        """What removes content that no store needs."""
+        blobs: Any = self._backends.blobs
+        return Sweeper(self.runtime, self.records, blobs, self.blobs, self.referenced)
 
     async def _server_limit(self, deadline: Deadline) -> int | None:
         try:

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tierstore import store as _async
+from tierstore.calls import blobs as _blobs
 from tierstore.calls.scope import OpenTransaction
 from tierstore.calls.store import BaseStore
 from tierstore.config import Config
@@ -162,7 +163,7 @@ def _iterate(iterator: AsyncIterator[Any]) -> Iterator[Any]:
 
 def _blocking(value: Any) -> Any:
     """The blocking form of what an async method answered."""
-    if isinstance(value, (BaseStore, OpenTransaction, _async.Store)):
+    if isinstance(value, (BaseStore, _blobs.BlobStore, OpenTransaction, _async.Store)):
         return _TWINS[type(value)](value)
     if hasattr(value, "__aenter__"):
         return _Context(value)
@@ -176,6 +177,9 @@ Transaction = _twin(_async.Transaction, "Transaction")
 _LEFT_ALONE: list[_async.Store] = []
 """What a parent process had open: SQLite and sockets must not even be closed in the child."""
 
+_PARTS = (*roster(), "blobs")
+"""The attributes of a store that have calls of their own."""
+
 _OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
@@ -185,7 +189,7 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
     def __init__(self, inner: _async.Store) -> None:
         super().__init__(inner)
         self._reopening = threading.Lock()
-        for name in roster():
+        for name in _PARTS:
             setattr(self, name, _blocking(getattr(inner, name)))
         _OPEN.add(self)
 
@@ -219,7 +223,7 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
             return
         _LEFT_ALONE.append(self._inner)
         self._inner = _Reopened(self, self._inner)
-        for name in roster():
+        for name in _PARTS:
             getattr(self, name)._inner = _ReopenedPart(self, name)
 
     def _reopen(self, inherited: _async.Store) -> _async.Store:
@@ -232,7 +236,7 @@ class Store(_twin(_async.Store, "Store")):  # type: ignore[misc]  # the base is 
 
     def _stand_before(self, inner: _async.Store) -> None:
         self._inner = inner
-        for name in roster():
+        for name in _PARTS:
             getattr(self, name)._inner = getattr(inner, name)
 
 
@@ -266,7 +270,12 @@ def _in_child() -> None:
 
 os.register_at_fork(after_in_child=_in_child)
 
-_TWINS: dict[type, type[Twin]] = {_async.Store: Store, _async.Transaction: Transaction}
+BlobStore = _twin(_blobs.BlobStore, "BlobStore")
+_TWINS: dict[type, type[Twin]] = {
+    _async.Store: Store,
+    _async.Transaction: Transaction,
+    _blobs.BlobStore: BlobStore,
+}
 for _store in roster().values():
     for _class in (_store, *_store.__subclasses__()):  # beside the store, the form of it that is a transaction too
         _base = Twin if _class is _store else _TWINS[_store]

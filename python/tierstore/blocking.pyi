@@ -15,6 +15,31 @@ from tierstore.plan.values import Id
 from tierstore.store import Health, Statistics
 from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
 from tierstore.telemetry import Telemetry
+from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
+
+class BlobStore:
+    """Content outside the rows of the stores, under its SHA-256 (`store.blobs`). docs/operations.md says when to use it."""
+
+    def sweep(
+        self,
+        *,
+        dry_run: bool = ...,
+        grace: float = ...,
+        max_share: float = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
+    ) -> SweepReport:
+        """Remove content that no store needs: purged content, and what crashes left behind. By default only say what would go.
+
+        In two phases: `dry_run=False` marks what is unused, and a later call removes what was marked `grace` seconds ago and is still
+        unused. `grace` must be longer than the longest write; it is a day. `progress(done, total)` is called now and then. Whatever
+        ended a sweep early, the next one goes on from there. ConflictError, and nothing is changed, if more than `max_share` (0 to 1)
+        of all contents would go: it may be the wrong database."""
+
+    def verify(self, *, after: str | None = ..., progress: Progress = ..., timeout: float | None = ...) -> VerifyReport:
+        """Read every content in each place where it lies, and replace damaged copies by good ones.
+
+        `progress(done, total)` is called now and then. When the time runs out, `report.next` says where to go on: give it as `after`."""
 
 class SchemaStore:
     """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example.
@@ -214,6 +239,7 @@ class Store:
     """An open store of the blocking face. Threads may share it; `close` it, or use it as a context manager."""
 
     schemas: SchemaStore
+    blobs: BlobStore
 
     @property
     def settings(self) -> tuple[Config, Telemetry]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from tierstore.answers import Answer, exposed
 from tierstore.assembly import Parts, assemble, open_records
+from tierstore.calls.blobs import BlobStore
 from tierstore.calls.operation import Operations, seconds_of
 from tierstore.calls.scope import Inside, OpenTransaction, Outside
 from tierstore.calls.store import Parts as StoreParts
@@ -85,6 +86,8 @@ class Store(Stores):
         given = "store", parts.runtime, telemetry, config.deadlines
         self._operations, self._operations_inside = Operations(*given), Operations(*given, prefix="transaction.")
         place(parts.stores, Outside(parts.engine, spans=telemetry.spans), self)
+        operations = Operations("blobs", parts.runtime, telemetry, config.deadlines)
+        self.blobs: BlobStore = BlobStore(operations, parts.sweeper())
         self._unwatch = telemetry.watch(parts.totals, parts.engine.counts)
 
     @classmethod

@@ -13,7 +13,17 @@ import pytest
 
 import tierstore
 
-READING = ("search", "stats", "health", "warm", "show a", "migrate status", "migrate down")
+READING = (
+    "blobs verify",
+    "blobs sweep",
+    "search",
+    "stats",
+    "health",
+    "warm",
+    "show a",
+    "migrate status",
+    "migrate down",
+)
 """Commands that create nothing; the last one removes."""
 
 
@@ -316,3 +326,30 @@ def test_a_revert_at_a_terminal_asks(tmp_path, answer, code, options):
     if options and code == 0:
         assert json.loads(done.stdout) == {"reverted": [{"reverted": last}]}
     assert all(row["applied"] for row in cli.json("migrate", "status", code=1 - code)["migrations"]) == (code == 1)
+
+
+def test_blobs_are_verified_and_swept(tmp_path):
+    folder = tmp_path / "store"
+    cli = Cli("--path", str(folder))
+    with tierstore.blocking.open(folder) as store:
+        made = [store.schemas.register("a", f"{n}.0.0", b'"' + bytes([65 + n]) * 2_000_000 + b'"') for n in range(3)]
+        store.schemas.delete(made[0].id)
+        store.schemas.purge(made[0].id)
+        store.schemas.register("b", "1.0.0", b'"' + b"z" * 100_000 + b'"')
+    objects = sorted((folder / "objects" / "sha256").glob("*/*"))
+    assert len(objects) == 3
+    time.sleep(1.1)  # the uploads of above are forgotten after the grace period
+    shown = cli.json("blobs", "sweep", "--dry-run", "--grace", "1s")["sweep"]
+    assert (shown["contents"], shown["unused"], shown["marked"], shown["removed"]) == (4, 1, 0, 0)
+    refused = cli("blobs", "sweep", "--grace", "1s", code=2)
+    assert "1 of 4 contents" in refused
+    assert "--yes" in refused
+    assert "max_share" in cli("blobs", "sweep", "--grace", "1s", "--yes", "--max-share", "0.1", code=1)
+    assert cli.json("blobs", "sweep", "--grace", "1s", "--yes")["sweep"]["marked"] == 1
+    time.sleep(1.1)
+    assert cli.json("blobs", "sweep", "--grace", "1s", "--yes")["sweep"]["removed"] == 1
+    assert len(sorted((folder / "objects" / "sha256").glob("*/*"))) == 2
+    assert cli.json("blobs", "verify")["verify"] == {"checked": 3, "healed": 0, "damaged": 0, "missing": 0}
+    whole = next(path for path in objects if path.exists())
+    whole.write_bytes(b"X" + whole.read_bytes()[1:])
+    assert whole.name in cli("blobs", "verify", code=1)

@@ -274,6 +274,63 @@ for alias, command in (("run", migrate_up), ("revert", migrate_down), ("info", m
     migrate.add_command(command, alias)
 
 
+@cli.group()
+def blobs() -> None:
+    """Check, or clean up, the content that is too large for a row."""
+
+
+@blobs.command("sweep")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--grace",
+    default="24h",
+    show_default=True,
+    type=Seconds(),
+    help="Remove what was marked so long ago; mark the rest.",
+)
+@click.option(
+    "--max-share",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Refuse to remove more than this part of all content.",
+)
+@click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after so long.")
+@click.pass_obj
+def blobs_sweep(session: Session, *, dry_run: bool, yes: bool, grace: float, max_share: float, timeout: float) -> None:
+    """Remove content that nothing refers to: purged content, and what crashes left behind.
+
+    The first run marks it, a run after the grace period removes it. Shows what would go and asks first. Without a terminal, --yes is
+    needed.
+    """
+    from tierstore.cli.blobs import sweep
+
+    confirmed = Confirmation(yes=yes, again=f"blobs sweep --grace {grace:g}s --max-share {max_share:g} --yes")
+    session.run(
+        lambda store: sweep(
+            store, session.out, confirmed, dry_run=dry_run, grace=grace, max_share=max_share, timeout=timeout
+        )
+    )
+
+
+@blobs.command("verify")
+@click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Give one turn so long.")
+@click.pass_obj
+def blobs_verify(session: Session, *, timeout: float) -> None:
+    """Read all content and replace damaged copies by good ones. Exit code 1 if some content cannot be read."""
+    from tierstore.cli.blobs import verify
+
+    whole = [True]
+
+    async def action(store: Store) -> None:
+        whole[0] = await verify(store, session.out, timeout=timeout)
+
+    session.run(action)
+    if not whole[0]:
+        sys.exit(FAILED)
+
+
 @cli.command()
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Load at most so many.")
 @click.pass_obj

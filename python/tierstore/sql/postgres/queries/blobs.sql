@@ -28,3 +28,51 @@ SELECT bytes FROM {schema}.blob_chunks WHERE digest = %(digest)s ORDER BY seq;
 
 -- name: live
 SELECT digest FROM {schema}.blobs WHERE digest = ANY(%(digests)s::text[]) AND state = 'live';
+
+-- name: doomed
+-- Asked by an upload after it has shown itself.
+SELECT 1 FROM {schema}.blobs WHERE digest = %(digest)s AND state = 'doomed';
+
+-- name: count
+SELECT count(*) FROM {schema}.blobs;
+
+-- name: page
+SELECT digest, size, state FROM {schema}.blobs WHERE digest > %(after)s ORDER BY digest LIMIT %(limit)s;
+
+-- name: known
+SELECT digest FROM {schema}.blobs WHERE digest = ANY(%(digests)s::text[]);
+
+-- name: uploading
+-- An older one belongs to no call any more.
+SELECT DISTINCT digest FROM {schema}.blob_uploads
+WHERE digest = ANY(%(digests)s::text[]) AND created_at > now() - %(grace_us)s * interval '1 microsecond';
+
+-- name: doom
+UPDATE {schema}.blobs SET state = 'doomed', updated_at = now() WHERE digest = ANY(%(digests)s::text[]) AND state = 'live';
+
+-- name: doom_orphan
+INSERT INTO {schema}.blobs (digest, size, tier, state) VALUES (%(digest)s, %(size)s, 'object', 'doomed') ON CONFLICT (digest) DO NOTHING;
+
+-- name: expired
+SELECT digest FROM {schema}.blobs
+WHERE state = 'doomed' AND updated_at <= now() - %(grace_us)s * interval '1 microsecond' AND digest > %(after)s
+ORDER BY digest
+LIMIT %(limit)s;
+
+-- name: lock_expired
+-- Those that somebody is registering are left for the next sweep.
+SELECT digest, size, tier FROM {schema}.blobs
+WHERE
+    digest = ANY(%(digests)s::text[]) AND state = 'doomed' AND updated_at <= now() - %(grace_us)s * interval '1 microsecond'
+ORDER BY digest
+FOR UPDATE SKIP LOCKED;
+
+-- name: spare
+UPDATE {schema}.blobs SET state = 'live', updated_at = now() WHERE digest = ANY(%(digests)s::text[]) AND state = 'doomed';
+
+-- name: remove
+DELETE FROM {schema}.blobs WHERE digest = ANY(%(digests)s::text[]);
+
+-- name: trim_uploads
+-- Longer ago than any call may take.
+DELETE FROM {schema}.blob_uploads WHERE created_at <= now() - %(grace_us)s * interval '1 microsecond';

@@ -32,3 +32,67 @@ SELECT bytes FROM blob_chunks WHERE digest = :digest ORDER BY seq;
 
 -- name: live
 SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(:digests)) AND state = 'live';
+
+-- name: doomed
+-- Asked by an upload after it has shown itself.
+SELECT 1 FROM blobs WHERE digest = :digest AND state = 'doomed';
+
+-- name: count
+-- slow
+SELECT count(*) FROM blobs;
+
+-- name: page
+-- slow
+SELECT digest, size, state FROM blobs WHERE digest > :after ORDER BY digest LIMIT :limit;
+
+-- name: known
+-- slow
+SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(:digests));
+
+-- name: uploading
+-- An older one belongs to no call any more.
+SELECT DISTINCT digest FROM blob_uploads
+WHERE
+    digest IN (SELECT value FROM json_each(:digests))
+    AND created_at > CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - :grace_us;
+
+-- name: doom
+UPDATE blobs SET state = 'doomed', updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+WHERE digest IN (SELECT value FROM json_each(:digests)) AND state = 'live';
+
+-- name: doom_orphan
+INSERT INTO blobs (digest, size, tier, state, created_at, updated_at)
+SELECT :digest, :size, 'object', 'doomed', t.now, t.now
+FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) AS now) AS t
+WHERE true
+ON CONFLICT (digest) DO NOTHING;
+
+-- name: expired
+-- slow
+SELECT digest FROM blobs
+WHERE
+    state = 'doomed'
+    AND updated_at <= CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - :grace_us
+    AND digest > :after
+ORDER BY digest
+LIMIT :limit;
+
+-- name: lock_expired
+-- Those that somebody has registered meanwhile are left for the next sweep.
+SELECT digest, size, tier FROM blobs
+WHERE
+    digest IN (SELECT value FROM json_each(:digests))
+    AND state = 'doomed'
+    AND updated_at <= CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - :grace_us
+ORDER BY digest;
+
+-- name: spare
+UPDATE blobs SET state = 'live', updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+WHERE digest IN (SELECT value FROM json_each(:digests)) AND state = 'doomed';
+
+-- name: remove
+DELETE FROM blobs WHERE digest IN (SELECT value FROM json_each(:digests));
+
+-- name: trim_uploads
+-- Longer ago than any call may take.
+DELETE FROM blob_uploads WHERE created_at <= CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - :grace_us;

@@ -1,0 +1,67 @@
+"""`store.blobs`: looking after the content that does not lie in rows of the stores, of all stores at once."""
+
+from __future__ import annotations
+
+from tierstore.calls.operation import Operations
+from tierstore.errors import ValidationError
+from tierstore.plan.arguments import check_flag, shown
+from tierstore.tiers.sweep import Progress, Sweeper, SweepReport, VerifyReport
+
+DAY_S = 86_400.0
+MAX_GRACE_S = 3650 * DAY_S
+MAX_SHARE = 0.5
+
+
+def _quiet(_done: int, _total: int) -> None:
+    return None
+
+
+class BlobStore:
+    """Content outside the rows of the stores, under its SHA-256 (`store.blobs`). docs/operations.md says when to use it."""
+
+    def __init__(self, operations: Operations, sweeper: Sweeper) -> None:
+        self._operations = operations
+        self._sweeper = sweeper
+
+    async def sweep(
+        self,
+        *,
+        dry_run: bool = True,
+        grace: float = DAY_S,
+        max_share: float = MAX_SHARE,
+        progress: Progress = _quiet,
+        timeout: float | None = None,
+    ) -> SweepReport:
+        """Remove content that no store needs: purged content, and what crashes left behind. By default only say what would go.
+
+        In two phases: `dry_run=False` marks what is unused, and a later call removes what was marked `grace` seconds ago and is still
+        unused. `grace` must be longer than the longest write; it is a day. `progress(done, total)` is called now and then. Whatever
+        ended a sweep early, the next one goes on from there. ConflictError, and nothing is changed, if more than `max_share` (0 to 1)
+        of all contents would go: it may be the wrong database.
+        """
+        with self._operations.begin("sweep", None, timeout, "bulk") as operation:
+            return await self._sweeper.sweep(
+                dry_run=check_flag(dry_run, "dry_run"),
+                grace_us=int(_number(grace, "grace", MAX_GRACE_S, "seconds") * 1_000_000),
+                max_share=_number(max_share, "max_share", 1.0, "a share"),
+                progress=progress,
+                deadline=operation.deadline,
+            )
+
+    async def verify(
+        self, *, after: str | None = None, progress: Progress = _quiet, timeout: float | None = None
+    ) -> VerifyReport:
+        """Read every content in each place where it lies, and replace damaged copies by good ones.
+
+        `progress(done, total)` is called now and then. When the time runs out, `report.next` says where to go on: give it as `after`.
+        """
+        with self._operations.begin("verify", after, timeout, "bulk") as operation:
+            if after is not None and not isinstance(after, str):
+                raise ValidationError(f"after must be str, got {shown(after)}", place="after")
+            return await self._sweeper.verify(after=after or "", progress=progress, deadline=operation.deadline)
+
+
+def _number(value: object, name: str, most: float, unit: str) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValidationError(f"{name} must be {unit}, 0 to {most:g}, got {shown(value)}", place=name)
+    return float(value)
