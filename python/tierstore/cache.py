@@ -24,6 +24,9 @@ __all__ = ["Cache", "CacheStats", "FillTicket"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 SWEEP_INTERVAL_S = 1.0
+LOOK_INTERVAL_S = 0.1
+LOOKS = 3
+"""So often in a row a load's event loop is found not running before others take the load over: a loop may pause between two runs."""
 
 
 # ---- one load at a time ---------------------------------------------------------------------------------------------
@@ -32,13 +35,13 @@ SWEEP_INTERVAL_S = 1.0
 class _Flight:
     """One load under way: who leads it, who waits, and how it ended."""
 
-    __slots__ = ("_done", "_ended", "_guard", "_loops", "_trace", "error", "forks", "outer", "thread", "value", "waits")
+    __slots__ = ("_done", "_ended", "_guard", "_loops", "_trace", "error", "forks", "loop", "thread", "value", "waits")
 
-    def __init__(self, outer: _Flight | None, thread: int | None) -> None:
-        self.outer = outer
-        """The load from within which this one was begun."""
-        self.thread = thread
-        """The thread whose event loop the loader runs on; None for a loader that blocks its thread."""
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.loop = loop
+        """The event loop that the loader runs on; None for a loader that blocks its thread."""
+        self.thread = None if loop is None else threading.get_ident()
+        """The thread of that loop."""
         self.forks = generation()
         self.waits: list[_Flight] = []
         """The loads that its loader waits for just now."""
@@ -62,17 +65,33 @@ class _Flight:
             except RuntimeError:
                 continue  # that loop was closed, and who waited on it is gone
 
-    def wait(self) -> None:
-        self._done.wait()
+    def is_left(self) -> bool:
+        """Whether its event loop was closed or stopped under it."""
+        return self.loop is not None and not self.loop.is_running()
 
-    async def await_end(self) -> None:
+    def wait(self) -> bool:
+        """Until it ended: True; or was left: False."""
+        left = 0
+        while not self._done.wait(LOOK_INTERVAL_S):
+            left = left + 1 if self.is_left() else 0
+            if left == LOOKS:
+                return False
+        return True
+
+    async def await_end(self) -> bool:
+        """As `wait`."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         with self._guard:
             if self._ended:
-                return
+                return True
             self._loops.append((loop, future))
-        await future
+        left = 0
+        while not (await asyncio.wait((future,), timeout=LOOK_INTERVAL_S))[0]:
+            left = left + 1 if self.is_left() else 0
+            if left == LOOKS:
+                return False
+        return True
 
     def fail(self, error: Exception) -> None:
         self.error, self._trace = error, error.__traceback__
@@ -122,12 +141,28 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-_current: ContextVar[_Flight | None] = ContextVar("tierstore_load", default=None)
+class _Within:
+    """That code runs within a load. What the loader starts has a copy of its context, and keeps this when the load has long ended."""
+
+    __slots__ = ("flight", "outer")
+
+    def __init__(self, flight: _Flight, outer: _Within | None) -> None:
+        self.flight: _Flight | None = flight
+        self.outer = outer
+        """The load from within which this one was begun."""
+
+    def end(self) -> None:
+        self.flight = self.outer = None
 
 
-def _join(cache: Cache[Any, Any], key: Hashable, thread: int | None) -> tuple[FillTicket, _Flight, bool]:
+_current: ContextVar[_Within | None] = ContextVar("tierstore_load", default=None)
+
+
+def _join(
+    cache: Cache[Any, Any], key: Hashable, loop: asyncio.AbstractEventLoop | None
+) -> tuple[FillTicket, _Flight, bool]:
     """The flight for this key, and whether the caller leads it."""
-    ticket, mine = cache.begin(key), _Flight(_current.get(), thread)
+    ticket, mine = cache.begin(key), _Flight(loop)
     while True:
         flight: _Flight = cache._join(ticket, mine)
         if flight.forks == generation():
@@ -138,23 +173,32 @@ def _join(cache: Cache[Any, Any], key: Hashable, thread: int | None) -> tuple[Fi
 
 def _loads_about() -> list[_Flight]:
     """The loads from within which the caller asks, the innermost first."""
-    found, flight = [], _current.get()
-    while flight is not None:
-        found.append(flight)
-        flight = flight.outer
+    found, within = [], _current.get()
+    while within is not None:
+        if within.flight is not None:
+            found.append(within.flight)
+        within = within.outer
     return found
+
+
+def _take_over(cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight) -> None:
+    """End a load that was left: one of those who wait leads the next."""
+    cache._leave(ticket, flight)
+    flight.end()
 
 
 class _Lead:
     """What a leader does before its load, and after it, however that ends."""
 
-    __slots__ = ("_cache", "_flight", "_ticket")
+    __slots__ = ("_cache", "_flight", "_outer", "_ticket", "_within")
 
     def __init__(self, cache: Cache[Any, Any], ticket: FillTicket, flight: _Flight) -> None:
         self._cache, self._ticket, self._flight = cache, ticket, flight
+        self._outer = _current.get()
+        self._within = _Within(flight, self._outer)
 
     def __enter__(self) -> Self:
-        _current.set(self._flight)
+        _current.set(self._within)
         return self
 
     def known(self) -> tuple[Any] | None:
@@ -169,7 +213,8 @@ class _Lead:
         return result
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        _current.set(self._flight.outer)
+        _current.set(self._outer)
+        self._within.end()
         try:
             if isinstance(error, Exception) and self._flight.value is None:
                 self._cache._count_load(failed=True)
@@ -189,11 +234,12 @@ def load(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **li
                     return known[0]
                 return lead.land(_load_now(loader, ticket.key), life)
         with _Wait(key, flight):
-            if flight.thread == threading.get_ident():
+            if flight.thread == threading.get_ident() and not flight.is_left():
                 return _load_now(
                     loader, key
                 )  # that load runs on this thread's own loop: waiting would block it for ever
-            flight.wait()
+            if not flight.wait():
+                _take_over(cache, ticket, flight)
         if (value := flight.outcome()) is not None:
             return value[0]
 
@@ -203,7 +249,7 @@ async def aload(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any
     if (found := cache.get(key, _MISSING)) is not _MISSING:
         return found
     while True:
-        ticket, flight, leads = _join(cache, key, threading.get_ident())
+        ticket, flight, leads = _join(cache, key, asyncio.get_running_loop())
         if leads:
             with _Lead(cache, ticket, flight) as lead:
                 if (known := lead.known()) is not None:
@@ -211,7 +257,8 @@ async def aload(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any
                 result = _call(loader, ticket.key)
                 return lead.land(await result if isinstance(result, Awaitable) else result, life)
         with _Wait(key, flight):
-            await flight.await_end()
+            if not await flight.await_end():
+                _take_over(cache, ticket, flight)
         if (value := flight.outcome()) is not None:
             return value[0]
 
