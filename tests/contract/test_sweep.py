@@ -166,6 +166,46 @@ def test_a_sweep_that_was_used_again_meanwhile_spares_it(shared: Opened):
     shared.face.run(scenario)
 
 
+def test_an_upload_does_not_trust_an_object_that_is_doomed(shared: Opened):
+    """The sweep may have looked for uploads just before this one showed itself, and is about to remove the object."""
+
+    async def scenario() -> None:
+        parts = parts_of(shared.store)
+        made = await registered(shared, 1, OBJECT)
+        await settled(shared)
+        deadline = parts.runtime.deadline(20)
+        await parts.sweeper().mark([made[0].content_digest], deadline)
+        staged = await parts.blobs.stage(content_of(0, OBJECT), deadline=deadline)
+        assert staged.placement.tier == "row"
+        await parts._backends.blobs.delete(made[0].content_digest, deadline=deadline)
+        async with parts.records.unit(deadline=deadline) as unit:
+            await parts.blobs.make_live(unit, staged)
+        parts.blobs._cache.clear()
+        assert (await shared.store.schemas.get(made[0].id)).content == content_of(0, OBJECT)
+
+    shared.face.run(scenario)
+
+
+def test_an_upload_under_way_keeps_what_was_doomed(shared: Opened):
+    """It showed itself before the sweep looked."""
+
+    async def scenario() -> None:
+        blobs, parts = shared.store.blobs, parts_of(shared.store)
+        made = await registered(shared, 1, OBJECT)
+        await purge(shared, made[0])
+        await settled(shared)
+        deadline = parts.runtime.deadline(20)
+        await parts.sweeper().mark([made[0].content_digest], deadline)
+        await later(shared)
+        staged = await parts.blobs.stage(content_of(0, OBJECT), deadline=deadline)
+        assert (await blobs.sweep(dry_run=False, grace=GRACE_S, max_share=1)).removed == 0
+        assert await objects(shared) == {made[0].content_digest}
+        async with parts.records.unit(deadline=deadline) as unit:
+            await parts.blobs.make_live(unit, staged)
+
+    shared.face.run(scenario)
+
+
 def test_verify_heals_what_it_can_and_names_the_rest(shared: Opened):
     async def scenario() -> None:
         parts = parts_of(shared.store)
