@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
-from tests.model.world import Bus, FakeChannel, FakeRecords, SteppedKeyValue, World, item_kind
+from tests.model.world import Bus, FakeChannel, FakeRecords, Road, SteppedKeyValue, World, at_once, item_kind
+from tierstore.backends import Gap
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.keys import Namespace
 from tierstore.tiers.engine import Engine, Limits, Tiers
@@ -50,17 +51,29 @@ class Process:
         simulation = story.simulation
         runtime = SimRuntime(simulation)
         self.runtime: Any = runtime
-        self.records = FakeRecords(story.world, self.runtime, simulation.step)
+        self.records = FakeRecords(story.world, self.runtime, simulation.step, replica=story.replica)
+        self.road = None if story.key_value is None else Road(story.key_value, self.runtime)
         self.channel = channel = FakeChannel(story.bus, self.runtime, simulation.step) if story.channel else None
-        self.engine = Engine(
-            self.runtime, Tiers(self.records, story.key_value, channel), namespace=Namespace("", "sim"), limits=Limits()
-        )
+        road: Any = self.road
+        tiers = Tiers(self.records, road, channel, replicas=story.replica)
+        self.engine = Engine(self.runtime, tiers, namespace=Namespace("", "sim"), limits=Limits())
         self.items = self.engine.kind(item_kind())
         self.together: GroupCommit[Write, int] = GroupCommit(self.engine, self._write_together)
         self.supervisor = SimSupervisor(runtime)
         self.tasks: list[Task] = []
         self.alive = True
         self.written: dict[str, int] = {}
+
+    def slow_down(self) -> None:
+        """Some of its commits take long, and some of what it has to tell L2."""
+        draw = self.story.simulation.random
+
+        def now_and_then() -> float:
+            return draw.expovariate(10) if draw.random() < 0.2 else 0.0
+
+        self.records.commit_s = now_and_then
+        if self.road is not None:
+            self.road.slow_s = now_and_then
 
     async def reader(self, reads: int) -> None:
         simulation = self.story.simulation
@@ -73,8 +86,9 @@ class Process:
         simulation, world = self.story.simulation, self.story.world
         began, at_least = simulation.now, self.written.get(key, 0)
         settled = self.story.version_at(key, began - self.engine.limits.horizon_s - READ_BUDGET_S)
+        how = "latest" if simulation.random.random() < 0.1 else "session"
         try:
-            item = await self.items.get(key, deadline=self.runtime.deadline(5.0))
+            item = await self.items.get(key, deadline=self.runtime.deadline(5.0), read=how)
         except StorageError as error:
             raise Violation(f"I9: {self.name} read {key!r} since {began - 1000:.4f}: {error!r}") from error
         version = 0 if item is None else item.row_version
@@ -103,13 +117,21 @@ class Process:
         for _ in range(writes):
             key = simulation.random.choice(KEYS)
             with contextlib.suppress(StorageError):
-                await (self.write(key) if simulation.random.random() < 0.5 else self.share(key))
+                await simulation.random.choice((self.write, self.write, self.share, self.share, self.find))(key)
             await self.runtime.sleep(simulation.random.choice((0.0, 0.005, 0.3)))
 
     async def write(self, key: str) -> None:
         async with self.engine.write(deadline=self.runtime.deadline(5.0)) as write:
             version = await write.unit.put(key)
             write.changed(self.items, key, version)
+        self.written[key] = max(version, self.written.get(key, 0))
+
+    async def find(self, key: str) -> None:
+        """A write that finds what it would write: it changes nothing, and answers what there is."""
+        async with self.engine.write(deadline=self.runtime.deadline(5.0)) as write:
+            unit: Any = write.unit
+            version = await unit.lock(key)
+            write.seen(self.items, key, version)
         self.written[key] = max(version, self.written.get(key, 0))
 
     async def crowd(self, writes: int) -> None:
@@ -143,7 +165,10 @@ class Process:
 
 
 class Story:
-    """`wrong` changes the engine of every process before it starts: a protocol that must be caught."""
+    """`slow`: some commits and deliveries take long.
+
+    `wrong` changes the engine of every process before it starts: a protocol that must be caught.
+    """
 
     def __init__(
         self,
@@ -153,11 +178,14 @@ class Story:
         l2: bool = True,
         processes: int = 2,
         faults: bool = False,
+        replica: bool = False,
+        slow: bool = False,
         wrong: Callable[[Process], None] | None = None,
     ) -> None:
         self.simulation = Simulation(seed)
         self.channel = channel
         self.faults = faults
+        self.replica = replica
         self.world = World()
         self.bus = Bus()
         runtime: Any = SimRuntime(self.simulation)
@@ -166,6 +194,9 @@ class Story:
         self.committed: list[tuple[float, str, int]] = []
         self.writes: list[Write] = []
         self._readings: dict[tuple[str, str], list[tuple[float, int]]] = {}
+        if slow:
+            for process in self.processes:
+                process.slow_down()
         if wrong is not None:
             for process in self.processes:
                 wrong(process)
@@ -192,6 +223,8 @@ class Story:
                 process.tasks.append(self.simulation.spawn(f"{process.name} writer {number}", process.writer(writes)))
             process.tasks.append(self.simulation.spawn(f"{process.name} restless", process.restless(reads)))
             process.tasks.append(self.simulation.spawn(f"{process.name} crowd", process.crowd(writes)))
+        if self.replica:
+            self.simulation.spawn("replica", self._replay(), daemon=True)
         if self.faults:
             self.simulation.spawn("faults", self._cause_faults(), daemon=True)
         self.simulation.run()
@@ -202,8 +235,8 @@ class Story:
         draw, sleep = self.simulation.random, self.processes[0].runtime.sleep
         for _ in range(draw.randrange(1, 6)):
             await sleep(draw.expovariate(3))
-            fault = draw.choice([self._break_l2, self._silence, self._lose, self._wipe])
-            await fault(draw.choice(self.processes), draw.expovariate(1))
+            fault = draw.choice(FAULTS)
+            await fault(self, draw.choice(self.processes), draw.expovariate(1))
         if draw.random() < 0.5 and len(self.processes) > 1:
             self.kill(draw.choice(self.processes))
 
@@ -223,6 +256,27 @@ class Story:
         if process.channel is not None:
             process.channel.lose = 1 + int(seconds)
 
+    async def _gap(self, process: Process, seconds: float) -> None:
+        if process.channel is not None:
+            process.channel.inbox.append(Gap("subscribed anew"))
+
+    async def _cut(self, process: Process, seconds: float) -> None:
+        """What this process writes is not delivered; others lose their place in the channel meanwhile."""
+        if process.road is not None:
+            process.road.cut = True
+            until = self.simulation.now + seconds
+            while self.simulation.now < until:
+                await process.runtime.sleep(self.simulation.random.expovariate(10))
+                await self._gap(self.simulation.random.choice(self.processes), 0.0)
+            process.road.cut = False
+
+    async def _slow(self, process: Process, seconds: float) -> None:
+        process.slow_down()
+        await process.runtime.sleep(seconds * 3)
+        process.records.commit_s = at_once
+        if process.road is not None:
+            process.road.slow_s = at_once
+
     async def _wipe(self, process: Process, seconds: float) -> None:
         if self.key_value is not None:
             fences = self.key_value.fences
@@ -230,6 +284,13 @@ class Story:
                 [(fences.values,), (fences.floors,), (fences.values, fences.leases, fences.floors)]
             ):
                 lost.clear()
+
+    async def _replay(self) -> None:
+        """The replica: a record at a time, some of them much later."""
+        draw, world, sleep = self.simulation.random, self.world, self.processes[0].runtime.sleep
+        while True:
+            await sleep(draw.choice((0.001, 0.02, 0.5)))
+            world.replayed = min(world.replayed + 1, len(world.log))
 
     def kill(self, process: Process) -> None:
         """SIGKILL: nothing of it runs any more; the database rolls its open transactions back."""
@@ -272,6 +333,9 @@ class Story:
                 raise Violation(f"I5: {write.acknowledged} of {write.key!r} was acknowledged and is lost")
             if len(committed) > 1:
                 raise Violation(f"I5: one write of {write.key!r} was done at {sorted(committed)}")
+
+
+FAULTS = (Story._break_l2, Story._silence, Story._lose, Story._wipe, Story._gap, Story._cut, Story._slow)
 
 
 def search(seeds: range, **more: Any) -> tuple[int, Violation] | None:

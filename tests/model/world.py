@@ -14,7 +14,7 @@ from typing import Any
 
 from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Row
 from tierstore.backends.memory import MemoryKeyValue
-from tierstore.errors import ClosedError
+from tierstore.errors import ClosedError, ConnectionError
 from tierstore.layout import u64
 from tierstore.plan.keys import Namespace
 from tierstore.records import Record
@@ -33,6 +33,10 @@ async def no_step(name: str) -> None:
     return None
 
 
+def at_once() -> float:
+    return 0.0
+
+
 @dataclass
 class OutboxRow:
     id: int
@@ -47,6 +51,7 @@ class World:
     """What all processes share: committed rows (None: deleted), running transactions, the outbox.
 
     `done`: the versions of all writes of committed transactions, also of those that a later one of the same transaction replaced.
+    `log`: what a snapshot saw after each commit; the replica has `replayed` so many of them.
     """
 
     rows: dict[str, tuple[bool, int]] = field(default_factory=dict)
@@ -59,24 +64,42 @@ class World:
     identity: str = "first"
     commits: dict[str, list[int]] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
+    log: list[tuple[dict[str, tuple[bool, int]], int, int]] = field(default_factory=list)
+    replayed: int = 0
 
     def version(self, key: str) -> int:
         return self.rows.get(key, (False, 0))[1]
 
     def snapshot(self, keys: Sequence[str]) -> Fenced:
-        found = [(key, self.rows[key][1]) for key in keys if self.rows.get(key, (False, 0))[0]]
-        return Fenced(found, min(self.active, default=self.next_xid), self.next_xid)
+        return self._seen(keys, self.rows, min(self.active, default=self.next_xid), self.next_xid)
+
+    def replica_snapshot(self, keys: Sequence[str]) -> Fenced:
+        return self._seen(keys, *(self.log[self.replayed - 1] if self.replayed else ({}, 0, 0)))
+
+    def _seen(self, keys: Sequence[str], rows: Mapping[str, tuple[bool, int]], xmin: int, xmax: int) -> Fenced:
+        return Fenced([(key, rows[key][1]) for key in keys if rows.get(key, (False, 0))[0]], xmin, xmax)
+
+    def commit(self, rows: Mapping[str, tuple[bool, int]]) -> None:
+        self.rows |= rows
+        self.log.append((dict(self.rows), min(self.active, default=self.next_xid), self.next_xid))
 
 
 class FakeRecords:
-    """`Records` over a world. `broken`: raised by every operation while it is set."""
+    """`Records` over a world. `broken`: raised by every operation while it is set. `commit_s`: how long a COMMIT takes.
 
-    def __init__(self, world: World, runtime: Runtime, step: Step = no_step, dialect: str = "postgres") -> None:
+    `replica`: reads go to it, unless they ask for the primary or for more than it has replayed.
+    """
+
+    def __init__(
+        self, world: World, runtime: Runtime, step: Step = no_step, dialect: str = "postgres", *, replica: bool = False
+    ) -> None:
         self.world = world
         self.runtime = runtime
         self.step = step
         self.dialect = dialect
+        self.replica = replica
         self.broken: Exception | None = None
+        self.commit_s: Callable[[], float] = at_once
         self.units: list[FakeUnit] = []
 
     def _check(self) -> None:
@@ -88,13 +111,23 @@ class FakeRecords:
         for unit in self.units:
             unit.end()
 
-    async def fetch_fenced(self, query: str, params: Mapping[str, Any], *, deadline: Deadline, **_: Any) -> Fenced:
+    async def fetch_fenced(
+        self,
+        query: str,
+        params: Mapping[str, Any],
+        *,
+        deadline: Deadline,
+        primary: bool = False,
+        after: str | None = None,
+        **_: Any,
+    ) -> Fenced:
         self._check()
         await self.step("read")
         self._check()
         deadline.check(query)
         self.world.loads.append(list(params["keys"]))
-        seen = self.world.snapshot(params["keys"])
+        behind = self.replica and not primary and int(after or 0) <= self.world.replayed
+        seen = (self.world.replica_snapshot if behind else self.world.snapshot)(params["keys"])
         await self.step("answer")
         return seen
 
@@ -115,6 +148,8 @@ class FakeRecords:
         try:
             yield unit
             await self.step("commit")
+            if (seconds := self.commit_s()) > 0:
+                await self.runtime.sleep(seconds)
             self._check()
         except BaseException:
             unit.end()
@@ -132,8 +167,10 @@ class FakeRecords:
 
     async def position(self, deadline: Deadline) -> str:
         self._check()
+        await self.step("position asked")
+        position = len(self.world.log)
         await self.step("position")
-        return str(self.world.next_xid)
+        return str(position)
 
 
 class FakeUnit:
@@ -192,6 +229,15 @@ class FakeUnit:
         self._done.add(self._world.next_version)
         return self._world.next_version
 
+    async def lock(self, key: str) -> int:
+        """The version of one row, that no other transaction changes meanwhile."""
+        xid = self._assign()
+        while self._world.locks.get(key, xid) != xid:
+            await self._records.step("lock")
+        self._world.locks[key] = xid
+        await self._records.step("read")
+        return self._world.version(key)
+
     async def fence(self) -> int:
         return self._assign()
 
@@ -220,8 +266,9 @@ class FakeUnit:
 
     def commit(self) -> None:
         world = self._world
-        self.position = str(world.next_xid)
-        world.rows |= self._rows
+        world.active.discard(self._xid)
+        world.commit(self._rows)
+        self.position = str(len(world.log))
         world.done |= self._done
         for key, (_, version) in self._rows.items():
             world.commits.setdefault(key, []).append(version)
@@ -271,6 +318,27 @@ class SteppedKeyValue(MemoryKeyValue):
 
     async def invalidate(self, changes: Sequence[Change], **more: Any) -> Any:
         return await self._around("l2 invalidate", super().invalidate(changes, **more))
+
+
+class Road:
+    """One process's way to an L2 that others use too. Invalidations take `slow_s`, and fail while it is `cut`; reads go on."""
+
+    def __init__(self, key_value: SteppedKeyValue, runtime: Runtime) -> None:
+        self._key_value = key_value
+        self._runtime = runtime
+        self.slow_s: Callable[[], float] = at_once
+        self.cut = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._key_value, name)
+
+    async def invalidate(self, changes: Sequence[Change], *, floor: int, deadline: Deadline) -> None:
+        if (seconds := self.slow_s()) > 0:
+            await self._runtime.sleep(min(seconds, deadline.remaining()))
+            deadline.check("invalidating")
+        if self.cut:
+            raise ConnectionError("the way to L2 is cut")
+        await self._key_value.invalidate(changes, floor=floor, deadline=deadline)
 
 
 class Bus:

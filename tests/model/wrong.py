@@ -8,6 +8,7 @@ from typing import Any
 from tests.model.story import Process
 from tierstore.backends import Fill
 from tierstore.tiers.l1 import Entry
+from tierstore.tiers.transaction import Transaction
 
 LIFE_S = 3600.0
 
@@ -52,13 +53,16 @@ def _value(fill: Fill) -> Any:
 def publish_first(process: Process) -> None:
     """The channel is told before L2 has dropped the old value (rule 2)."""
     delivery = process.engine._delivery
+    told_l2, told_others = delivery._tell_l2, delivery._tell_others
 
     async def tell(changes: Any, fence: int, deadline: Any) -> None:
-        await delivery._channel.publish(changes, deadline=deadline)
-        await delivery._key_value.invalidate(changes, floor=fence, deadline=deadline)
-        delivery.unconfirmed.confirm(changes)
+        await told_others(changes, deadline)
+        await told_l2(changes, fence, deadline)
 
-    delivery.tell = tell
+    async def nothing(changes: Any, deadline: Any) -> None:
+        return None
+
+    delivery._tell_l2, delivery._tell_others = tell, nothing
 
 
 def before_commit(process: Process) -> None:
@@ -98,7 +102,7 @@ def always_fresh(process: Process) -> None:
 
 def believes_l2(process: Process) -> None:
     """A writer's own process reads L2 before it knows that L2 was told (rule 2)."""
-    process.engine.unconfirmed.add = lambda changes, known_at=0.0: None
+    process.engine.unconfirmed.begin = lambda changes: None
 
 
 def echoes_early(process: Process) -> None:
@@ -139,10 +143,52 @@ def does_again(process: Process) -> None:
     rides._run = leave_them_queued
 
 
+def forgets_what_it_showed(process: Process) -> None:
+    """A flush clears the versions that were shown, while L2 may lag behind them (I1)."""
+    items, flush = process.items, process.items.flush
+
+    def forget() -> None:
+        flush()
+        items.floors.clear()
+
+    items.flush = forget
+
+
+def sets_baselines_back(process: Process) -> None:
+    """Of two baselines asked for at once the one that answers last counts, and what the other covered is forgotten (rule 8)."""
+    replicas = process.engine._replicas
+
+    async def take(deadline: Any) -> None:
+        replicas._asked += 1
+        covered = set(replicas._changed)
+        replicas._baseline = await process.records.position(deadline)
+        replicas._changed = {change: 0 for change in replicas._changed if change not in covered}
+
+    replicas._take = take
+
+
+def confirms_by_key(process: Process) -> None:
+    """A write is confirmed by another one of the same key that overlaps with it (rule 2)."""
+    held = process.engine.unconfirmed.writing._held
+    process.engine.unconfirmed.confirm = lambda changes: [held.pop(change.key, None) for change in changes]
+
+
+def lets_l1_contradict(process: Process) -> None:
+    """What a write answers that changes nothing does not count as shown (I2)."""
+
+    class Deaf(Transaction):
+        def seen(self, kind: Any, key: Any, version: int) -> None:
+            return None
+
+    engine = process.engine
+    engine.write = lambda *, deadline, **more: Deaf(engine, deadline, **more)
+
+
 WRONG = {
     function.__name__: function
     for function in (
         no_generation, no_lease, publish_first, before_commit, no_flush_on_a_gap, joins_old_flights, always_fresh, believes_l2,
-        echoes_early, drops_its_duty, leaders_take_all, does_again,
+        echoes_early, drops_its_duty, leaders_take_all, does_again, forgets_what_it_showed, sets_baselines_back, confirms_by_key,
+        lets_l1_contradict,
     )
 }  # fmt: skip

@@ -94,7 +94,7 @@ def test_reads_in_a_transaction_see_it_and_fill_nothing(face, bench):
     async def story():
         async with bench.engine.transaction(deadline=bench.deadline()) as tx:
             tx.changed(bench.items, "a", await tx.unit.put("a"))
-            (item,) = await bench.items.get_in(tx.unit, ["a"], deadline=tx.deadline)
+            (item,) = await bench.items.get_in(tx, ["a"], deadline=tx.deadline)
             assert item.row_version == 1
             assert bench.items.hit("a") is None
             assert await bench.get("a") is None, "outside it nobody sees it"

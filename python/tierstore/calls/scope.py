@@ -145,7 +145,7 @@ class Inside:
         not_before: str | None = None,
     ) -> list[R | None]:
         route(read, not_before)
-        return await kind.get_in(self.transaction.unit, keys, deadline=deadline)
+        return await kind.get_in(self.transaction, keys, deadline=deadline)
 
     def fetch(self, deadline: Deadline, read: str = "session", not_before: str | None = None) -> Fetch:
         route(read, not_before)

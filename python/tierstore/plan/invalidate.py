@@ -49,6 +49,9 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self._versions)
 
+    def __contains__(self, change: tuple[str, Hashable]) -> bool:
+        return change in self._versions
+
     def __len__(self) -> int:
         return len(self._versions)
 

@@ -109,6 +109,18 @@ def route(read: str = "session", not_before: str | None = None) -> Route:
     return Route(float(found[1]) * _SECONDS[found[2]], primary=True, after=None, stale=False)
 
 
+def later_of(one: str | None, other: str | None) -> str | None:
+    """The later of two positions of one database; None stands before all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other, key=_place)
+
+
+def _place(position: str) -> int:
+    high, _, low = position.rpartition("/")
+    return int(high, 16) << 32 | int(low, 16) if high else int(low)
+
+
 def _is_text(value: object) -> bool:
     """Callers without a type checker may give anything."""
     return isinstance(value, str)

@@ -8,48 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from tierstore._native import decode_twins, twin
-from tierstore.backends import Change, Fill, KeyValue, Unit
+from tierstore.backends import Change, KeyValue
 from tierstore.errors import ConnectionError, StorageError, TimeoutError
 from tierstore.plan.keys import l2_key, l2_keys
-from tierstore.plan.route import SESSION, Route, route
+from tierstore.plan.route import SESSION, Route, later_of, route
 from tierstore.records import attach
 from tierstore.runtime import Deadline
 from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
 from tierstore.tiers.flight import abandon_all
-from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, Absence, Found, K, Kind, Loaded, Meta, R
+from tierstore.tiers.floors import MOST_FLOORS, Floors
+from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1, Entry
-from tierstore.tiers.miss import Lease, Miss
+from tierstore.tiers.miss import Landing, Lease, Miss, Readings
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
 from tierstore.tiers.stats import KindCounters
 
 if TYPE_CHECKING:
     from tierstore.tiers.engine import Engine
+    from tierstore.tiers.transaction import Transaction
 
 LOAD_BUDGET_S = 5.0
 L2_LANES = 1
 """A second MGET under way makes both half as large; none takes longer than the soft budget."""
 POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
 """How a reader waits while another process loads the same key: 50 ms in all, the soft budget; then it asks the database itself."""
-NOWHERE: Any = Found(None, 0)
-MOST_FLOORS = 1024
-"""Keys whose last known version is remembered beside L1: those that changed while they were loaded."""
-
-
-class Readings(NamedTuple):
-    """How the records of one batch were come by, and when."""
-
-    kept: Meta
-    given: Meta
-    now: float
-
-
-Landing = tuple[Miss, Any, Any, int, int]
-"""A miss, what L1 keeps of it and what its callers get (a record and its twin, each of which says by which tier it came; or ABSENT
-twice), its version, and its weight in L1."""
 
 
 class CachedKind(Generic[K, R]):
@@ -69,7 +55,8 @@ class CachedKind(Generic[K, R]):
             else Shared(engine.runtime, key_value, self.counters, ttl_s=engine.limits.l2_ttl_s)
         )
         self._flights: dict[Hashable, Miss] = {}
-        self._floors: dict[Hashable, int] = {}
+        self.floors = Floors(self._clock)
+        self._kept_tiers = engine.noted_tiers(shared=self._shared is not None)
         self.misses = 0
         self.past_shortcut = 0
         """Hits of L1 that were no answer at once."""
@@ -130,9 +117,11 @@ class CachedKind(Generic[K, R]):
             found = [loaded[key] if value is None else value for key, value in zip(keys, found, strict=True)]
         return [None if value is ABSENT else value for value in found]
 
-    async def get_in(self, unit: Unit, keys: Sequence[K], *, deadline: Deadline) -> list[R | None]:
+    async def get_in(self, transaction: Transaction, keys: Sequence[K], *, deadline: Deadline) -> list[R | None]:
         """As `get_many`, as the open transaction sees it: no cache is asked and none is filled (rule 12)."""
-        loaded = await self.kind.load(list(dict.fromkeys(keys)), InTransaction(unit, deadline))
+        loaded = await self.kind.load(list(dict.fromkeys(keys)), InTransaction(transaction.unit, deadline))
+        for key, found in loaded.values.items():
+            transaction.seen(self, key, found.version)
         return [loaded.values.get(key, NOWHERE).record for key in keys]
 
     def _cached(self, key: K, way: Route) -> Any:
@@ -198,23 +187,24 @@ class CachedKind(Generic[K, R]):
 
     async def _read_through(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
         """What the database says now, past every cache; nothing is kept."""
-        source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=way.primary, after=way.after)
+        primary, after = await self._where(keys, deadline, primary=way.primary)
+        after = later_of(after, way.after)
+        source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=primary, after=after)
         self.counters.loads += 1
         loaded = await self.kind.load(keys, source)
         values: dict[K, Any] = {}
         for key in keys:
             record, version = loaded.values.get(key, NOWHERE)
-            self._saw(key, version)
+            self.saw(key, version)
             if record is not None:
                 attach(record, Meta("database", self._clock(), self._clock))
             values[key] = ABSENT if record is None else record
         return values
 
-    def _saw(self, key: Hashable, version: int) -> None:
+    def saw(self, key: Hashable, version: int) -> None:
         """A caller saw this version past the caches: none that reads from now on gets an older one (I1)."""
         entry = self.l1.look(key)
         if entry is None or entry.version < version:
-            self._flights.pop(key, None)
             self._overtaken(key, version)
 
     # Flights
@@ -261,7 +251,7 @@ class CachedKind(Generic[K, R]):
         engine = self._engine
         onward: list[Miss] = []
         asked: list[Miss] = flights
-        if engine.l2_fresh():
+        if engine.l2_fresh() and not self.floors.blind:
             self._name(flights)
             if engine.unconfirmed:
                 onward = [flight for flight in flights if flight.l2_key in engine.unconfirmed]
@@ -302,7 +292,8 @@ class CachedKind(Generic[K, R]):
         """Which flights have landed with what L2 has of them."""
         how, keys = self._readings("l2"), [flight.l2_key for flight in flights]
         decoded = decode_twins(buffers, keys, self.kind.record, how.kept, how.given)
-        version_of, floors, weighs = self.kind.version, self._floors, self.kind.weigh is not None
+        version_of, weighs = self.kind.version, self.kind.weigh is not None
+        new, old = self.floors.new, self.floors.old
         landings: list[Landing] = []
         landed = []
         for flight, buffer, twins in zip(flights, buffers, decoded, strict=True):
@@ -316,14 +307,13 @@ class CachedKind(Generic[K, R]):
             else:
                 landed.append(False)
                 continue
-            known = not floors or version >= floors.get(
-                flight.key, 0
-            )  # else L2 was not told yet of what this process knows
+            key = flight.key  # where its floor is higher, L2 was not told yet of what this process knows
+            known = version >= new.get(key, 0) and version >= old.get(key, 0)
             landed.append(known)
             if known:
                 landings.append((flight, kept, given, version, ENTRY_BYTES + len(buffer or b"") if weighs else 1))
         self.counters.l2_hits += len(landings)
-        self._land(landings, how.now)
+        self._land(landings, how)
         return landed
 
     async def _lease(self, shared: Shared, misses: list[Miss], deadline: Deadline) -> list[Miss]:
@@ -382,13 +372,20 @@ class CachedKind(Generic[K, R]):
             else:
                 attach(record, how.kept)
                 landings.append((flight, record, twin(record, how.given), version, weigh(record)))
-        self._land(landings, how.now)
-        return partial(self._fill_l2, flights, loaded) if leases else None
+        self._land(landings, how)
+        return (
+            partial(self._shared.fill_landed, flights, loaded, self.kind.l2_ttl_s) if leases and self._shared else None
+        )
 
     async def _load_batch(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> Loaded:
-        primary, after = await self._engine.where(self.kind.name, keys, deadline, primary=primary)
+        primary, after = await self._where(keys, deadline, primary=primary)
         source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=primary, after=after)
         return await self.kind.load(keys, source)
+
+    async def _where(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> tuple[bool, str | None]:
+        """Whether the primary must answer, and the position that a replica must have replayed."""
+        primary, after = await self._engine.where(self.kind.name, keys, deadline, primary=primary)
+        return primary or self.floors.any_of(keys), after
 
     def _stale(self, key: Hashable, error: StorageError) -> Any:
         """Fail-safe: what L1 still has, marked stale, for a database that cannot be reached."""
@@ -404,17 +401,6 @@ class CachedKind(Generic[K, R]):
         attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
         return answer
 
-    async def _fill_l2(self, flights: list[Miss], loaded: Loaded, deadline: Deadline) -> None:
-        assert self._shared is not None  # noqa: S101  (leases come from it)
-        ttl_s = self.kind.l2_ttl_s or self._shared.ttl_s
-        fills: list[Fill] = []
-        for flight in flights:
-            if flight.lease is not None:
-                found = loaded.values.get(flight.key, NOWHERE)
-                seen = (loaded.as_of, loaded.ceiling)
-                fills.append(self._shared.fill(flight.l2_key, flight.lease, found.record, found.version, seen, ttl_s))
-        await self._shared.fill_many(fills, deadline)
-
     # Landing and changing
 
     def _readings(self, tier: Literal["l2", "database"]) -> Readings:
@@ -422,32 +408,37 @@ class CachedKind(Generic[K, R]):
         now, clock = self._clock(), self._clock
         return Readings(Meta("l1", now, clock), Meta(tier, now, clock), now)
 
-    def _land(self, landings: list[Landing], now: float) -> None:
+    def _land(self, landings: list[Landing], how: Readings) -> None:
         """Keep one record of each in L1, and give the callers its twin. One loop for a batch: a call for each would cost as much again."""
-        flights, floors, epoch, l1 = self._flights, self._floors, self._news.epoch, self.l1
-        keep = l1.keep
+        flights, epoch, l1, now = self._flights, self._news.epoch, self.l1, how.now
+        new, old = self.floors.new, self.floors.old
+        keep, noted = l1.keep, how.given.tier in self._kept_tiers
         for flight, kept, given, version, weight in landings:
             key = flight.key
             if flights.pop(key, None) is not flight:
                 self._overtaken(key, version)
-            if flight.epoch == epoch and (not floors or version >= floors.get(key, 0)):
+            if flight.epoch == epoch and version >= new.get(key, 0) and version >= old.get(key, 0):
+                if noted and version:
+                    new[key] = version
                 there = keep(flight.ticket, kept, version, now, weight)
             else:
                 there = l1.later(key, version)
             if there is not True:
                 l1.refused += 1
             flight.land(there.value if isinstance(there, Entry) else given)
+        if noted:
+            self.floors.bound()
 
     def _overtaken(self, key: Hashable, version: int) -> None:
         """A change came while this flight was under way, and its fill may be refused: its callers know the version, L1 will not.
 
         I1: who reads from now on must not get a lower one, from L1 or from a flight that began later and looked earlier.
         """
-        self._floors[key] = max(version, self._floors.get(key, 0))
-        if len(self._floors) > MOST_FLOORS:
-            self._floors.pop(next(iter(self._floors)), None)
+        if self._engine.settled.anything_lags:
+            self.floors.note(key, version)
+        self._flights.pop(key, None)
         entry = self.l1.look(key)
-        if entry is not None and entry.version < version:
+        if entry is None or entry.version < version:
             self.l1.drop(key)
 
     def _forget(self, flight: Miss) -> None:
@@ -469,8 +460,10 @@ class CachedKind(Generic[K, R]):
         self.l1.drop(key)
 
     def flush(self) -> None:
+        """Forget what L1 has, but not what it has shown."""
+        if self._engine.settled.anything_lags:
+            self.floors.keep(self.l1.versions(MOST_FLOORS))
         self._flights.clear()
-        self._floors.clear()
         self.l1.clear()
 
     async def refresh(self, keys: list[Any], deadline: Deadline) -> None:

@@ -6,11 +6,12 @@ A write is acknowledged once it is committed. Whatever fails afterwards is remem
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from tierstore.backends import Answering, Change, Channel, KeyValue, Records, Unit
 from tierstore.errors import StorageError
 from tierstore.runtime import Deadline, Runtime
+from tierstore.runtime.counts import Counts
 from tierstore.tiers.stats import Counters
 
 DELIVERY_BUDGET_S = 0.25
@@ -18,7 +19,6 @@ MARK_EVERY_S = 0.05
 IDLE_S = 60.0
 MARK_BUDGET_S = 5.0
 MOST_MARKS = 1000
-FOREVER = float("inf")
 
 
 class Notice:
@@ -37,27 +37,40 @@ class Notice:
 class Unconfirmed:
     """Keys that L2 may still hold in an old version: a process reads past L2 until their invalidation is confirmed.
 
-    By this process's own delivery, or by an echo of a ping that was sent after the change was known here: the relay has then delivered
-    every row that was committed.
+    Each write counts by itself: writes that overlap on a key are confirmed when all are. By this process's own delivery, or by an echo
+    of a ping that was sent after the change was known here: the relay has then delivered every row that was committed.
     """
 
     def __init__(self) -> None:
+        self.writing = Counts()
         self._known_at: dict[str, float] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._known_at
+        return name in self.writing or name in self._known_at
 
     def __len__(self) -> int:
-        return len(self._known_at)
+        return len(self.writing.names | self._known_at.keys())
 
-    def add(self, changes: list[Change], known_at: float = FOREVER) -> None:
-        """`known_at` is FOREVER while a commit is under way: no echo sent by now can cover it."""
+    def __bool__(self) -> bool:
+        return bool(self.writing or self._known_at)
+
+    def begin(self, changes: Iterable[Change]) -> None:
+        """A write of these keys may be committed from now on: no echo sent by now can cover it. `confirm` or `doubt` ends it."""
+        self.writing.take(change.key for change in changes)
+
+    def confirm(self, changes: Iterable[Change]) -> None:
+        """L2 was told of one write that began."""
+        self.writing.give_back(change.key for change in changes)
+
+    def doubt(self, changes: Sequence[Change], known_at: float) -> None:
+        """Nobody knows whether L2 was told of one write that began."""
+        self.add(changes, known_at)
+        self.confirm(changes)
+
+    def add(self, changes: Iterable[Change], known_at: float) -> None:
+        """Keys that changed, as was known at `known_at`: L2 may not have been told."""
         for change in changes:
             self._known_at[change.key] = known_at
-
-    def confirm(self, changes: list[Change]) -> None:
-        for change in changes:
-            self._known_at.pop(change.key, None)
 
     def echo(self, sent_at: float) -> None:
         for name, known_at in list(self._known_at.items()):
@@ -65,6 +78,7 @@ class Unconfirmed:
                 self._known_at.pop(name, None)
 
     def clear(self) -> None:
+        """What was in doubt is so no more. Writes that are under way go on."""
         self._known_at.clear()
 
 
@@ -99,19 +113,20 @@ class Delivery:
     def committing(self, notice: Notice) -> None:
         """From here on the write may be committed at any moment: L2 is not to be believed about these keys."""
         if self._key_value is not None:
-            self.unconfirmed.add(notice.changes)
+            self.unconfirmed.begin(notice.changes)
 
     def in_doubt(self, notice: Notice) -> None:
         """Committed or not: nobody knows. The relay delivers the row if it is there."""
         if self._key_value is not None:
-            self.unconfirmed.add(notice.changes, self._runtime.monotonic())
+            self.unconfirmed.doubt(notice.changes, self._runtime.monotonic())
 
     async def deliver(self, notice: Notice, deadline: Deadline) -> None:
         """L2, then the channel, then the mark. Raises nothing but the end of this caller itself."""
         if self._key_value is None and not self._told_by_us:
             return  # the outbox row is the message; housekeeping marks it
+        deadline = deadline.within(DELIVERY_BUDGET_S)
         try:
-            await self.tell(notice.changes, notice.fence, deadline.within(DELIVERY_BUDGET_S))
+            await self._tell_l2(notice.changes, notice.fence, deadline)
         except StorageError:
             self._counters.deliveries_failed += 1
             self.in_doubt(notice)
@@ -119,14 +134,26 @@ class Delivery:
         except BaseException:
             self.in_doubt(notice)
             raise
+        if self._key_value is not None:
+            self.unconfirmed.confirm(notice.changes)
+        try:
+            await self._tell_others(notice.changes, deadline)
+        except StorageError:
+            self._counters.deliveries_failed += 1
+            return
         self._marks.append(notice.outbox_id)
         self._wake()
 
     async def tell(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
         """All slots of L2 have answered before the channel is told: a reader that was told must not find the old value."""
+        await self._tell_l2(changes, fence, deadline)
+        await self._tell_others(changes, deadline)
+
+    async def _tell_l2(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
         if self._key_value is not None:
             await self._key_value.invalidate(changes, floor=fence, deadline=deadline)
-            self.unconfirmed.confirm(changes)
+
+    async def _tell_others(self, changes: list[Change], deadline: Deadline) -> None:
         if self._channel is not None:
             await self._channel.publish(changes, deadline=deadline)
 

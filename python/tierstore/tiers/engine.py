@@ -23,6 +23,7 @@ from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
 from tierstore.tiers.delivery import Delivery, Notice
+from tierstore.tiers.floors import Settled
 from tierstore.tiers.forgetting import Forgetting
 from tierstore.tiers.freshness import HORIZON_S
 from tierstore.tiers.invalidation import Invalidation
@@ -98,7 +99,8 @@ class Engine:
         self._key_value = key_value
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
         self._probe: Job | None = None if key_value is None else key_value.probe
-        self._replicas = Replicas(runtime, records, on=tiers.replicas)
+        self.settled = Settled(self._settle, l2=key_value is not None, replicas=tiers.replicas)
+        self._replicas = Replicas(runtime, records, self.settled.replicas, on=tiers.replicas)
         self._forgetting = Forgetting(runtime, records)
         self._ripe: dict[str, set[Any]] = {}
         self._supervisor: Supervisor | None = None
@@ -108,6 +110,7 @@ class Engine:
             self.kinds,
             self._replicas,
             self._delivery.unconfirmed,
+            self.settled,
             self.counters,
             answering_of(channel),
             namespace=namespace,
@@ -186,6 +189,16 @@ class Engine:
         cached = self.kinds[kind.name] = CachedKind(self, kind, l1, self._key_value)
         return cached
 
+    def noted_tiers(self, *, shared: bool) -> tuple[str, ...]:
+        """The tiers whose answers may be later than what is read next. (Of L2 only what lagging replicas may fill is.)"""
+        if self._replicas.on:
+            return ("database", "l2")
+        return ("database",) if shared else ()
+
+    def _settle(self, moment: float) -> None:
+        for cached in self.kinds.values():
+            cached.floors.settle(moment)
+
     # Reading past the caches
 
     def database(self, deadline: Deadline, *, primary: bool = False, after: str | None = None) -> Database:
@@ -260,7 +273,7 @@ class Engine:
         self.counters.writes += 1
         self.counters.keys_changed += len(notice.local)
         written = session.session_of(self.number) if by is None else by
-        written.position = notice.position
+        written.wrote(notice.position)
         await self._delivery.deliver(notice, deadline)
 
     # Sessions

@@ -97,7 +97,7 @@ class GroupCommit(Generic[I, A]):
                 raise
         answer: A = seat.result()
         if seat.position is not None:
-            session.session_of(self._engine.number).position = seat.position
+            session.session_of(self._engine.number).wrote(seat.position)
         return answer
 
     async def _run(self, seats: list[_Seat], own: Deadline) -> None:

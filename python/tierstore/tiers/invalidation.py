@@ -16,6 +16,7 @@ from tierstore.plan.invalidate import News, parse
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.delivery import Notice, Unconfirmed
+from tierstore.tiers.floors import Settled
 from tierstore.tiers.freshness import Freshness
 from tierstore.tiers.replicas import Replicas
 from tierstore.tiers.stats import Counters
@@ -33,6 +34,7 @@ class Invalidation:
         kinds: Mapping[str, CachedKind[Any, Any]],
         replicas: Replicas,
         unconfirmed: Unconfirmed,
+        settled: Settled,
         counters: Counters,
         answering: Answering | None,
         *,
@@ -45,6 +47,7 @@ class Invalidation:
         self._records = records
         self._kinds = kinds
         self._replicas = replicas
+        self._settled = settled
         self._counters = counters
         self._answering = answering
         self._has_l2 = has_l2
@@ -96,6 +99,7 @@ class Invalidation:
     def on_l2_echo(self, sent_at: float) -> None:
         """L2 knows all that was committed before `sent_at`."""
         self.l2_freshness.echo(sent_at)
+        self._settled.l2(sent_at)
         if self.unconfirmed:
             self.unconfirmed.echo(sent_at)
 
@@ -121,9 +125,11 @@ class Invalidation:
             self._answering.move(self.namespace)
         self.unconfirmed.clear()
         self.flush()
+        for cached in self._kinds.values():
+            cached.floors.clear()
 
     def flush(self) -> None:
-        """Forget all of L1 (a gap, another epoch). Loads under way fill nothing."""
+        """Forget all of L1 (a gap, another epoch), but not which versions it has shown. Loads under way fill nothing."""
         self.epoch += 1
         self._news.clear()
         self._counters.l1_flushes += 1

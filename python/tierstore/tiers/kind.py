@@ -42,6 +42,10 @@ class Found(NamedTuple, Generic[R]):
     version: int
 
 
+NOWHERE: Any = Found(None, 0)
+"""What a load says of a key that it did not find."""
+
+
 class Loaded(NamedTuple):
     """What a load found, and what it saw (`backends.Fenced`). A key that is not in `values` is absent with version 0."""
 

@@ -72,6 +72,12 @@ class L1:
         entry.until = entry.ends
         return entry
 
+    def versions(self, most: int) -> dict[Hashable, int] | None:
+        """What it holds, by key; None if that is more than `most`."""
+        if len(self.cache) > most:
+            return None
+        return {key: entry.version for key, entry in self.cache.items()}
+
     # Changes
 
     def later(self, key: Hashable, version: int) -> Entry | bool:

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from tierstore.tiers.flight import Flight
+from tierstore.tiers.kind import Meta
 
 
 class Lease(NamedTuple):
@@ -41,3 +42,16 @@ class Miss(Flight):
         """What L1 still has goes to all its callers, for want of the database."""
         self.stale = True
         self.land(value)
+
+
+class Readings(NamedTuple):
+    """How the records of one batch were come by, and when."""
+
+    kept: Meta
+    given: Meta
+    now: float
+
+
+Landing = tuple[Miss, Any, Any, int, int]
+"""A miss, what L1 keeps of it and what its callers get (a record and its twin, each of which says by which tier it came; or ABSENT
+twice), its version, and its weight in L1."""

@@ -3,37 +3,45 @@
 A baseline position is taken when the caches start empty, and again every BASELINE_S. What was committed before it, a replica that has
 replayed it shows. What was changed since, by this process or by others as the carriers told, is read from the primary. So no lag can
 bring back what this process knows to be old.
+
+Several may ask for a position at once, and their answers come in any order: each has a number, and of a later one only the earlier ones
+know nothing. A change is remembered with the last number that was asked for when it came: an answer covers those before its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from tierstore.backends import Records
 from tierstore.runtime import Deadline, Runtime
 
 BASELINE_S = 5.0
 BASELINE_BUDGET_S = 2.0
+MOST_CHANGES = 100_000
+"""Changed keys that are remembered while no baseline can be taken; then nothing is known about the replicas."""
 
 
 class Replicas:
-    """Without replicas (`on` False) everything is the primary's, at no cost."""
+    """Without replicas (`on` False) everything is the primary's, at no cost. `settled` hears up to which moment a baseline reaches."""
 
-    def __init__(self, runtime: Runtime, records: Records, *, on: bool) -> None:
+    def __init__(self, runtime: Runtime, records: Records, settled: Callable[[float], None], *, on: bool) -> None:
         self._runtime = runtime
         self._records = records
+        self._settled = settled
         self.on = on
         self._baseline: str | None = None
-        self._since: set[tuple[str, Hashable]] = set()
-        self._before: set[tuple[str, Hashable]] = set()
+        self._asked = self._taken = 0
+        self._changed: dict[tuple[str, Hashable], int] = {}
 
     def changed(self, kind: str, key: Hashable) -> None:
         if self.on:
-            self._since.add((kind, key))
+            self._changed[kind, key] = self._asked
+            if len(self._changed) > MOST_CHANGES:
+                self.reset()
 
     def reset(self) -> None:
-        """Something was missed: nothing is known about the replicas until the next baseline."""
-        self._baseline = None
+        """Something was missed: nothing is known about the replicas until the next baseline, which is asked for from now on."""
+        self._baseline, self._taken, self._changed = None, self._asked, {}
 
     async def where(self, kind: str, keys: Iterable[Hashable], deadline: Deadline) -> tuple[bool, str | None]:
         """Whether the primary must answer, and the position that a replica must have replayed."""
@@ -41,18 +49,21 @@ class Replicas:
             return False, None
         if self._baseline is None:
             await self._take(deadline)
-        recent = any((kind, key) in self._since or (kind, key) in self._before for key in keys)
-        return recent, self._baseline
+        baseline, changed = self._baseline, self._changed
+        if baseline is None:  # something was missed while the position was on its way
+            return True, None
+        return any((kind, key) in changed for key in keys), baseline
 
     async def step(self) -> float:
-        """Take the next baseline: what was changed before the last one is then behind it."""
+        """Take the next baseline: what was changed before it was asked for is then behind it."""
         await self._take(self._runtime.deadline(BASELINE_BUDGET_S))  # where it fails, the last baseline goes on to hold
         return BASELINE_S
 
     async def _take(self, deadline: Deadline) -> None:
-        self._before |= self._since
-        self._since = set()
-        covered = self._before
+        self._asked += 1
+        number, asked_at = self._asked, self._runtime.monotonic()
         position = await self._records.position(deadline)
-        self._baseline = position
-        self._before = self._before - covered
+        if number > self._taken:  # else one that was asked for later is known, or something was missed
+            self._taken, self._baseline = number, position
+            self._changed = {change: since for change, since in list(self._changed.items()) if since >= number}
+            self._settled(asked_at)

@@ -9,6 +9,8 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from tierstore.plan.route import later_of
+
 if TYPE_CHECKING:
     from tierstore.tiers.transaction import Transaction
 
@@ -20,6 +22,10 @@ class Session:
 
     def __init__(self) -> None:
         self.position: str | None = None
+
+    def wrote(self, position: str) -> None:
+        """A write of this session is committed. Of writes that overlap, the one that answers last may be the earlier one."""
+        self.position = later_of(self.position, position)
 
 
 _sessions: ContextVar[dict[int, Session] | None] = ContextVar("tierstore_sessions", default=None)

@@ -16,8 +16,8 @@ from tierstore.errors import CorruptError, StorageError
 from tierstore.records import Record
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.absent import Absent
-from tierstore.tiers.kind import ABSENT_TTL_S
-from tierstore.tiers.miss import Lease
+from tierstore.tiers.kind import ABSENT_TTL_S, NOWHERE, Loaded
+from tierstore.tiers.miss import Lease, Miss
 from tierstore.tiers.stats import KindCounters
 
 LEASE_MS = 5_000
@@ -68,6 +68,20 @@ class Shared:
             await self._key_value.invalidate([Change(key, 0) for key in keys], floor=0, deadline=deadline)
         except StorageError:
             self._counters.l2_failures += 1
+
+    async def fill_landed(
+        self, flights: Sequence[Miss], loaded: Loaded, ttl_s: float | None, deadline: Deadline
+    ) -> None:
+        """What was loaded for those that have a lease. `ttl_s`: the kind's own."""
+        fills: list[Fill] = []
+        for flight in flights:
+            if flight.lease is not None:
+                found = loaded.values.get(flight.key, NOWHERE)
+                seen = (loaded.as_of, loaded.ceiling)
+                fills.append(
+                    self.fill(flight.l2_key, flight.lease, found.record, found.version, seen, ttl_s or self.ttl_s)
+                )
+        await self.fill_many(fills, deadline)
 
     async def fill_many(self, fills: list[Fill], deadline: Deadline) -> None:
         try:

@@ -108,6 +108,12 @@ class Transaction:
         self._engine.kinds[name]  # a KeyError here is a misspelt kind
         self._changes.add(name, key, version)
 
+    def seen(self, kind: CachedKind[K, Any] | str, key: K, version: int) -> None:
+        """What a call answers of this key it has read here, at that version, and did not write: no later read contradicts it."""
+        name = kind if isinstance(kind, str) else kind.kind.name
+        if (name, key) not in self._changes:
+            self._engine.kinds[name].saw(key, version)
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo only the block's own changes, and drop what it would have invalidated, when it raises."""

@@ -76,7 +76,7 @@ class NoteStore(BaseStore[NoteParts]):
                     await do()
                 else:
                     await once(write, self._parts.name, "put", idempotency_key, params, do)
-                (note,) = await self._parts.by_id.get_in(write.unit, [id], deadline=operation.deadline)
+                (note,) = await self._parts.by_id.get_in(write, [id], deadline=operation.deadline)
             assert note is not None
             return note
 

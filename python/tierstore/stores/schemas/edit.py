@@ -79,6 +79,8 @@ async def _edit(write: Transaction, kinds: Kinds, numbered: Collection[tuple[int
     done = await apply(write, kinds, [edit for _, edit in numbered])
     undone = [edit.id for _, edit in numbered if edit.id not in done]
     found = await _find(write, undone) if undone else {}
+    for row in found.values():
+        seen(write, kinds, row)
     return {
         number: _done(edit, done[edit.id]) if edit.id in done else _undone(edit, found.get(edit.id))
         for number, edit in numbered
@@ -102,6 +104,11 @@ def patience(write: Transaction) -> str:
 def _changed(write: Transaction, kinds: Kinds, row: Row, named: Row) -> None:
     """`named`: the row as it was, where the change took its version away."""
     kinds.changed(write, row[ID], row[SUBJECT], identity_of(named), row=row[ROW_VERSION], owner=row[OWNER_VERSION])
+
+
+def seen(write: Transaction, kinds: Kinds, row: Row) -> None:
+    """The row as it stands, which a call answers or tells of."""
+    kinds.seen(write, row[ID], row[SUBJECT], identity_of(row), row=row[ROW_VERSION], owner=row[OWNER_VERSION])
 
 
 def _done(edit: Edit, row: Row) -> Answer:
@@ -145,6 +152,8 @@ async def purge(write: Transaction, kinds: Kinds, identifier: str) -> bool:
     """False if there is no such schema, or it was purged already."""
     before = (await _find(write, [identifier])).get(identifier)
     if before is None or before[IS_PURGED]:
+        if before is not None:
+            seen(write, kinds, before)
         return False
     rows = await write.unit.fetch("schemas_write.purge", {"id": identifier})
     for row in rows:

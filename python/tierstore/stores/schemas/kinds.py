@@ -43,6 +43,13 @@ class Kinds:
         write.changed(self.latest, subject, owner)
         write.changed(self.latest_any, subject, owner)
 
+    def seen(self, write: Transaction, identifier: str, subject: str, version: str, *, row: int, owner: int) -> None:
+        """What a call answers of this schema that it found as it is, or did not find."""
+        write.seen(self.by_id, identifier, row)
+        write.seen(self.by_version, (subject, version), owner)
+        write.seen(self.latest, subject, owner)
+        write.seen(self.latest_any, subject, owner)
+
 
 def _derived_kind(
     name: str,

@@ -76,7 +76,10 @@ async def apply(write: Transaction, parts: SchemaParts, prepared: Prepared, key:
     ids, is_new = await once(write, parts.name, call, key, request, do)
     if is_new:
         return schemas
-    found = [each.record for each in await reads.by_ids(write.unit.fetch, ids)]
+    standing = await reads.by_ids(write.unit.fetch, ids)
+    for identifier, each in zip(ids, standing, strict=True):
+        write.seen(parts.kinds.by_id, identifier, each.version)
+    found = [each.record for each in standing]
     gone = [identifier for identifier, schema in zip(ids, found, strict=True) if schema is None]
     if gone:
         text = f"what was registered with this idempotency key was deleted since ({shown(gone)}): restore it, or use a new key"
@@ -178,6 +181,7 @@ async def _again(
         raise _conflict(
             registration, f"the id {registration.id} is taken by another schema; leave it out to get a new one"
         )
+    edit.seen(write, kinds, row)
     if CONTENT(row) != (registration.placement.digest, registration.schema_type):
         taken = "is registered with other content or another type"
         raise _conflict(registration, f"{registration.subject} {registration.version} {taken}; register a new version")

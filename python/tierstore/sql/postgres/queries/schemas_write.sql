@@ -68,10 +68,11 @@ INNER JOIN {schema}.schemas AS s ON
 INNER JOIN {schema}.subjects AS o ON o.subject = s.subject
 
 -- name: find
--- columns: {schema_info of s}, s.body, s.purged_at IS NOT NULL AS is_purged
+-- columns: {schema_info of s}, s.body, o.row_version AS owner_version, s.purged_at IS NOT NULL AS is_purged
 -- Schemas as they stand, whatever their state; tombstones too.
 SELECT {columns}
 FROM {schema}.schemas AS s
+INNER JOIN {schema}.subjects AS o ON o.subject = s.subject
 WHERE s.id = ANY(%(ids)s::uuid[])
 
 -- name: edit

@@ -70,11 +70,12 @@ INNER JOIN schemas AS s ON
 INNER JOIN subjects AS o ON o.subject = s.subject
 
 -- name: find
--- columns: {schema_info of s}, s.body, s.purged_at IS NOT NULL AS is_purged
+-- columns: {schema_info of s}, s.body, o.row_version AS owner_version, s.purged_at IS NOT NULL AS is_purged
 -- Schemas as they stand, whatever their state; tombstones too.
 SELECT {columns}
 FROM json_each(:ids) AS k
 INNER JOIN schemas AS s ON s.id = k.value
+INNER JOIN subjects AS o ON o.subject = s.subject
 
 -- name: edit
 -- first: schemas_write.touch_owners
