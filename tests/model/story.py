@@ -69,7 +69,7 @@ class Process:
         draw = self.story.simulation.random
 
         def now_and_then() -> float:
-            return draw.expovariate(10) if draw.random() < 0.2 else 0.0
+            return draw.expovariate(20) if draw.random() < 0.6 else 0.0
 
         self.records.commit_s = now_and_then
         if self.road is not None:
@@ -186,6 +186,7 @@ class Story:
         self.channel = channel
         self.faults = faults
         self.replica = replica
+        self.slow = slow
         self.world = World()
         self.bus = Bus()
         runtime: Any = SimRuntime(self.simulation)
@@ -212,7 +213,8 @@ class Story:
             raise Violation(f"I1: {where}, after {before}")
         readings.append((self.simulation.now, version))
 
-    def run(self, *, reads: int = 12, writes: int = 4) -> Story:
+    def run(self) -> Story:
+        reads, writes = (40, 2) if self.slow else (12, 4)
         for process in self.processes:
             engine = process.engine
             self.simulation.spawn(f"{process.name} opens", engine.open(process.supervisor))

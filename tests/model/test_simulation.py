@@ -20,7 +20,7 @@ SETTINGS = {
     "one process": {"l2": False, "channel": False, "processes": 1},
     "two processes under faults": {"faults": True},
     "two processes without L2 under faults": {"faults": True, "l2": False},
-    "two slow processes": {"slow": True},
+    "one slow process with L2": {"channel": False, "processes": 1, "slow": True},
     "two processes with a replica": {"replica": True},
     "two processes with a replica without L2 under faults": {"replica": True, "faults": True, "l2": False},
 }
@@ -47,8 +47,8 @@ NEEDS = {
     "always_fresh": {"faults": True},
     "echoes_early": {"faults": True},
     "forgets_what_it_showed": {"faults": True},
-    "sets_baselines_back": {"replica": True, "l2": False, "faults": True},
-    "confirms_by_key": {"faults": True},
+    "sets_baselines_back": {"replica": True, "l2": False},
+    "confirms_by_key": {"channel": False, "processes": 1, "slow": True},
     "lets_l1_contradict": {"faults": True},
 }
 """Where a wrong form shows soonest; the others in a plain life of two processes."""
