@@ -218,7 +218,7 @@ def run_all(make) -> None:
 
 
 BROKEN_SCRIPTS = {
-    "a fill without its lease": ("FILL", "redis.call('GET', KEYS[2]) ~= epoch .. ARGV[2]", "false"),
+    "a fill without its lease": ("FILL", "get(KEYS[2]) ~= epoch .. ARGV[2]", "false"),
     "a fill at the floor": ("FILL", "ARGV[4] <= fence", "ARGV[4] < fence"),
     "a fill that keeps its lease": ("FILL", "redis.call('DEL', KEYS[2])", ""),
     "a seed of another's mark": ("FILL", "string.sub(floor, 30) == ARGV[2]", "true"),

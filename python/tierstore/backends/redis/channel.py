@@ -100,13 +100,17 @@ class RedisChannel:
 
     async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
         """The pings that wait, for the relay: taken before it reads the outbox, and handed to `echo` when it has delivered that."""
-        (taken,) = await self._ask([Plain(self._pings, ("LPOP", self._pings, str(PINGS_A_TURN)))], deadline)
+        try:
+            (taken,) = await self._ask([Plain(self._pings, ("LPOP", self._pings, str(PINGS_A_TURN)))], deadline)
+        except QueryError:  # no list: rubbish of somebody else's
+            await self._ask([Plain(self._pings, ("DEL", self._pings))], deadline)
+            return []
         return list(taken or [])
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
         """Tell every process whose ping was taken that all before it has been delivered."""
         if pings:
-            await self._send({"echoes": [ping.decode() for ping in pings]}, deadline)
+            await self._send({"echoes": [ping.decode("utf-8", "replace") for ping in pings]}, deadline)
 
     async def receive(self, *, wait_s: float) -> list[Event]:
         """Events in order, as soon as there are any. A connection that is lost is a `Gap`, and made anew with back-off."""
@@ -216,6 +220,8 @@ class _Subscription:
         try:
             await link.exchange(pack(("SUBSCRIBE", channel)), 1, deadline)
             ((epoch, reply),) = await route.ask([Plain(sequence, ("HMGET", sequence, "stream", "number"))], deadline)
+            if isinstance(reply, QueryError):  # no hash: rubbish of somebody else's, which the next message replaces
+                reply = (None, None)
             if isinstance(reply, StorageError):
                 raise reply
             if epoch != link.epoch:
@@ -225,8 +231,8 @@ class _Subscription:
             raise
         made = cls(link, runtime)
         stream, number = reply
-        made._stream = (stream or b"").decode()
-        made._number = made._first = int(number or 0)
+        made._stream = (stream or b"").decode("utf-8", "replace")
+        made._number = made._first = int(number) if number is not None and number.isdigit() else 0
         return made
 
     async def receive(self, deadline: Deadline, process: str) -> list[Event]:
@@ -246,11 +252,11 @@ class _Subscription:
             body = orjson.loads(text)
             events: list[Event] = [] if gap is None else [gap]
             if changes := body.get("changes"):
-                events.append(Invalidated(tuple(Change(key, version) for key, version in changes)))
+                events.append(Invalidated(tuple(_change(key, version) for key, version in changes)))
             for ping in body.get("echoes", ()):
                 sender, _, sent_at = ping.partition(" ")
-                if sender == process:
-                    events.append(Echo(float(sent_at)))
+                if sender == process and (at := float(sent_at)) <= self._runtime.monotonic():
+                    events.append(Echo(at))
         except (ValueError, TypeError, AttributeError):
             return [Gap("a message of the channel could not be read")]
         return events
@@ -277,3 +283,10 @@ class _Subscription:
 
     def close(self) -> None:
         self._link.close()
+
+
+def _change(key: object, version: object) -> Change:
+    """TypeError for what no process of ours has sent."""
+    if not isinstance(key, str) or not isinstance(version, int):
+        raise TypeError("a change is a key's name and a version")
+    return Change(key, version)

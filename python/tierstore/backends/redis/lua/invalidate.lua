@@ -7,8 +7,10 @@ for first = floors + 1, #KEYS, 1000 do
 end
 
 for index = 1, floors do
-  local floor = redis.call('GET', KEYS[index])
-  if floor then
+  local floor = redis.pcall('GET', KEYS[index])
+  if type(floor) == 'table' then -- no string: rubbish of somebody else's
+    redis.call('DEL', KEYS[index])
+  elseif floor then
     local raised = string.sub(floor, 10, 29)
     if string.sub(floor, 1, 8) ~= epoch then
       redis.call('DEL', KEYS[index])

@@ -1,5 +1,5 @@
 -- Give up a lease. KEYS: lease. ARGV: epoch, token.
-if redis.call('GET', KEYS[1]) == ARGV[1] .. ARGV[2] then
+if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ARGV[2] then
   redis.call('DEL', KEYS[1])
 end
 return 1
