@@ -21,7 +21,7 @@ from tierstore.store import parts_of
 from tierstore.stores.schemas.edit import Edit, change_of_state, edit_each
 from tierstore.stores.schemas.kinds import Kinds
 from tierstore.stores.schemas.registration import prepare
-from tierstore.tiers.delivery import Notice
+from tierstore.tiers.delivery import ChangeSet
 from tierstore.tiers.engine import Engine, Tiers
 from tierstore.tiers.group_commit import GroupCommit
 
@@ -135,7 +135,7 @@ def _set_state_alone(records: PostgresRecords, ids: list[str]) -> Call:
 class _Unheard(Engine):
     """Writes no outbox row. Without L2 and a channel it tells nobody either."""
 
-    async def append(self, unit: Unit, notice: Notice) -> None:
+    async def append(self, unit: Unit, change_set: ChangeSet) -> None:
         return None
 
 

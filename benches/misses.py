@@ -54,7 +54,7 @@ class Waiting:
     async def flight(self, number: int) -> None:
         flight = Flight()
         if self._flights.line_up(flight):
-            await self._flights.ride([flight], self._deadline)
+            await self._flights.serve([flight], self._deadline)
         if not flight.done:
             await settle(self._runtime, flight, (self._flights,), self._deadline)
 

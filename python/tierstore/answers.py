@@ -1,4 +1,4 @@
-"""What the library answers, as plain data and as JSON: records, pages, hits, statistics, health, in one place.
+"""What the library returns, as plain data and as JSON: records, pages, hits, statistics, health, in one place.
 
     tierstore.to_plain(page)    # dicts, lists, tuples; bytes, datetimes, UUIDs, Decimals and enums stay what they are
     tierstore.to_json(page)     # text: bytes as base64, times as ISO 8601 in UTC ("2026-01-31T12:00:00.500000Z"), durations as ISO 8601
@@ -109,7 +109,7 @@ def _walk(value: Any, scalar: Callable[[Any], Any], key: Callable[[Any], Any]) -
     for plain in (str, int, float, bytes, datetime, date, timedelta):  # a class of the caller's that is one of them
         if isinstance(value, plain):
             return scalar(value)
-    raise TypeError(f"{cls.__module__}.{cls.__qualname__} has no plain form")
+    raise TypeError(f"{cls.__module__}.{cls.__qualname__} cannot be converted to plain values")
 
 
 def _kept(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How pydantic, and so FastAPI, sees what the library answers. Loaded when pydantic asks, and never before.
+"""How pydantic, and so FastAPI, sees what the library returns. Loaded when pydantic asks, and never before.
 
 A class is validated and described as the typed dict of what it shows, and written as `to_plain` or `to_json` write it. An instance
 passes as it is. A dict becomes an instance where its fields are all that it shows; what only a store can make is taken as it is or not

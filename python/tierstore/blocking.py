@@ -131,9 +131,9 @@ class _Context:
         return drive(_enter(self._inner))
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        return drive(_exit(self._inner, kind, error, trace))
+        return drive(_exit(self._inner, exc_type, error, trace))
 
 
 async def _enter(context: AbstractAsyncContextManager[Any]) -> Any:

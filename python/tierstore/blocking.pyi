@@ -47,20 +47,20 @@ class SchemaStore:
     Inside a transaction it has the same calls, but for `transaction`, `warm` and `presign`."""
 
     def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
-        """Load the most read schemas into the caches; answers how many."""
+        """Load the schemas that are read most into the caches, and return how many."""
 
     def statistics(self, *, timeout: float | None = ...) -> SchemaStatistics:
-        """Counts of what is not deleted, and the share of reads that each cache tier answered."""
+        """Return counts of what is not deleted, and the share of reads that each cache tier served."""
 
     def get(
         self, id: Id, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
     ) -> Schema | None:
-        """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
+        """Return the schema with this id; None if there is none or it was deleted. InvalidKeyError if the id is not a UUID."""
 
     def get_version(
         self, subject: str, version: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
     ) -> Schema | None:
-        """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
+        """Return that version of the subject, whatever its state; None if there is none. Build metadata is ignored."""
 
     def get_latest(
         self,
@@ -72,19 +72,19 @@ class SchemaStore:
         read: Read = ...,
         not_before: str | None = ...,
     ) -> Schema | None:
-        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release.
+        """Return the highest version in one of `states`; a pre-release only if asked for, or if there is no release.
 
         The latest of other states than active and deprecated is not cached."""
 
     def get_many(
         self, ids: Sequence[Id], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
     ) -> list[Schema | None]:
-        """The schemas in argument order, None for the absent. One round trip to each tier."""
+        """Return the schemas in argument order, None for the absent. One round trip to each tier."""
 
     def get_latest_many(
         self, subjects: Sequence[str], *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
     ) -> list[Schema | None]:
-        """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
+        """Return `get_latest` of each subject, in argument order, None for the absent. One round trip to each tier."""
 
     def subjects(
         self,
@@ -96,7 +96,7 @@ class SchemaStore:
         read: Read = ...,
         not_before: str | None = ...,
     ) -> Page[str]:
-        """Subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
+        """Return the subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
 
     def search(
         self,
@@ -113,11 +113,11 @@ class SchemaStore:
         read: Read = ...,
         not_before: str | None = ...,
     ) -> Page[SearchHit]:
-        """Schemas in which every word of the text is found: as a part of, or similar to, subject, description or identifiers.
+        """Return the schemas in which every word of the text is found: in subject, description or identifiers, exactly or with typos.
 
-        Words under three letters match how the subject begins. `tags`: all of them; `metadata`: contained in the schema's. The best
-        score comes first, ties by subject, then the newest version; without a text all score 0. docs/schemas.md says what a search
-        with very many hits does."""
+        A word of one or two letters matches the beginning of the subject. A hit has all of `tags`, and its metadata contains
+        `metadata`. The best score comes first, ties by subject, then the newest version; without a text every score is 0.
+        docs/schemas.md says what a search with very many hits does."""
 
     def register(
         self,
@@ -134,10 +134,10 @@ class SchemaStore:
         idempotency_key: str | None = ...,
         timeout: float | None = ...,
     ) -> Schema:
-        """Store one version of a subject, and answer it as stored.
+        """Store one version of a subject, and return it as stored.
 
-        The same content again answers the record that is there, restored if it was deleted. ConflictError if the version holds other
-        content. ValidationError (with its place) for content that is not what its type says, InvalidKeyError for a bad subject or id."""
+        The same content again returns the record that is there, restored if it was deleted. ConflictError if the version holds other
+        content. ValidationError (with its place) for content that is not valid for its type, InvalidKeyError for a wrong subject or id."""
 
     def register_many(
         self, items: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = ..., timeout: float | None = ...
@@ -157,41 +157,41 @@ class SchemaStore:
     ) -> Schema:
         """Move a schema to another state; the reason is kept in its metadata as `state_reason`.
 
-        ConflictError for a move that the lifecycle does not have, or if its row_version is not the expected one; NotFoundError if there
+        ConflictError for a move that the lifecycle does not allow, or if its row_version is not the expected one; NotFoundError if there
         is no such schema."""
 
     def delete(self, id: Id, *, expected_version: int | None = ..., timeout: float | None = ...) -> bool:
-        """Delete softly: no read finds it any more, `restore` brings it back. False if there is no such schema.
+        """Delete a schema softly: no read finds it any more, and `restore` undoes it. Return False if there is no such schema.
 
         ConflictError if its row_version is not the expected one."""
 
     def restore(self, id: Id, *, timeout: float | None = ...) -> Schema:
-        """Undo a deletion; a schema that is not deleted is answered as it is. NotFoundError if it is unknown or was purged."""
+        """Undo a deletion, and return the schema, also if it was not deleted. NotFoundError if it is unknown or was purged."""
 
     def purge(self, id: Id, *, timeout: float | None = ...) -> bool:
-        """Remove the content for good and free the version; the id stays taken. False if there is no such schema."""
+        """Remove the content for good and free the version; the id cannot be used again. Return False if there is no such schema."""
 
     def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[SchemaTransaction]:
-        """Several calls in one commit: `with store.schemas.transaction() as tx: tx.register(...)`."""
+        """Begin a transaction, several calls in one commit: `with store.schemas.transaction() as tx: tx.register(...)`."""
 
     def popular(self, limit: int = ..., *, timeout: float | None = ...) -> list[Popular]:
-        """The ids that were read most in the last KEPT_DAYS days, as far as the reads have been written down."""
+        """Return the ids that were read most in the last KEPT_DAYS days, by the use counts that are flushed already."""
 
     def presign(self, id: Id, *, expires: int = ..., timeout: float | None = ...) -> str:
-        """An address that gives the content to whoever has it, for `expires` seconds.
+        """Return a URL that serves the content to whoever has it, for `expires` seconds.
 
-        Content that lies in the database is copied to the object store first. UnsupportedError without one: it names the file."""
+        Content that lies in the database is copied to the object store first. UnsupportedError if there is no object store."""
 
     def export(self, path: str | os.PathLike[str], *, resume: bool = ..., timeout: float | None = ...) -> int:
-        """Write every schema that is not deleted to one file of JSON lines; answers how many the file holds.
+        """Write every schema that is not deleted to one file of JSON lines, and return how many the file holds.
 
         The file appears under its name when it is whole. With `resume`, an export that fails keeps what it has written beside it, and
         the next one goes on from there. ValidationError if the path cannot be written."""
 
     def import_(self, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int:
-        """Register every schema of a file that `export` wrote, with its id and state; answers how many.
+        """Register every schema of a file that `export` wrote, with its id and state, and return how many.
 
-        What is there already is passed over, so that an import that was interrupted may be run again. ConflictError if a version holds
+        What is there already is skipped, so that an import that was interrupted can be run again. ConflictError if a version holds
         other content; what was imported before it stays."""
 
     def list(
@@ -207,7 +207,7 @@ class SchemaStore:
         read: Read = ...,
         not_before: str | None = ...,
     ) -> Page[SchemaInfo]:
-        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
+        """Return the versions of a subject, the highest first. `deleted=True` lists deleted ones too, with `deleted_at` set."""
 
 class SchemaTransaction(SchemaStore):
     """The calls of the store in one commit, and the transaction's own (`store.schemas.transaction`)."""
@@ -247,19 +247,19 @@ class Store:
 
     def __enter__(self) -> Self: ...
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     def close(self) -> None:
         """Flush, stop the jobs, close every connection, within `deadlines.close`. Closing twice is no error."""
 
     def health(self, *, timeout: float | None = ...) -> Health:
-        """Ask every tier. Never raises, unless `timeout` is wrong: a tier that fails says so in its `detail`."""
+        """Ask every tier, and return what each said. A tier that fails has the error in its `detail`; only a wrong `timeout` raises."""
 
     def statistics(self, *, timeout: float | None = ...) -> Statistics:
-        """Counts of each store, hit ratios of each tier, connections in use."""
+        """Return counts of each store, hit ratios of each tier, and connections in use."""
 
     def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[Transaction]:
-        """Calls of all stores in one commit. It commits when the block ends, unless it raised.
+        """Begin a transaction, calls of all stores in one commit. It commits when the block ends, unless the block raised.
 
         with store.transaction() as tx:
             tx.schemas.register(...)"""
@@ -268,13 +268,13 @@ class Store:
         """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each thread is its own."""
 
     def token(self) -> str | None:
-        """Where this session's last write stands: hand it to another process, which reads with `not_before=`."""
+        """Return the position of this session's last write: another process reads from it with `not_before=`."""
 
     def migrate(self, *, timeout: float | None = ...) -> list[str]:
-        """Apply the migrations that are missing; answers their names."""
+        """Apply the migrations that are missing, and return their names."""
 
     def warm(self, *, limit: int = ..., timeout: float | None = ...) -> int:
-        """Load what is most used into the caches, at most `limit` records of each store; answers how many."""
+        """Load what is most used into the caches, at most `limit` records of each store, and return how many."""
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
     """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.

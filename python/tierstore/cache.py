@@ -126,7 +126,9 @@ class _Wait:
             load.waits.append(flight)
         if flight.awaits(self._within):  # of two who close a circle at once, the later to look sees it
             self.__exit__()
-            raise RuntimeError(f"the loader of {key!r} asked for {key!r} itself, or for a load that waits for it")
+            raise RuntimeError(
+                f"the loader of {key!r} waits for itself: it asked for the same key, or for a load that waits for it"
+            )
 
     def __enter__(self) -> None:
         return None
@@ -212,7 +214,7 @@ class _Lead:
         self._flight.value = (result,)
         return result
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, exc_type: object, error: BaseException | None, trace: object) -> None:
         _current.set(self._outer)
         self._within.end()
         try:
@@ -267,7 +269,7 @@ def _load_now(loader: Callable[..., Any], key: Hashable) -> Any:
     result = _call(loader, key)
     if inspect.iscoroutine(result):
         result.close()
-        raise TypeError("the loader is a coroutine function: use aget_or_load")
+        raise TypeError("the loader is a coroutine function; use aget_or_load")
     return result
 
 
@@ -294,7 +296,7 @@ _KEYWORDS = object()
 
 
 def memoize(cache: Cache[Any, Any], *, key: Callable[..., Hashable] | None = None, **life: Any) -> Callable[[F], F]:
-    """`Cache.memoize`: answer a function's calls from the cache.
+    """`Cache.memoize`: serve a function's calls from the cache.
 
     `key(*args, **kwargs)` makes the key; without it the function and its arguments do, so several functions may share a cache.
     The decorated function has `.invalidate(*args, **kwargs)`, `.cache` and `.__wrapped__`. TypeError for a generator function.
@@ -302,7 +304,7 @@ def memoize(cache: Cache[Any, Any], *, key: Callable[..., Hashable] | None = Non
 
     def decorate(function: F) -> F:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError("a generator gives its values once: memoize a function that returns them in a list")
+            raise TypeError("memoize does not support generator functions; return a list instead")
 
         def key_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
             if key is not None:

@@ -1,7 +1,7 @@
 """The codec: records, MessagePack and bincode, to bytes and back.
 
 `encode` and `decode` are for records (`tierstore.records`); `decode_current` is the stricter rule of the cache tiers. Every decoder
-accepts any bytes at all and answers CorruptError for those that are not what they claim to be.
+accepts any bytes at all and raises CorruptError for those that are not what they claim to be.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _shape(annotation: Any) -> Shape:
     try:
         return shape_of(annotation)
     except RecursionError:
-        raise TypeError(f"{annotation!r} contains itself, and bincode cannot tell where its values end") from None
+        raise TypeError(f"{annotation!r} contains itself; bincode needs a type of finite depth") from None
 
 
 def _has_union(shape: Any) -> bool:

@@ -86,7 +86,7 @@ class QueryError(StorageError):
 
 
 class NotFoundError(StorageError):
-    """A call that changes something named what is not there. Reads answer None instead."""
+    """A call that changes something named what is not there. Reads return None instead."""
 
 
 class ConflictError(StorageError):

@@ -13,7 +13,7 @@ A shape is a nested tuple that the core compiles once: its first item names the 
 | `Sequence[T]` `Mapping[K, V]` of `collections.abc` | `("sequence", T)` `("mapping", K, V)`: items are built when they are asked for |
 | a `NewType` | as its base |
 | `Literal["a", "b"]` | as the type of its values; which of them there are is for type checkers |
-| `Some[T]` | `("struct", Some, (("value", T),))`: as T, and told apart from None |
+| `Some[T]` | `("struct", Some, (("value", T),))`: as T, and distinct from None |
 | an `Enum` class | `("enum", cls, shape of its values)` |
 | a `Record` class | `("record", cls)` |
 | a dataclass, a union of dataclasses (bincode only) | `("struct", cls, ((name, T), …))` `("union", ((cls, struct), …))` |
@@ -70,7 +70,7 @@ class Some(Generic[_T]):
         def __class_getitem__(cls, item: Any) -> Any:
             """`typing` would answer for `Some[A | B]` what it made of `Some[B | A]`, and the order of a union is that of its variants."""
             if isinstance(item, tuple):
-                raise TypeError(f"Some takes one type, not {len(item)}")
+                raise TypeError(f"Some must have one type, got {len(item)}")
             return types.GenericAlias(cls, item)
 
 

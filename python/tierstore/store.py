@@ -20,7 +20,7 @@ from tierstore.config import Config, PostgresConfig, postgres_address
 from tierstore.errors import ConfigError, StorageError
 from tierstore.plan.arguments import shown
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
-from tierstore.stores import Stores, place, roster
+from tierstore.stores import Stores, attach, roster
 from tierstore.telemetry import OFF, Telemetry
 from tierstore.tiers.migrate import Migrator
 
@@ -72,7 +72,7 @@ class Transaction(OpenTransaction, Stores):
     def __init__(self, parts: Mapping[str, StoreParts], scope: Inside, operations: Operations) -> None:
         self._scope = scope
         self._operations = operations
-        place(parts, scope, self)
+        attach(parts, scope, self)
 
 
 class Store(Stores):
@@ -85,7 +85,7 @@ class Store(Stores):
         self._closed = False
         given = "store", parts.runtime, telemetry, config.deadlines
         self._operations, self._operations_inside = Operations(*given), Operations(*given, prefix="transaction.")
-        place(parts.stores, Outside(parts.engine, spans=telemetry.spans), self)
+        attach(parts.stores, Outside(parts.engine, spans=telemetry.spans), self)
         operations = Operations("blobs", parts.runtime, telemetry, config.deadlines)
         self.blobs: BlobStore = BlobStore(operations, parts.sweeper())
         self._unwatch = telemetry.watch(parts.totals, parts.engine.counts)
@@ -118,7 +118,7 @@ class Store(Stores):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
 
@@ -132,7 +132,7 @@ class Store(Stores):
         await self._parts.close(self._parts.runtime.deadline(self._config.deadlines.close))
 
     async def health(self, *, timeout: float | None = None) -> Health:
-        """Ask every tier. Never raises, unless `timeout` is wrong: a tier that fails says so in its `detail`."""
+        """Ask every tier, and return what each said. A tier that fails has the error in its `detail`; only a wrong `timeout` raises."""
         deadline = self._health_deadline(timeout)
         tiers = {}
         for name, ping in self._parts.pings().items():
@@ -153,14 +153,14 @@ class Store(Stores):
             raise
 
     async def statistics(self, *, timeout: float | None = None) -> Statistics:
-        """Counts of each store, hit ratios of each tier, connections in use."""
+        """Return counts of each store, hit ratios of each tier, and connections in use."""
         with self._operations.begin("statistics", None, timeout, "search") as operation:
             left = _share_of(timeout, operation.deadline)
             counts = {name: await getattr(self, name).statistics(timeout=left()) for name in roster()}
         return Statistics(counts, self._parts.tier_statistics(), self._parts.records.pool()._asdict())
 
     def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Transaction]:
-        """Calls of all stores in one commit. It commits when the block ends, unless it raised.
+        """Begin a transaction, calls of all stores in one commit. It commits when the block ends, unless the block raised.
 
         async with store.transaction() as tx:
             await tx.schemas.register(...)
@@ -183,16 +183,16 @@ class Store(Stores):
             yield self
 
     def token(self) -> str | None:
-        """Where this session's last write stands: hand it to another process, which reads with `not_before=`."""
+        """Return the position of this session's last write: another process reads from it with `not_before=`."""
         return self._parts.engine.token()
 
     async def migrate(self, *, timeout: float | None = None) -> list[str]:
-        """Apply the migrations that are missing; answers their names."""
+        """Apply the migrations that are missing, and return their names."""
         with self._operations.begin("migrate", None, timeout, "bulk") as operation:
             return await Migrator(self._parts.records, budget=lambda: operation.deadline).up()
 
     async def warm(self, *, limit: int = 100, timeout: float | None = None) -> int:
-        """Load what is most used into the caches, at most `limit` records of each store; answers how many."""
+        """Load what is most used into the caches, at most `limit` records of each store, and return how many."""
         with self._operations.begin("warm", None, timeout, "bulk") as operation:
             left = _share_of(timeout, operation.deadline)
             return sum([await getattr(self, name).warm(limit, timeout=left()) for name in roster()])
@@ -209,7 +209,7 @@ def parts_of(store: Store) -> Parts:
 
 
 class Opening:
-    """What `open` answers: await it for a store to close yourself, or enter it with `async with`."""
+    """What `open` returns: await it for a store to close yourself, or enter it with `async with`."""
 
     def __init__(self, config: Config, telemetry: Telemetry) -> None:
         self._config = config

@@ -9,7 +9,7 @@ import pytest
 from tierstore import _native
 from tierstore.backends.folder.blobs import Folder
 from tierstore.errors import ConnectionError, CorruptError, NotFoundError, UnsupportedError
-from tierstore.tiers.blobs import CHUNK_BYTES, BlobTier, Placed
+from tierstore.tiers.blobs import CHUNK_BYTES, BlobPlacement, BlobTier
 
 ROUTER = _native.SizeRouter(inline_max=10, object_min=1000)
 ROW, OBJECT = b"r" * 999, b"o" * 1000
@@ -213,7 +213,7 @@ def spoil(file: Path) -> None:
 async def damage(blobbed, placed, place: str) -> None:
     """One byte of a copy turns."""
     if place == "object":
-        spoil(Path(blobbed.objects.inner.place(placed.digest)))
+        spoil(Path(blobbed.objects.inner.locate(placed.digest)))
         return
     async with blobbed.records.unit(deadline=blobbed.deadline()) as unit:
         damaged = {"digest": placed.digest, "bytes": b"X" * placed.size}
@@ -244,7 +244,7 @@ def test_a_damaged_copy_is_replaced_from_the_other_place_and_told(engine, blobbe
             await in_rows.make_live(unit, staged)
         await damage(blobbed, placed, place)
         tier = blobbed.fresh()
-        asked = Placed(place, placed.size, placed.digest)
+        asked = BlobPlacement(place, placed.size, placed.digest)
         assert await blobbed.read(asked, tier) == OBJECT, "the other place has it"
         assert placed.digest in tier.damage.warnings()[0]
         await tier.settle()

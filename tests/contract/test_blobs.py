@@ -117,7 +117,7 @@ def test_list_of_nothing_is_empty(store: Store):
 
 def test_the_place_ends_with_the_sharded_digest(store: Store):
     digest = hashlib.sha256(b"x").hexdigest()
-    assert store.blobs.place(digest).endswith(f"sha256/{digest[:2]}/{digest}")
+    assert store.blobs.locate(digest).endswith(f"sha256/{digest[:2]}/{digest}")
 
 
 @pytest.mark.parametrize("digest", ["", "../" * 2 + "etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n"])
@@ -125,7 +125,7 @@ def test_what_is_no_digest_is_refused_before_anything_is_touched(store: Store, d
     for call in (
         lambda: store.call("get", digest),
         lambda: store.call("put", digest, b""),
-        lambda: store.blobs.place(digest),
+        lambda: store.blobs.locate(digest),
     ):
         with pytest.raises(InvalidKeyError):
             call()
@@ -163,10 +163,10 @@ def test_putting_again_replaces_what_is_damaged(store: Store, size: int, how: st
     digest = store.put(content)
     damaged = b"X" + content[1:] if how == "same size" else content[:-1]
     if isinstance(store.blobs, Folder):
-        Path(store.blobs.place(digest)).write_bytes(damaged)
+        Path(store.blobs.locate(digest)).write_bytes(damaged)
     else:
         client, bucket = store.blobs._connected(), store.blobs._config.bucket
-        client.put_object(Bucket=bucket, Key=store.blobs.place(digest), Body=damaged)
+        client.put_object(Bucket=bucket, Key=store.blobs.locate(digest), Body=damaged)
     assert store.call("get", digest) == damaged
     store.put(content)
     assert store.call("get", digest) == content

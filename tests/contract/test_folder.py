@@ -46,15 +46,15 @@ def test_presign_names_the_file_instead(face: Face, folder: Folder, put):
     put(b"content")
     with pytest.raises(UnsupportedError) as refused:
         face.run(lambda: folder.presign(DIGEST, verb="get", expires_s=60))
-    assert folder.place(DIGEST) in str(refused.value)
-    assert Path(folder.place(DIGEST)).read_bytes() == b"content"
+    assert folder.locate(DIGEST) in str(refused.value)
+    assert Path(folder.locate(DIGEST)).read_bytes() == b"content"
 
 
 def test_a_blob_that_the_disk_cut_short_is_written_again(folder: Folder, put):
     put(b"content")
-    Path(folder.place(DIGEST)).write_bytes(b"cont")
+    Path(folder.locate(DIGEST)).write_bytes(b"cont")
     put(b"content")
-    assert Path(folder.place(DIGEST)).read_bytes() == b"content"
+    assert Path(folder.locate(DIGEST)).read_bytes() == b"content"
 
 
 def test_content_and_folders_are_synced_before_put_returns(folder: Folder, put, monkeypatch: pytest.MonkeyPatch):

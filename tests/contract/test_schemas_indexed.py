@@ -33,7 +33,7 @@ async def found(store, text):
 
 async def indexed(store, text):
     """What the index holds, read in to its end: found or not, it is asked of what the searches before have read."""
-    while not (index := store._parts.texts._copy.index) or not index.tells(text):
+    while not (index := store._parts.texts._copy.index) or not index.can_search(text):
         raise AssertionError("there is no index")
     return len(index.propose(text, 2, FIRST, 1000))
 

@@ -111,7 +111,7 @@ def test_keys_of_every_kind_and_what_they_raise():
     with pytest.raises(TypeError, match="unhashable"):
         hit([])
     cache["plain"] = 5
-    with pytest.raises(TypeError, match="entries of that tier"):
+    with pytest.raises(TypeError, match="its own tier"):
         hit("plain")
 
     def broken():

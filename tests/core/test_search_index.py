@@ -1,4 +1,4 @@
-"""The index in memory proposes every hit of a tier: held against the score itself, on texts that are made to be near misses."""
+"""The index in memory proposes every hit of a grade: held against the score itself, on texts that are made to be near misses."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def test_every_hit_is_proposed_in_the_order_of_keys(letters, seed):
     for _ in range(150):
         text = query_of(dice, letters, rows)
         ranked = _native.rank_many(text, fields)
-        for tier in range(3):
-            if not index.tells(text):
+        for grade in range(3):
+            if not index.can_search(text):
                 continue
             asked += 1
-            proposal = index.propose(text, tier, FIRST, 1000)
-            hits = [row[0] for row, rank in zip(ordered, ranked, strict=True) if rank is not None and rank[0] <= tier]
+            proposal = index.propose(text, grade, FIRST, 1000)
+            hits = [row[0] for row, rank in zip(ordered, ranked, strict=True) if rank is not None and rank[0] <= grade]
             proposed = set(proposal.ids)
             missed = [row[1:] for row in ordered if row[0] in hits and row[0] not in proposed]
-            assert not missed, (text, tier)
+            assert not missed, (text, grade)
             assert proposal.ids == [row[0] for row in ordered if row[0] in proposed]
     assert asked > 200
 
@@ -114,10 +114,10 @@ def test_pages_go_on_behind_a_key():
 def test_what_tokens_do_not_tell_is_refused():
     index = _native.SearchIndex()
     for text in ("", "%%%", "order ___"):
-        assert not index.tells(text)
+        assert not index.can_search(text)
         with pytest.raises(errors.ValidationError):
             index.propose(text, 2, FIRST, 10)
-    assert index.tells("ab order")
+    assert index.can_search("ab order")
     assert index.propose("order", 2, FIRST, 10).ids == []
     with pytest.raises(errors.ValidationError):
         index.add([("no uuid", "s", 1, 0, 0, b"\xff", "", "")])

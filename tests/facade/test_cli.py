@@ -84,7 +84,7 @@ def folder(tmp_path):
 @pytest.mark.requirement("S1-56", "S4-02")
 def test_migrate_run_revert_info(cli):
     embedded = cli.config().path is not None
-    assert ("no store in" if embedded else "no\n") in cli("migrate", "info", code=1)
+    assert ("there is no store in" if embedded else "no\n") in cli("migrate", "info", code=1)
     applied = [row["applied"] for row in cli.json("migrate", "run")["applied"]]
     assert applied[:3] == ["000_protocol", "001_initial_schema", "002_indexes_optimization"]
     assert "current" in cli("migrate", "up")
@@ -157,7 +157,7 @@ def test_a_pipe_gets_plain_lines(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "expected"),
     [
-        (["stats"], {}, 1, "no store is named: give --path FOLDER"),
+        (["stats"], {}, 1, "no store is named; give --path FOLDER"),
         (["--config", "absent.toml", "demo"], {}, 1, "absent.toml cannot be read"),
         (["stats"], {"DATABASE_URL": "postgresql://u:secret@127.0.0.1:9/none"}, 1, "127.0.0.1"),
         (["stats"], {"DATABASE_URL": "mysql://u:secret@h/db"}, 1, "postgresql://"),
@@ -165,7 +165,7 @@ def test_a_pipe_gets_plain_lines(tmp_path):
             (["--path", "x", "load-test", "--duration", bad], {}, 2, "is not a duration")
             for bad in ("soon", "0", "-3s", "nan")
         ),
-        *(([*command.split(), "--path", "x"], {}, 1, "/x: check the path") for command in READING),
+        *(([*command.split(), "--path", "x"], {}, 1, "/x; check the path") for command in READING),
         (["--path", "x", "import", "/does/not/exist"], {}, 2, "does not exist"),
     ],
 )

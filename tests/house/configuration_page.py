@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tierstore.config import Config
 from tierstore.config.check import bare
-from tierstore.config.setting import KEY, Policy, Setting, kinds, nested
+from tierstore.config.setting import KEY, Policy, Setting, field_types, nested
 from tierstore.config.sources import CONFIG_FILE, SWITCHES
 
 TARGET = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -55,18 +55,18 @@ def _section(policy: type[Policy], path: str, place: str) -> Iterator[str]:
     head = "| setting | variable | key in the file | type | default | what it does |\n|---|---|---|---|---|---|"
     yield "\n".join([head, *rows]) + "\n"
     for item in fields(policy):
-        inner = nested(kinds(policy)[item.name])
+        inner = nested(field_types(policy)[item.name])
         if inner is not None:
             yield from _section(inner, inner.__name__, f"{place}{item.name}.")
 
 
 def _row(policy: type[Policy], item: Field[Any], place: str) -> str:
     setting: Setting = item.metadata[KEY]
-    kind = kinds(policy)[item.name]
+    annotation = field_types(policy)[item.name]
     does = _plain(documented(policy)[item.name]) + (" *on*" if setting.opens else "")
     names = "<br>".join(f"`{name}`" for name in (*setting.env, *setting.fallbacks))
     keys = "<br>".join(f"`{key}`" for key in setting.toml)
-    cells = (f"`{place}{item.name}`", names, keys, _kind(kind, setting), _default(item), does)
+    cells = (f"`{place}{item.name}`", names, keys, _kind(annotation, setting), _default(item), does)
     return f"| {' | '.join(cells)} |"
 
 
@@ -84,16 +84,16 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _kind(kind: Any, setting: Setting) -> str:
-    kind = bare(kind)
-    if get_origin(kind) is Literal:
-        return ", ".join(f"`{str(one).lower()}`" for one in get_args(kind))
-    if get_origin(kind) is tuple:
+def _kind(annotation: Any, setting: Setting) -> str:
+    annotation = bare(annotation)
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{str(one).lower()}`" for one in get_args(annotation))
+    if get_origin(annotation) is tuple:
         return "addresses" if setting.address else "list of `host:port`"
     words = {bool: "switch", int: f"whole number, {setting.least:g} or more", float: "seconds", str: "text"}
-    if kind in words:
-        return "address" if setting.address else words[kind]
-    return "folder" if "PathLike" in str(kind) else "`name=seconds` pairs"
+    if annotation in words:
+        return "address" if setting.address else words[annotation]
+    return "folder" if "PathLike" in str(annotation) else "`name=seconds` pairs"
 
 
 def _default(item: Field[Any]) -> str:

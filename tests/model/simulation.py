@@ -128,13 +128,13 @@ class SimReply:
         return self.value
 
 
-class SimErrand:
+class SimDetachedTask:
     """A task of the simulation: whoever waits for it may leave."""
 
     def __init__(self, runtime: SimRuntime, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._simulation = runtime.simulation
-        self._task = runtime.simulation.spawn("errand", coroutine)
-        runtime.errands.append(self._task)
+        self._task = runtime.simulation.spawn("detached", coroutine)
+        runtime.detached.append(self._task)
 
     async def wait(self, at: float) -> None:
         while not self._task.done:
@@ -187,7 +187,7 @@ class SimRuntime:
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
-        self.errands: list[Task] = []
+        self.detached: list[Task] = []
         self.outages = Outages(self.monotonic)
 
     def monotonic(self) -> float:
@@ -206,8 +206,8 @@ class SimRuntime:
     def reply(self, deadline: Deadline) -> SimReply:
         return SimReply(self.simulation, deadline.at)
 
-    def errand(self, coroutine: Coroutine[Any, Any, None]) -> SimErrand:
-        return SimErrand(self, coroutine)
+    def detach(self, coroutine: Coroutine[Any, Any, None]) -> SimDetachedTask:
+        return SimDetachedTask(self, coroutine)
 
     def caller(self) -> Hashable:
         return self.simulation.current

@@ -296,7 +296,7 @@ class Story:
 
     def kill(self, process: Process) -> None:
         """SIGKILL: nothing of it runs any more; the database rolls its open transactions back."""
-        self.simulation.kill([*process.tasks, *process.supervisor.tasks, *process.runtime.errands])
+        self.simulation.kill([*process.tasks, *process.supervisor.tasks, *process.runtime.detached])
         process.records.end_units()
         process.alive = False
 

@@ -51,28 +51,28 @@ def _value(fill: Fill) -> Any:
 
 
 def publish_first(process: Process) -> None:
-    """The channel is told before L2 has dropped the old value (rule 2)."""
+    """The channel publishes before L2 has dropped the old value (rule 2)."""
     delivery = process.engine._delivery
-    told_l2, told_others = delivery._tell_l2, delivery._tell_others
+    invalidate_l2, publish = delivery._invalidate_l2, delivery._publish
 
-    async def tell(changes: Any, fence: int, deadline: Any) -> None:
-        await told_others(changes, deadline)
-        await told_l2(changes, fence, deadline)
+    async def publish_early(changes: Any, fence: int, deadline: Any) -> None:
+        await publish(changes, deadline)
+        await invalidate_l2(changes, fence, deadline)
 
     async def nothing(changes: Any, deadline: Any) -> None:
         return None
 
-    delivery._tell_l2, delivery._tell_others = tell, nothing
+    delivery._invalidate_l2, delivery._publish = publish_early, nothing
 
 
 def before_commit(process: Process) -> None:
-    """L1 is told before the commit, and not after it (S1-75)."""
+    """L1 is invalidated before the commit, and not after it (S1-75)."""
     engine = process.engine
     committing, apply = engine.committing, engine.invalidation.apply
 
-    def early(notice: Any) -> None:
-        committing(notice)
-        apply(notice.local)
+    def early(change_set: Any) -> None:
+        committing(change_set)
+        apply(change_set.local)
 
     engine.committing = early
     engine.invalidation.apply = lambda local: None
@@ -101,7 +101,7 @@ def always_fresh(process: Process) -> None:
 
 
 def believes_l2(process: Process) -> None:
-    """A writer's own process reads L2 before it knows that L2 was told (rule 2)."""
+    """A writer's own process reads L2 before it knows that L2 was invalidated (rule 2)."""
     process.engine.unconfirmed.begin = lambda changes: None
 
 
@@ -134,13 +134,13 @@ def leaders_take_all(process: Process) -> None:
 
 def does_again(process: Process) -> None:
     """When the caller leaves whose turn it was, the others' writes are done again by the next one, while the first go on."""
-    rides = process.together._rides
-    run = rides._run
+    batches = process.together._batches
+    run = batches._run
 
     async def leave_them_queued(flights: Any, deadline: Any) -> None:
         await run(list(flights), deadline)
 
-    rides._run = leave_them_queued
+    batches._run = leave_them_queued
 
 
 def forgets_what_it_showed(process: Process) -> None:

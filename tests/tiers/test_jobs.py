@@ -225,7 +225,7 @@ def test_the_relay_delivers_what_a_dead_writer_left_and_then_echoes(face):
         await alive.engine._delivery.mark()
         assert await alive.get("a") == 1
 
-        async def dies(notice, deadline):
+        async def dies(change_set, deadline):
             raise KeyboardInterrupt
 
         dead.engine._delivery.deliver = dies

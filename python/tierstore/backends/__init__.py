@@ -235,8 +235,8 @@ class Blobs(Protocol):
         """A URL that needs no credentials. UnsupportedError names the file's path where blobs are files."""
         ...
 
-    def place(self, digest: str) -> str:
-        """What a person would look for: the object's key or the file's path."""
+    def locate(self, digest: str) -> str:
+        """Return where a person finds it: the object's key or the file's path."""
         ...
 
     async def ping(self, deadline: Deadline) -> str: ...
@@ -265,7 +265,7 @@ Event = Invalidated | Echo | Gap
 
 
 class Channel(Protocol):
-    """A carrier of rule 6: tells what others changed, and proves how fresh that is."""
+    """A carrier of rule 6: reports what others changed, and proves how fresh that is."""
 
     name: str
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tierstore.errors import InvalidKeyError
+from tierstore.plan.arguments import shown
 
 ALGORITHM = "sha256"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -13,7 +14,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 def blob_name(digest: str) -> str:
     """The name under the root, with `/` between the parts. InvalidKeyError unless `digest` is 64 lower-case hex digits."""
     if not _DIGEST.fullmatch(digest):
-        raise InvalidKeyError(f"{digest!r} is no digest: expected 64 lower-case hex digits", tier="objects")
+        raise InvalidKeyError(f"digest must be 64 lower-case hex digits, got {shown(digest)}", tier="objects")
     return f"{ALGORITHM}/{digest[:2]}/{digest}"
 
 

@@ -84,7 +84,7 @@ class SqlUnit(ABC):
     def _check(self) -> None:
         """ClosedError once it has ended, or in a forked child; TimeoutError past its deadline."""
         if self.ended:
-            raise errors.ClosedError("the transaction has ended: begin another", tier="database")
+            raise errors.ClosedError("the transaction has ended; begin another one", tier="database")
         self.check_own()
         self._deadline.check("in a transaction")
 
@@ -96,7 +96,9 @@ class SqlUnit(ABC):
     def check_own(self) -> None:
         """ClosedError in a forked child."""
         if self.is_inherited:
-            raise errors.ClosedError("the process forked inside this transaction: begin another here", tier="database")
+            raise errors.ClosedError(
+                "the process forked inside this transaction; begin another one in the child", tier="database"
+            )
 
 
 def _those_of(query: Query, params: Params) -> Params:

@@ -1,6 +1,6 @@
 """Idempotency keys: a write that carries one is applied once, however often it is asked for.
 
-The engine forgets keys after some days (`tiers/engine.py`); until then a second write with the key answers what the first one did.
+The engine forgets keys after some days (`tiers/engine.py`); until then a second write with the key returns what the first one did.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check_key(key: object) -> str | None:
 async def once(
     write: Transaction, store: str, call: str, key: str, request: object, do: Callable[[], Awaitable[Sequence[str]]]
 ) -> tuple[list[str], bool]:
-    """`do`, unless a write with this key has done it: the ids that it answered, now or then, and whether it was now.
+    """`do`, unless a write with this key has done it: the ids that it returned, now or then, and whether it was now.
 
     `request`: what is asked for, as JSON values. ConflictError if the key was used for another call, or for something else.
     """

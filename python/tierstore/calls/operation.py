@@ -39,14 +39,14 @@ class Operation:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and isinstance(error, StorageError):
             self._of.name(error, self._name, self._key)
         if self._span is not None:
             of, seconds = self._of, self.deadline.now() - self._started
-            self._span.__exit__(kind, error, trace)
-            of.telemetry.call(of.store, f"{of.prefix}{self._name}", seconds, kind)
+            self._span.__exit__(exc_type, error, trace)
+            of.telemetry.call(of.store, f"{of.prefix}{self._name}", seconds, exc_type)
 
 
 class Operations:

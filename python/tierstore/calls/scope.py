@@ -33,7 +33,7 @@ class Scope(Protocol):
     is_inside: bool
 
     def hit(self, kind: CachedKind[K, R]) -> Callable[[K], R | Absence | None]:
-        """What answers from L1 without a coroutine, or None. It MUST answer None where the caches may not be asked."""
+        """Return a function that reads L1 without a coroutine, or None. It MUST return None where the caches may not be asked."""
         ...
 
     def get(
@@ -177,7 +177,7 @@ class Loading:
         return rows
 
     def loaded(self, values: Mapping[Any, Found[Any]]) -> Loaded:
-        """What the loader answers."""
+        """Return what the loader returns."""
         return Loaded(values, self._as_of, self._ceiling)
 
 

@@ -69,7 +69,7 @@ class Parts:
     async def referenced(self, digests: Sequence[str], deadline: Deadline) -> set[str]:
         """Those of the digests whose content the store still needs: a sweep removes what no store names.
 
-        It MUST see every committed row, and count as needed whatever can be restored. A store without content answers the empty set.
+        It MUST see every committed row, and count as needed whatever can be restored. A store without content returns the empty set.
         """
         raise NotImplementedError(f"{type(self).__name__}.referenced")
 
@@ -82,7 +82,7 @@ class BaseStore(Generic[P]):
     """One store in one scope: cheap to make, the parts are shared. Its public calls are coroutines.
 
     A store MUST read and write by `_scope` alone in every call that is offered inside transactions, and MUST begin every public call
-    with `_operation`. What it names `hit_<call>` answers that call from L1 or with None, without a coroutine.
+    with `_operation`. What it names `hit_<call>` returns the result of that call from L1, or None, without a coroutine.
     """
 
     _parts_class: ClassVar[type[Parts]]
@@ -93,11 +93,11 @@ class BaseStore(Generic[P]):
         self._operations = parts.operations_inside if scope.is_inside else parts.operations
 
     async def warm(self, limit: int = 100, *, timeout: float | None = None) -> int:
-        """Load what is most used into the caches, at most `limit` records; answers how many."""
+        """Load what is most used into the caches, at most `limit` records, and return how many."""
         return 0
 
     async def statistics(self, *, timeout: float | None = None) -> Any:
-        """What the store holds, counted. None where nothing is."""
+        """Return counts of what the store holds; None if it counts nothing."""
         return None
 
     # For the calls of a store
@@ -112,8 +112,8 @@ class BaseStore(Generic[P]):
         return self._operations.begin(name, key, timeout, budget)
 
     @asynccontextmanager
-    async def _begin(self, kind: type[T], timeout: float | None) -> AsyncIterator[T]:
-        """A transaction with the calls of this store on it; `kind` is that store with `OpenTransaction` before it."""
+    async def _begin(self, cls: type[T], timeout: float | None) -> AsyncIterator[T]:
+        """A transaction with the calls of this store on it; `cls` is that store with `OpenTransaction` before it."""
         with self._operation("transaction", None, timeout, "write", inside=False) as operation:
             async with self._parts.engine.transaction(deadline=operation.deadline) as transaction:
-                yield kind(self._parts, Inside(transaction))
+                yield cls(self._parts, Inside(transaction))

@@ -34,7 +34,7 @@ class Usage:
         self.seen = self._ring.append
 
     async def flush(self, deadline: Deadline | None = None) -> float:
-        """Write the counts since the last flush; answers the seconds until the next one. Counts that fail wait for it."""
+        """Write the counts since the last flush; returns the seconds until the next one. Counts that fail wait for it."""
         counts = self.drain()
         if not counts:
             return FLUSH_S

@@ -24,7 +24,7 @@ from tierstore.store import open as open_store
 FAILED = 1
 
 
-class Session:
+class Invocation:
     """What every command gets: where the store is, and how to print."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Session:
             return Config.from_toml(self.file)
         if not environment_names_a_store():
             raise ConfigError(
-                "no store is named: give --path FOLDER or --config FILE, or set TIERSTORE_PATH or DATABASE_URL"
+                "no store is named; give --path FOLDER or --config FILE, or set TIERSTORE_PATH or DATABASE_URL"
             )
         return Config.from_env()
 
@@ -58,11 +58,11 @@ class Session:
         Only a command that `makes` something applies migrations and creates what is missing; the others only read.
         """
 
-        async def session() -> None:
+        async def invocation() -> None:
             async with open_store(self.config() if makes else self._reading()) as store:
                 await action(store)
 
-        self.guard(session)
+        self.guard(invocation)
 
     def _reading(self) -> Config:
         config = self.existing()
@@ -73,7 +73,9 @@ class Session:
         """The store, which must be there: a folder without one is a mistake in its name. NotFoundError."""
         config = self.config()
         if config.path is not None and not Path(config.path, DATABASE_FILE).exists():
-            raise NotFoundError(f"no store in {config.path}: check the path; `import` and `migrate up` create a store")
+            raise NotFoundError(
+                f"there is no store in {config.path}; check the path, or create a store with `import` or `migrate up`"
+            )
         return config
 
     def guard(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -116,11 +118,11 @@ class Seconds(click.ParamType[float]):
 
 
 def _keep(context: click.Context, param: click.Parameter, value: Any) -> None:
-    session = context.ensure_object(Session)
+    invocation = context.ensure_object(Invocation)
     if param.name == "as_json":
-        session.out.as_json |= value
+        invocation.out.as_json |= value
     elif value is not None:
-        setattr(session, str(param.name), value)
+        setattr(invocation, str(param.name), value)
 
 
 def _common() -> list[click.Option]:
@@ -169,11 +171,11 @@ def cli() -> None:
     help="Import this folder instead of the files of installed packages.",
 )
 @click.pass_obj
-def demo(session: Session, folder: Path | None) -> None:
+def demo(invocation: Invocation, folder: Path | None) -> None:
     """Import real .proto files and JSON Schemas, look them up, and measure each tier."""
     from tierstore.cli.demo import run_demo
 
-    session.guard(lambda: run_demo(session, folder))
+    invocation.guard(lambda: run_demo(invocation, folder))
 
 
 @cli.command("import")
@@ -181,7 +183,7 @@ def demo(session: Session, folder: Path | None) -> None:
 @click.option("--prefix", default="", help="Begin every subject with this text.")
 @click.option("--tag", "tags", multiple=True, help="Add this tag to every schema (repeatable).")
 @click.pass_obj
-def import_(session: Session, folder: Path, prefix: str, tags: tuple[str, ...]) -> None:
+def import_(invocation: Invocation, folder: Path, prefix: str, tags: tuple[str, ...]) -> None:
     """Register every .proto, .avsc and .json file of FOLDER as a subject.
 
     Unchanged files are skipped, changed files become the next minor version, and an interrupted import continues where it stopped.
@@ -190,14 +192,14 @@ def import_(session: Session, folder: Path, prefix: str, tags: tuple[str, ...]) 
     from tierstore.cli.importing import Importer, scan
 
     async def action(store: Store) -> None:
-        importer = Importer(store, session.out)
+        importer = Importer(store, invocation.out)
         await importer.run(scan(folder, prefix=prefix, tags=tags))
         importer.show()
         if importer.refused:
-            session.out.finish()
+            invocation.out.finish()
             sys.exit(FAILED)
 
-    session.run(action, makes=True)
+    invocation.run(action, makes=True)
 
 
 @cli.command()
@@ -205,11 +207,11 @@ def import_(session: Session, folder: Path, prefix: str, tags: tuple[str, ...]) 
 @click.argument("version", required=False)
 @click.option("--content", is_flag=True, help="Print the content only, byte for byte.")
 @click.pass_obj
-def show(session: Session, subject: str, version: str | None, *, content: bool) -> None:
+def show(invocation: Invocation, subject: str, version: str | None, *, content: bool) -> None:
     """Show the latest version of SUBJECT, or VERSION."""
     from tierstore.cli.views import show_schema
 
-    session.run(lambda store: show_schema(store, session.out, subject, version, content=content))
+    invocation.run(lambda store: show_schema(store, invocation.out, subject, version, content=content))
 
 
 @cli.command()
@@ -218,11 +220,15 @@ def show(session: Session, subject: str, version: str | None, *, content: bool) 
 @click.option("--type", "schema_type", help="Find only this type: json, jsonschema, avro or protobuf.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Show at most so many.")
 @click.pass_obj
-def search(session: Session, text: str | None, tags: tuple[str, ...], schema_type: str | None, limit: int) -> None:
+def search(
+    invocation: Invocation, text: str | None, tags: tuple[str, ...], schema_type: str | None, limit: int
+) -> None:
     """Find schemas by words of their subject, description or content. Tolerates typos."""
     from tierstore.cli.views import search_schemas
 
-    session.run(lambda store: search_schemas(store, session.out, text, tags=tags, schema_type=schema_type, limit=limit))
+    invocation.run(
+        lambda store: search_schemas(store, invocation.out, text, tags=tags, schema_type=schema_type, limit=limit)
+    )
 
 
 @cli.group()
@@ -232,18 +238,18 @@ def migrate() -> None:
 
 @migrate.command("up")
 @click.pass_obj
-def migrate_up(session: Session) -> None:
+def migrate_up(invocation: Invocation) -> None:
     """Apply all pending migrations."""
     from tierstore.cli.migrating import up
 
-    session.guard(lambda: up(session.config(), session.out))
+    invocation.guard(lambda: up(invocation.config(), invocation.out))
 
 
 @migrate.command("down")
 @click.option("--steps", default=1, show_default=True, type=click.IntRange(1), help="Revert so many migrations.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def migrate_down(session: Session, steps: int, *, yes: bool) -> None:
+def migrate_down(invocation: Invocation, steps: int, *, yes: bool) -> None:
     """Revert the last migration. The data in its tables is lost.
 
     Shows what would go and asks first. Without a terminal, --yes is needed.
@@ -251,21 +257,21 @@ def migrate_down(session: Session, steps: int, *, yes: bool) -> None:
     from tierstore.cli.migrating import down
 
     confirmed = Confirmation(yes=yes, again=f"migrate down --steps {steps} --yes")
-    session.guard(lambda: down(session.existing(), session.out, steps, confirmed))
+    invocation.guard(lambda: down(invocation.existing(), invocation.out, steps, confirmed))
 
 
 @migrate.command("status")
 @click.pass_obj
-def migrate_status(session: Session) -> None:
+def migrate_status(invocation: Invocation) -> None:
     """List the migrations and whether each is applied. Exit code 0 if none is pending, else 1. Changes nothing."""
     from tierstore.cli.migrating import status
 
     current = [True]
 
     async def work() -> None:
-        current[0] = await status(session.existing(), session.out)
+        current[0] = await status(invocation.existing(), invocation.out)
 
-    session.guard(work)
+    invocation.guard(work)
     if not current[0]:
         sys.exit(FAILED)
 
@@ -298,7 +304,9 @@ def blobs() -> None:
 )
 @click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after so long.")
 @click.pass_obj
-def blobs_sweep(session: Session, *, dry_run: bool, yes: bool, grace: float, max_share: float, timeout: float) -> None:
+def blobs_sweep(
+    invocation: Invocation, *, dry_run: bool, yes: bool, grace: float, max_share: float, timeout: float
+) -> None:
     """Remove content that nothing refers to: purged content, and what crashes left behind.
 
     The first run marks it, a run after the grace period removes it. Shows what would go and asks first. Without a terminal, --yes is
@@ -307,9 +315,9 @@ def blobs_sweep(session: Session, *, dry_run: bool, yes: bool, grace: float, max
     from tierstore.cli.blobs import sweep
 
     confirmed = Confirmation(yes=yes, again=f"blobs sweep --grace {grace:g}s --max-share {max_share:g} --yes")
-    session.run(
+    invocation.run(
         lambda store: sweep(
-            store, session.out, confirmed, dry_run=dry_run, grace=grace, max_share=max_share, timeout=timeout
+            store, invocation.out, confirmed, dry_run=dry_run, grace=grace, max_share=max_share, timeout=timeout
         )
     )
 
@@ -317,16 +325,16 @@ def blobs_sweep(session: Session, *, dry_run: bool, yes: bool, grace: float, max
 @blobs.command("verify")
 @click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Give one turn so long.")
 @click.pass_obj
-def blobs_verify(session: Session, *, timeout: float) -> None:
+def blobs_verify(invocation: Invocation, *, timeout: float) -> None:
     """Read all content and replace damaged copies by good ones. Exit code 1 if some content cannot be read."""
     from tierstore.cli.blobs import verify
 
     whole = [True]
 
     async def action(store: Store) -> None:
-        whole[0] = await verify(store, session.out, timeout=timeout)
+        whole[0] = await verify(store, invocation.out, timeout=timeout)
 
-    session.run(action)
+    invocation.run(action)
     if not whole[0]:
         sys.exit(FAILED)
 
@@ -334,29 +342,29 @@ def blobs_verify(session: Session, *, timeout: float) -> None:
 @cli.command()
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Load at most so many.")
 @click.pass_obj
-def warm(session: Session, limit: int) -> None:
+def warm(invocation: Invocation, limit: int) -> None:
     """Load the most used schemas into the caches."""
     from tierstore.cli.views import warm_caches
 
-    session.run(lambda store: warm_caches(store, session.out, limit))
+    invocation.run(lambda store: warm_caches(store, invocation.out, limit))
 
 
 @cli.command()
 @click.pass_obj
-def health(session: Session) -> None:
+def health(invocation: Invocation) -> None:
     """Check every tier. Exit code 0 if all of them answer, else 1."""
     from tierstore.cli.views import show_health
 
-    session.run(lambda store: show_health(store, session.out))
+    invocation.run(lambda store: show_health(store, invocation.out))
 
 
 @cli.command()
 @click.pass_obj
-def stats(session: Session) -> None:
+def stats(invocation: Invocation) -> None:
     """Show counts, sizes and hit ratios."""
     from tierstore.cli.views import show_statistics
 
-    session.run(lambda store: show_statistics(store, session.out))
+    invocation.run(lambda store: show_statistics(store, invocation.out))
 
 
 @cli.command("load-test")
@@ -368,11 +376,11 @@ def stats(session: Session) -> None:
     "--writes", default=5, show_default=True, type=click.IntRange(0, 100), help="Percentage of calls that write."
 )
 @click.pass_obj
-def load_test(session: Session, duration: float, concurrency: int, writes: int) -> None:
+def load_test(invocation: Invocation, duration: float, concurrency: int, writes: int) -> None:
     """Read and write for a while, then show rates and latencies by operation. Writes only subjects that start with `load-test/`."""
     from tierstore.cli.load import LoadTest
 
-    session.run(lambda store: LoadTest(store, session.out, concurrency, writes / 100).run(duration), makes=True)
+    invocation.run(lambda store: LoadTest(store, invocation.out, concurrency, writes / 100).run(duration), makes=True)
 
 
 def _accept_common(group: click.Group) -> None:

@@ -15,7 +15,7 @@ LEAST_TOTAL = 1
 
 
 class Bar:
-    """Progress of a call that tells (done, total), as a bar that wants steps and was made before the total was known."""
+    """Progress of a call that reports (done, total), as a bar that wants steps and was made before the total was known."""
 
     def __init__(self, advance: Callable[[int], object]) -> None:
         self._advance = advance

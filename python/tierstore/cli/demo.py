@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tierstore.cli.importing import Importer, Source, scan
+from tierstore.cli.importing import Importer, ImportFile, scan
 from tierstore.cli.views import show_imports
 from tierstore.config import CacheConfig, Config
 from tierstore.errors import NotFoundError
@@ -23,7 +23,7 @@ from tierstore.store import Store
 from tierstore.store import open as open_store
 
 if TYPE_CHECKING:
-    from tierstore.cli.app import Session
+    from tierstore.cli.app import Invocation
     from tierstore.cli.output import Output
 
 MEASURED_S = 1.0
@@ -33,33 +33,33 @@ DISTRIBUTIONS = ("googleapis-common-protos", "grpcio-tools")
 JSON_SCHEMAS = ("check_jsonschema", "builtin_schemas", "vendor")
 
 
-async def run_demo(session: Session, folder: Path | None) -> None:
+async def run_demo(invocation: Invocation, folder: Path | None) -> None:
     """The whole demo, in a fresh folder unless the command line names a store."""
-    config = session.config() if session.names_a_store else Config(tempfile.mkdtemp(prefix="tierstore-demo-"))
+    config = invocation.config() if invocation.names_a_store else Config(tempfile.mkdtemp(prefix="tierstore-demo-"))
     sources = scan(folder, tags=("demo",)) if folder else real_sources()
     started = time.perf_counter()
     async with open_store(config) as store:
-        importer = Importer(store, session.out)
+        importer = Importer(store, invocation.out)
         await importer.run(sources)
         seconds = time.perf_counter() - started
         importer.show()
-        session.out.say(f"{importer.bytes / seconds / 1e6:.1f} MB/s in {seconds:.1f} s")
-        await _change(store, session.out, sources)
-        await _look_up(store, session.out, sources)
-        await _totals(store, session.out)
-        await _rates(store, config, session.out, sources)
-    _next_steps(config, session.out, sources)
+        invocation.out.say(f"{importer.bytes / seconds / 1e6:.1f} MB/s in {seconds:.1f} s")
+        await _change(store, invocation.out, sources)
+        await _look_up(store, invocation.out, sources)
+        await _totals(store, invocation.out)
+        await _rates(store, config, invocation.out, sources)
+    _next_steps(config, invocation.out, sources)
 
 
-def real_sources() -> list[Source]:
+def real_sources() -> list[ImportFile]:
     """Every .proto of two packages, and the real JSON Schemas that check-jsonschema carries."""
-    found: dict[str, Source] = {}
+    found: dict[str, ImportFile] = {}
     for name in DISTRIBUTIONS:
         for file in importlib.metadata.files(name) or ():
             if file.suffix == ".proto":
                 path = Path(str(file.locate()))
                 subject = file.as_posix().removeprefix("grpc_tools/_proto/")
-                found[subject] = Source(path, subject, "protobuf", path.stat().st_size, ("proto", name))
+                found[subject] = ImportFile(path, subject, "protobuf", path.stat().st_size, ("proto", name))
     spec = importlib.util.find_spec(JSON_SCHEMAS[0])
     if spec is None or not spec.submodule_search_locations:
         raise NotFoundError(
@@ -70,7 +70,7 @@ def real_sources() -> list[Source]:
     return [*found.values(), *schemas]
 
 
-async def _change(store: Store, out: Output, sources: Sequence[Source]) -> None:
+async def _change(store: Store, out: Output, sources: Sequence[ImportFile]) -> None:
     """New versions, states, a soft delete and its return."""
     schemas = store.schemas
     protos = [source for source in sources if source.schema_type == "protobuf"][:CHANGED]
@@ -86,7 +86,7 @@ async def _change(store: Store, out: Output, sources: Sequence[Source]) -> None:
     out.say(f"changed: {len(protos)} new versions, 1 deprecated, 1 deleted and restored")
 
 
-async def _look_up(store: Store, out: Output, sources: Sequence[Source]) -> None:
+async def _look_up(store: Store, out: Output, sources: Sequence[ImportFile]) -> None:
     schemas = store.schemas
     protos = [source.subject for source in sources if source.schema_type == "protobuf"]
     subject = next((name for name in protos if name.endswith("annotations.proto")), protos[0])
@@ -124,7 +124,7 @@ async def _totals(store: Store, out: Output) -> None:
     )
 
 
-async def _rates(store: Store, config: Config, out: Output, sources: Sequence[Source]) -> None:
+async def _rates(store: Store, config: Config, out: Output, sources: Sequence[ImportFile]) -> None:
     """Reads a second, a tier at a time: L1 by one caller, the others by many callers on a store whose L1 holds nothing useful."""
     subjects = [source.subject for source in sources[:1000]]
     ids = [schema.id for schema in await store.schemas.get_latest_many(subjects) if schema is not None]
@@ -160,7 +160,7 @@ async def _rate(work: Callable[[], Awaitable[Any]], reads: int) -> int:
     return round(rounds * reads / elapsed)
 
 
-def _next_steps(config: Config, out: Output, sources: Sequence[Source]) -> None:
+def _next_steps(config: Config, out: Output, sources: Sequence[ImportFile]) -> None:
     where = f"--path {config.path} " if config.path is not None else ""
     out.facts("next", {"store": str(config.path or "the configured servers")})
     program = "tierstore" if shutil.which("tierstore") else sys.argv[0]

@@ -26,7 +26,7 @@ REFUSED_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImportFile:
     """A file to import, and the subject it becomes."""
 
     path: Path
@@ -37,19 +37,19 @@ class Source:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def scan(folder: Path, *, prefix: str = "", tags: Sequence[str] = ()) -> list[Source]:
+def scan(folder: Path, *, prefix: str = "", tags: Sequence[str] = ()) -> list[ImportFile]:
     """The .proto, .avsc and .json files below `folder`, in the order of their paths; a subject is the path with forward slashes."""
     found = []
     for path in sorted(folder.rglob("*")):
         if (schema_type := TYPE_BY_SUFFIX.get(path.suffix)) is None or not path.is_file():
             continue
         subject = prefix + path.relative_to(folder).as_posix()
-        found.append(Source(path, subject, schema_type, path.stat().st_size, tuple(tags)))
+        found.append(ImportFile(path, subject, schema_type, path.stat().st_size, tuple(tags)))
     return found
 
 
-def _batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
-    batch: list[Source] = []
+def _batches(sources: Iterable[ImportFile]) -> Iterator[list[ImportFile]]:
+    batch: list[ImportFile] = []
     size = 0
     for source in sources:
         if batch and (len(batch) == BATCH or size + source.size > BATCH_BYTES):
@@ -71,12 +71,12 @@ class Importer:
         self.bytes = 0
         self.refused: list[tuple[str, str]] = []
 
-    async def run(self, sources: Sequence[Source]) -> None:
+    async def run(self, sources: Sequence[ImportFile]) -> None:
         """Import all. Each batch is one commit, so that an interrupted import keeps what was finished."""
         with self._out.progress("importing", len(sources)) as advance:
             slots = asyncio.Semaphore(BATCHES_AT_ONCE)
 
-            async def one(batch: list[Source]) -> None:
+            async def one(batch: list[ImportFile]) -> None:
                 async with slots:
                     await self._import(batch)
                     advance(len(batch))
@@ -88,9 +88,9 @@ class Importer:
             except ExceptionGroup as failed:
                 raise failed.exceptions[0] from None
 
-    async def _import(self, batch: list[Source]) -> None:
+    async def _import(self, batch: list[ImportFile]) -> None:
         contents = await asyncio.to_thread(lambda: [_read(source) for source in batch])
-        read: list[tuple[Source, bytes]] = []
+        read: list[tuple[ImportFile, bytes]] = []
         for source, content in zip(batch, contents, strict=True):
             if isinstance(content, str):
                 self._refuse(source.subject, content)
@@ -149,7 +149,7 @@ class Importer:
         self._out.table("refused", rows if self._out.as_json else rows[:REFUSED_SHOWN])
 
 
-def _read(source: Source) -> bytes | str:
+def _read(source: ImportFile) -> bytes | str:
     """The content, or why there is none."""
     try:
         check_name(source.subject, "subject")
@@ -163,7 +163,7 @@ def _read(source: Source) -> bytes | str:
         return f"the file cannot be read: {error.strerror}"
 
 
-def _item(source: Source, content: bytes, latest: str | None) -> dict[str, Any]:
+def _item(source: ImportFile, content: bytes, latest: str | None) -> dict[str, Any]:
     return {
         "subject": source.subject,
         "version": FIRST_VERSION if latest is None else _next_minor(latest),

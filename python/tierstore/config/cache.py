@@ -15,7 +15,7 @@ class CacheConfig(Policy):
     """L1, the cache in the process, of every store. Times in seconds."""
 
     max_entries: int = field(default=10_000, metadata=named("CACHE_L1_MAX_ENTRIES", "l1.max_entries", least=1))
-    """The most records of a kind that it holds."""
+    """The most records of one cached kind that it holds."""
     max_bytes: int = field(default=256 * MIB, metadata=named("CACHE_L1_MAX_BYTES", "l1.max_bytes", least=1))
     """The most memory for large content, in bytes."""
     ttl: float = field(default=3600, metadata=named("CACHE_L1_TTL_SECONDS", "l1.ttl_seconds"))

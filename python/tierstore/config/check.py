@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from tierstore.config.secrets import shown
-from tierstore.config.setting import KEY, Policy, Setting, kinds, nested
+from tierstore.config.setting import KEY, Policy, Setting, field_types, nested
 from tierstore.errors import ConfigError
 
 NO_SETTING = Setting((), ())
@@ -18,14 +18,14 @@ NO_SETTING = Setting((), ())
 def check(policy: Policy, place: str = "") -> None:
     """ConfigError for a field with a wrong value. `place` is what the fields' names begin with. A list becomes a tuple."""
     for item in fields(policy):
-        value, kind = getattr(policy, item.name), kinds(type(policy))[item.name]
+        value, annotation = getattr(policy, item.name), field_types(type(policy))[item.name]
         setting = item.metadata.get(KEY, NO_SETTING)
-        if value is None and NoneType in get_args(kind):
+        if value is None and NoneType in get_args(annotation):
             continue
-        if get_origin(bare(kind)) is tuple and isinstance(value, list):
+        if get_origin(bare(annotation)) is tuple and isinstance(value, list):
             value = tuple(value)
             object.__setattr__(policy, item.name, value)
-        expected = _unless_right(value, bare(kind), setting)
+        expected = _unless_right(value, bare(annotation), setting)
         if expected is not None:
             refuse(f"{place}{item.name}", value, expected, setting)
 
@@ -42,29 +42,29 @@ def refuse(name: str, value: object, expected: str, setting: Setting = NO_SETTIN
     raise ConfigError(f"{name} = {text}: expected {expected}", key=name)
 
 
-def bare(kind: Any) -> Any:
+def bare(annotation: Any) -> Any:
     """A type without its None; a union of several is left as it is."""
-    if get_origin(kind) in (Union, UnionType):
-        parts = [part for part in get_args(kind) if part is not NoneType]
-        return parts[0] if len(parts) == 1 else kind
-    return kind
+    if get_origin(annotation) in (Union, UnionType):
+        parts = [part for part in get_args(annotation) if part is not NoneType]
+        return parts[0] if len(parts) == 1 else annotation
+    return annotation
 
 
-def _unless_right(value: Any, kind: Any, setting: Setting) -> str | None:
+def _unless_right(value: Any, annotation: Any, setting: Setting) -> str | None:
     """What was expected, in words; None where the value is that, or where only its policy can say."""
-    policy, origin = nested(kind), get_origin(kind)
+    policy, origin = nested(annotation), get_origin(annotation)
     if policy is not None:
         return None if isinstance(value, policy) else f"a {policy.__name__}"
     if origin is Literal:
-        words = get_args(kind)
+        words = get_args(annotation)
         return None if _is_among(value, words) else f"one of {', '.join(str(word).lower() for word in words)}"
-    if kind is bool:
+    if annotation is bool:
         return None if isinstance(value, bool) else "true or false"
-    if kind in (int, float):
-        return None if _is_number(value, kind, setting.least) else _number(kind, setting.least)
-    if kind is str:
+    if annotation in (int, float):
+        return None if _is_number(value, annotation, setting.least) else _number(annotation, setting.least)
+    if annotation is str:
         return None if _is_text(value, setting) else _text(setting)
-    if origin is tuple and get_args(kind)[0] is str:
+    if origin is tuple and get_args(annotation)[0] is str:
         right = isinstance(value, tuple) and all(_is_text(one, setting) for one in value)
         return None if right else f"a list, each item {_text(setting)}"
     if origin is not None and issubclass(origin, Mapping):
@@ -78,13 +78,13 @@ def _is_among(value: Any, words: tuple[Any, ...]) -> bool:
     return any(type(value) is type(word) and value == word for word in words)
 
 
-def _is_number(value: Any, kind: type, least: float) -> bool:
-    allowed = int if kind is int else (int, float)
+def _is_number(value: Any, annotation: type, least: float) -> bool:
+    allowed = int if annotation is int else (int, float)
     return isinstance(value, allowed) and not isinstance(value, bool) and least <= value < float("inf")
 
 
-def _number(kind: type, least: float) -> str:
-    return f"a {'whole number' if kind is int else 'number of seconds'}, {least:g} or more"
+def _number(annotation: type, least: float) -> str:
+    return f"a {'whole number' if annotation is int else 'number of seconds'}, {least:g} or more"
 
 
 def _is_text(value: Any, setting: Setting) -> bool:

@@ -48,21 +48,21 @@ class Policy:
 
 
 class Known(NamedTuple):
-    """A setting with its place: `name` is "redis.ttl", `kind` its type."""
+    """A setting with its place: `name` is "redis.ttl", `annotation` its type."""
 
     name: str
-    kind: Any
+    annotation: Any
     setting: Setting
 
 
-def kinds(policy: type[Policy]) -> Mapping[str, Any]:
+def field_types(policy: type[Policy]) -> Mapping[str, Any]:
     """The type of each field."""
     return get_type_hints(policy)
 
 
-def nested(kind: Any) -> type[Policy] | None:
+def nested(annotation: Any) -> type[Policy] | None:
     """The policy that a field of this type holds, if it holds one."""
-    for part in (kind, *get_args(kind)):
+    for part in (annotation, *get_args(annotation)):
         if isinstance(part, type) and issubclass(part, Policy):
             return part
     return None
@@ -75,9 +75,9 @@ def settings(policy: type[Policy], prefix: str = "") -> tuple[Known, ...]:
 
 def _walk(policy: type[Policy], prefix: str) -> Iterator[Known]:
     for item in fields(policy):
-        kind, name = kinds(policy)[item.name], f"{prefix}{item.name}"
-        inner = nested(kind)
+        annotation, name = field_types(policy)[item.name], f"{prefix}{item.name}"
+        inner = nested(annotation)
         if inner is not None:
             yield from settings(inner, f"{name}.")
         else:
-            yield Known(name, kind, item.metadata[KEY])
+            yield Known(name, annotation, item.metadata[KEY])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from tierstore.config.check import bare, require
-from tierstore.config.setting import KEY, Known, Policy, kinds, nested, settings
+from tierstore.config.setting import KEY, Known, Policy, field_types, nested, settings
 from tierstore.errors import ConfigError
 
 CONFIG_FILE = "TIERSTORE_CONFIG"
@@ -39,7 +39,7 @@ def from_variables(policy: type[Policy], variables: Mapping[str, str], file: Map
         others = () if known.name in file else known.setting.fallbacks
         for name in (*known.setting.env, *others):
             if text := variables.get(name):
-                given[known.name] = Given(_from_text(known.kind, text), name)
+                given[known.name] = Given(_from_text(known.annotation, text), name)
                 break
     return given
 
@@ -56,7 +56,7 @@ def from_document(policy: type[Policy], document: Mapping[str, Any], file: str) 
                 f"{file}: unknown setting {key}; known are {', '.join(sorted([*known, *TYPES]))}", key=key
             )
         else:
-            given[one.name] = Given(_from_toml(one.kind, value), f"{key} in {file}")
+            given[one.name] = Given(_from_toml(one.annotation, value), f"{key} in {file}")
     return given
 
 
@@ -85,7 +85,7 @@ def _build(policy: type[P], prefix: str, given: Mapping[str, Given]) -> P:
     arguments: dict[str, Any] = {}
     for item in fields(policy):
         name = f"{prefix}{item.name}"
-        inner = nested(kinds(policy)[item.name])
+        inner = nested(field_types(policy)[item.name])
         if inner is not None and _is_on(inner, f"{name}.", given):
             arguments[item.name] = _build(inner, f"{name}.", given)
         elif name in given:
@@ -116,26 +116,26 @@ def _leaves(table: Mapping[str, Any], known: Mapping[str, Known], prefix: str = 
     return found
 
 
-def _from_toml(kind: Any, value: Any) -> Any:
+def _from_toml(annotation: Any, value: Any) -> Any:
     if not isinstance(value, list):
-        return _hosts(value) if _is_hosts(kind) and isinstance(value, str) else value
-    return _hosts(",".join(map(str, value))) if _is_hosts(kind) else tuple(value)
+        return _hosts(value) if _is_hosts(annotation) and isinstance(value, str) else value
+    return _hosts(",".join(map(str, value))) if _is_hosts(annotation) else tuple(value)
 
 
-def _from_text(kind: Any, text: str) -> Any:
+def _from_text(annotation: Any, text: str) -> Any:
     """The value that a text stands for; the text itself where it stands for none."""
-    kind, word = bare(kind), text.strip()
-    if kind is bool or (get_origin(kind) is Literal and True in get_args(kind)):
+    annotation, word = bare(annotation), text.strip()
+    if annotation is bool or (get_origin(annotation) is Literal and True in get_args(annotation)):
         return SWITCHES.get(word.lower(), text)
-    if kind is int:
+    if annotation is int:
         return int(word) if _WHOLE.fullmatch(word) else text
-    if kind is float:
+    if annotation is float:
         return float(word) if _NUMBER.fullmatch(word) else text
-    if _is_hosts(kind):
+    if _is_hosts(annotation):
         return _hosts(text)
-    if get_origin(kind) is tuple:
+    if get_origin(annotation) is tuple:
         return tuple(_items(text))
-    if isinstance(origin := get_origin(kind), type) and issubclass(origin, Mapping):
+    if isinstance(origin := get_origin(annotation), type) and issubclass(origin, Mapping):
         return _pairs(text)
     return text
 
@@ -144,9 +144,9 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _is_hosts(kind: Any) -> bool:
-    kind = bare(kind)
-    return get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is tuple
+def _is_hosts(annotation: Any) -> bool:
+    annotation = bare(annotation)
+    return get_origin(annotation) is tuple and get_origin(get_args(annotation)[0]) is tuple
 
 
 def _hosts(text: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-NEWS_KEPT = 16_384
+RECENT_WRITES_KEPT = 16_384
 
 
 class Change(NamedTuple):
@@ -59,10 +59,10 @@ class Changes:
         return [(kind, key, version) for (kind, key), version in self._versions.items()]
 
 
-class News:
-    """What this process changed and applied itself lately: when the carriers tell it once more there is nothing to do.
+class RecentWrites:
+    """What this process changed and applied itself lately: when the carriers report it once more there is nothing to do.
 
-    The latest NEWS_KEPT names at least, and twice as many at most.
+    The latest RECENT_WRITES_KEPT names at least, and twice as many at most.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class News:
         self._old: dict[str, int] = {}
 
     def add(self, changes: Iterable[Change]) -> None:
-        if len(self._new) >= NEWS_KEPT:
+        if len(self._new) >= RECENT_WRITES_KEPT:
             self._new, self._old = {}, self._new
         self._new.update(changes)
 

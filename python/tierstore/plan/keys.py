@@ -45,9 +45,7 @@ def namespace(prefix: str, identity: str) -> Namespace:
     ValidationError for a prefix with braces: they would move the hash tag.
     """
     if "{" in prefix or "}" in prefix:
-        raise ValidationError(
-            f"the prefix of the names in Redis must not contain braces, got {prefix!r}", place="prefix"
-        )
+        raise ValidationError(f"the Redis prefix must not contain braces, got {prefix!r}", place="prefix")
     return Namespace(prefix, hashlib.sha256(identity.encode()).hexdigest()[:IDENTITY_DIGITS])
 
 

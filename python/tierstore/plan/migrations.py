@@ -87,7 +87,9 @@ def parse(files: Iterable[File]) -> tuple[Migration, ...]:
     for file in files:
         pair = pairs.setdefault(file.number, {})
         if file.direction in pair or any(other.name != file.name for other in pair.values()):
-            raise ValidationError(f"two migrations have the number {file.number:03}: {file.name} is one of them")
+            raise ValidationError(
+                f"two migrations have the number {file.number:03}, and one of them is {file.name}; give one another number"
+            )
         pair[file.direction] = file
     return tuple(_migration(number, pairs[number]) for number in sorted(pairs))
 
@@ -122,14 +124,14 @@ def check(known: Sequence[Migration], applied: Sequence[Applied]) -> None:
         file = files.get(row.number)
         if file is not None and (file.checksum != row.checksum or file.name != row.name):
             raise ConflictError(
-                f"migration {row.label} was changed after it was applied: put its file back, and write a new one instead"
+                f"migration {row.label} was changed after it was applied; restore its file, and write a new migration instead"
             )
         if file is None and row.number <= newest:
-            raise ConflictError(f"migration {row.label} was applied, but its file is missing")
+            raise ConflictError(f"migration {row.label} was applied, but its file is missing; restore the file")
         if row.oldest_code > newest:
             raise ConflictError(
                 f"the database has migration {row.label}, which needs code that knows migration {row.oldest_code:03}; "
-                f"this code knows {newest:03}: install a newer tierstore"
+                f"this code knows {newest:03}; install a newer tierstore"
             )
 
 
@@ -137,7 +139,9 @@ def steps_up(known: Sequence[Migration], applied: Sequence[Applied], target: int
     """What is missing, up to and including `target`, in order."""
     check(known, applied)
     if target is not None and target not in {migration.number for migration in known}:
-        raise ValidationError(f"there is no migration {target:03}", place="target")
+        raise ValidationError(
+            f"there is no migration {target:03}; `tierstore migrate status` lists them", place="target"
+        )
     done = {row.number for row in applied}
     return [item for item in known if item.number not in done and (target is None or item.number <= target)]
 
@@ -145,13 +149,13 @@ def steps_up(known: Sequence[Migration], applied: Sequence[Applied], target: int
 def steps_down(known: Sequence[Migration], applied: Sequence[Applied], steps: int) -> list[Migration]:
     """The last `steps` applied ones, newest first. ConflictError for one that only newer code can take back."""
     if steps < 0:
-        raise ValidationError(f"steps is {steps}: expected 0 or more", place="steps")
+        raise ValidationError(f"steps must be at least 0, got {steps}", place="steps")
     check(known, applied)
     files = {migration.number: migration for migration in known}
     chosen = []
     for row in sorted(applied, reverse=True)[:steps]:
         if row.number not in files:
-            raise ConflictError(f"migration {row.label} came with newer code: only that code can take it back")
+            raise ConflictError(f"migration {row.label} came with newer code; revert it with that code")
         chosen.append(files[row.number])
     return chosen
 

@@ -77,12 +77,13 @@ def read_cursor(query: object, cursor: str | None, *positions: Sequence[Part]) -
     version, bound, position = _parts(cursor)
     if version != FORMAT:
         raise InvalidKeyError(
-            f"after= has the cursor format {shown(version)}, expected {FORMAT}; begin again without after=",
+            f"after must be a cursor of format {FORMAT}, got format {shown(version)}; start again without after",
             place="after",
         )
     if bound != _bound(query):
         raise ValidationError(
-            "the cursor belongs to another query; use it with the arguments it came from", place="after"
+            "after must be a cursor of this query, got one of another query; pass the same arguments as for the page before",
+            place="after",
         )
     if not any(_fits(position, parts) for parts in positions):
         raise _malformed()

@@ -1,4 +1,4 @@
-"""Where a read may be answered from, by what its caller asked for (api.md, "Reading with a bound")."""
+"""Where a read may be served from, by what its caller asked for (api.md, "Reading with a bound")."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LIFECYCLE: Final = Lifecycle[SchemaState](
     },
 )
 LATEST_STATES: tuple[SchemaState, ...] = ("active", "deprecated")
-"""The states that "latest" considers unless told otherwise."""
+"""The states that "latest" considers by default."""
 PROJECTED_BYTES = 8 * 1024
 """Content up to here is projected into the `content` column, whose GIN index grows with it."""
 

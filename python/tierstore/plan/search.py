@@ -97,7 +97,7 @@ def words_of(text: object) -> Words | None:
         return None
     unique = {word.lower(): word for word in check_text(text, "text", MAX_TEXT_CHARACTERS).split()}
     if len(unique) > MAX_WORDS:
-        raise ValidationError(f"the text has {len(unique)} words; at most {MAX_WORDS} are taken", place="text")
+        raise ValidationError(f"text must have at most {MAX_WORDS} words, got {len(unique)}", place="text")
     if not unique:
         return None
     long = tuple(word for word in unique if len(word) >= SHORTEST_SOUGHT)
@@ -108,7 +108,7 @@ def words_of(text: object) -> Words | None:
 def terms(words: Words, ranked: Sequence[str] = ()) -> dict[str, Any]:
     """The parameters of a search that come from its words. The first of `ranked` leads, or the longest: it finds the fewest.
 
-    `contained` are the patterns that tell an earlier grade's hit from a similar one; beyond ASCII they tell nothing. `narrow`: a word in
+    `contained` are the patterns that only an earlier grade's hit matches; beyond ASCII they decide nothing. `narrow`: a word in
     the subject is worth more than it could be anywhere else, so of this grade the subject is all that the score needs.
     """
     lead, second = (*(ranked or sorted(words.long, key=len, reverse=True)), "", "")[:2]
@@ -160,7 +160,7 @@ def fts_contains(words: Sequence[str]) -> str | None:
 
 
 def fts_similar(word: str) -> str | None:
-    """FTS5: a superset of the rows in which the word stands or is similar. None where the index cannot tell."""
+    """FTS5: a superset of the rows in which the word stands or is similar. None where the index cannot decide."""
     inner, needed = _demand(word, blanks=False)
     runs = "".join(c if c.isalnum() else " " for c in word).split()
     if not inner or any(len(run) < SHORTEST_SOUGHT for run in runs) or not word.isascii():

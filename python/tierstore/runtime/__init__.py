@@ -4,7 +4,7 @@ Stores and tiers are written once, as coroutines. In the async face they are awa
 them once: their drivers block instead of suspending, so that one send finishes them. All that would make them suspend (sleeping,
 locks, waiting for another caller, running several at once, background jobs) is asked of the `Runtime`.
 
-deadline, replies, errands: what one caller waits for · protocol: `Runtime` and its parts · loop, threads: the two forms · jobs: their
+deadline, replies, detached: what one caller waits for · protocol: `Runtime` and its parts · loop, threads: the two forms · jobs: their
 supervisors · driving: `drive` · forks: the one count of forks · outages: what does not answer, said once
 """
 

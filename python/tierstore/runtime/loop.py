@@ -11,7 +11,7 @@ from tierstore._native import LoopReplies, OwnerLoop
 from tierstore.errors import ClosedError, TimeoutError
 from tierstore.runtime.common import Clocked, values_of
 from tierstore.runtime.deadline import Deadline
-from tierstore.runtime.errands import Errand, TaskErrand
+from tierstore.runtime.detached import DetachedTask, LoopDetachedTask
 from tierstore.runtime.jobs import TaskSupervisor
 from tierstore.runtime.protocol import LATE, Supervisor, Waiter
 from tierstore.runtime.replies import Reply, late
@@ -35,7 +35,7 @@ class AsyncioRuntime(Clocked):
         self._closed = False
         self._replies = LoopReplies(self.loop, late)
         self.reply: Callable[[Deadline], Reply] = self._replies.reply
-        self._errands: set[asyncio.Task[None]] = set()
+        self._detached: set[asyncio.Task[None]] = set()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -43,8 +43,8 @@ class AsyncioRuntime(Clocked):
     def waiter(self) -> Waiter[Any]:
         return _FutureWaiter(self.loop)
 
-    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
-        return TaskErrand(self._replies, self.loop.create_task(coroutine), self._errands)
+    def detach(self, coroutine: Coroutine[Any, Any, None]) -> DetachedTask:
+        return LoopDetachedTask(self._replies, self.loop.create_task(coroutine), self._detached)
 
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         tasks = [self.loop.create_task(coroutine) for coroutine in coroutines]

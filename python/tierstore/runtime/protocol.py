@@ -7,14 +7,14 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from tierstore._native import OwnerLoop
 from tierstore.runtime.deadline import Deadline
-from tierstore.runtime.errands import Errand
+from tierstore.runtime.detached import DetachedTask
 from tierstore.runtime.outages import Outages
 from tierstore.runtime.replies import Reply
 
 T = TypeVar("T")
 LATE = "the deadline passed while waiting for another caller; give the call a longer timeout="
 Job = Callable[[], Awaitable[float]]
-"""One step of background work; answers the seconds until the next step."""
+"""One step of background work; returns the seconds until the next step."""
 
 
 class Waiter(Protocol[T]):
@@ -58,7 +58,7 @@ class Runtime(Protocol):
         """A value that one caller awaits until `deadline`: cheaper than a waiter."""
         ...
 
-    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
+    def detach(self, coroutine: Coroutine[Any, Any, None]) -> DetachedTask:
         """Work that no caller's end interrupts; to be waited for. In the blocking face its caller does it, while waiting."""
         ...
 

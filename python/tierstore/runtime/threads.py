@@ -12,7 +12,7 @@ from tierstore._native import OwnerLoop
 from tierstore.errors import TimeoutError
 from tierstore.runtime.common import Clocked, values_of
 from tierstore.runtime.deadline import Deadline
-from tierstore.runtime.errands import Errand, HereErrand
+from tierstore.runtime.detached import DetachedTask, InlineTask
 from tierstore.runtime.jobs import ThreadSupervisor
 from tierstore.runtime.protocol import LATE, Supervisor, Waiter
 from tierstore.runtime.replies import Reply, ThreadReply
@@ -35,8 +35,8 @@ class ThreadsRuntime(Clocked):
     def reply(self, deadline: Deadline) -> Reply:
         return ThreadReply(time.monotonic, deadline.at)
 
-    def errand(self, coroutine: Coroutine[Any, Any, None]) -> Errand:
-        return HereErrand(coroutine)
+    def detach(self, coroutine: Coroutine[Any, Any, None]) -> DetachedTask:
+        return InlineTask(coroutine)
 
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         results: list[Any] = []

@@ -7,7 +7,7 @@
     -- slow                               it may visit many rows: in the async face SQLite answers it on a thread
     -- first: owners.touch                that query runs before it, in the same transaction and with the same parameters
     -- each                               its parameters are lists: it runs once for every place in them
-    -- nothing                            this engine has nothing to do here: it is never sent, and answers no row
+    -- nothing                            this engine has nothing to do here: it is never sent, and returns no row
     -- columns: {fence of f}, {info of s}, s.body
     -- Any other line of the comment is a remark. It begins with more than one word.
     SELECT {columns} FROM …
@@ -62,7 +62,7 @@ def parameters(text: str) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Parts:
-    """A query's lines, told apart."""
+    """A query's lines, by what they are."""
 
     flags: set[str] = field(default_factory=set)
     said: dict[str, str] = field(default_factory=dict)

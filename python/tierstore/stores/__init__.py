@@ -28,7 +28,7 @@ def build(ground: Ground) -> dict[str, Parts]:
     return {name: store._parts_class(ground, name) for name, store in roster().items()}
 
 
-def place(parts: Mapping[str, Parts], scope: Scope, on: Stores) -> None:
+def attach(parts: Mapping[str, Parts], scope: Scope, on: Stores) -> None:
     """Make every store, in that scope, an attribute of `on`."""
     for name, store in roster().items():
         setattr(on, name, store(parts[name], scope))

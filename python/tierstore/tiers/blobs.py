@@ -67,7 +67,7 @@ class WithContent(Protocol):
 C = TypeVar("C", bound=WithContent)
 
 
-class Placed(NamedTuple):
+class BlobPlacement(NamedTuple):
     """Where content is put: `tier` "row" (chunks) or "object"."""
 
     tier: Place
@@ -78,7 +78,7 @@ class Placed(NamedTuple):
 class Staged(NamedTuple):
     """Content that is safe where `placement` says, or, for "row", will be by `make_live`."""
 
-    placement: Placed
+    placement: BlobPlacement
     content: bytes
     upload_id: str | None
 
@@ -135,8 +135,8 @@ class BlobTier:
         if wanted == "object" and self._blobs is not None:
             upload_id = await self._put(self._blobs, digest, content, deadline)
             if upload_id is not None:
-                return Staged(Placed("object", len(content), digest), content, upload_id)
-        return Staged(Placed("row", len(content), digest), content, None)
+                return Staged(BlobPlacement("object", len(content), digest), content, upload_id)
+        return Staged(BlobPlacement("row", len(content), digest), content, None)
 
     async def stage_many(
         self, contents: Mapping[int, bytes], *, deadline: Deadline, place: str | None = None
@@ -361,7 +361,7 @@ class BlobTier:
                 raise UnsupportedError(
                     "the object store does not accept the content now: try again later", tier="objects"
                 )
-            staged = Staged(Placed("object", len(content), digest), content, upload_id)
+            staged = Staged(BlobPlacement("object", len(content), digest), content, upload_id)
             async with self._records.unit(deadline=deadline) as unit:
                 await self.make_live(unit, staged)
                 await unit.execute("blobs.set_tier", {"digest": digest, "tier": "object"})

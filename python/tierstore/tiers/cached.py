@@ -39,11 +39,11 @@ POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
 
 
 class CachedKind(Generic[K, R]):
-    """`hit` answers from L1 or None, and makes no coroutine; `get` does the rest. Made by `Engine.kind`."""
+    """`hit` returns the value from L1 or None, and makes no coroutine; `get` does the rest. Made by `Engine.kind`."""
 
     def __init__(self, engine: Engine, kind: Kind[K, R], l1: L1, key_value: KeyValue | None) -> None:
         self._engine = engine
-        self._news = engine.invalidation
+        self._invalidation = engine.invalidation
         self._runtime = engine.runtime
         self._clock = engine.runtime.monotonic
         self.counters = KindCounters()
@@ -68,7 +68,7 @@ class CachedKind(Generic[K, R]):
         self.hit: Callable[[K], R | Absence | None] = l1.hit
 
     def restart(self) -> None:
-        """A caller was interrupted anywhere: before it told of its write, or while others waited for its load."""
+        """A caller was interrupted anywhere: before it delivered its write, or while others waited for its load."""
         abandon_all(self._flights)
         self.flush()
 
@@ -92,7 +92,7 @@ class CachedKind(Generic[K, R]):
                 flight, mine = self._flight(key)
                 try:
                     if mine and first.line_up(flight):
-                        await first.ride([flight], deadline)
+                        await first.serve([flight], deadline)
                     if not flight.done:
                         await settle(self._runtime, flight, self._stages, deadline)
                 except BaseException:
@@ -127,14 +127,14 @@ class CachedKind(Generic[K, R]):
     def _cached(self, key: K, way: Route) -> Any:
         if way is SESSION:
             return self.l1.hit(key)
-        if self._past_caches(way) or way.bound_s is None or not self._news.freshness.within(way.bound_s):
+        if self._past_caches(way) or way.bound_s is None or not self._invalidation.freshness.within(way.bound_s):
             return None
         entry = self.l1.look(key)
         return entry.value if entry is not None and self._clock() < entry.ends else None
 
     def _past_caches(self, way: Route) -> bool:
         """Whether only the database can answer, so far behind may the caches be."""
-        return way.bound_s is not None and not way.stale and not self._news.within(way.bound_s)
+        return way.bound_s is not None and not way.stale and not self._invalidation.within(way.bound_s)
 
     def _known(self, key: K) -> Any:
         """What L1 has, one that is to be loaded anew included."""
@@ -213,7 +213,7 @@ class CachedKind(Generic[K, R]):
         """The flight of the key, and whether it was made here. Its fences are taken before anybody can join it."""
         flight = self._flights.get(key)
         if flight is None:
-            made = Miss(key, self.l1.begin(key), self._news.epoch)
+            made = Miss(key, self.l1.begin(key), self._invalidation.epoch)
             flight = self._flights.setdefault(key, made)
             if flight is made:
                 return flight, True
@@ -265,12 +265,12 @@ class CachedKind(Generic[K, R]):
     def _name(self, flights: list[Miss]) -> None:
         """Their keys in L2."""
         kind = self.kind
-        names = l2_keys(self._news.namespace, kind.name, [kind.l2_key(flight.key) for flight in flights])  # type: ignore[arg-type]
+        names = l2_keys(self._invalidation.namespace, kind.name, [kind.l2_key(flight.key) for flight in flights])  # type: ignore[arg-type]
         for flight, name in zip(flights, names, strict=True):
             flight.l2_key = flight.l2_key or name
 
     async def _read_l2(self, shared: Shared, flights: list[Miss], deadline: Deadline) -> list[Miss]:
-        """Land what L2 has; answer those that the database is to be asked for. Others wait for another process."""
+        """Land what L2 has; return those that the database is to be asked for. Others wait for another process."""
         keys = [flight.l2_key for flight in flights]
         buffers = await shared.get_many(keys, deadline)
         if buffers is None:
@@ -307,7 +307,7 @@ class CachedKind(Generic[K, R]):
             else:
                 landed.append(False)
                 continue
-            key = flight.key  # where its floor is higher, L2 was not told yet of what this process knows
+            key = flight.key  # where its floor is higher, L2 does not know yet what this process knows
             known = version >= new.get(key, 0) and version >= old.get(key, 0)
             landed.append(known)
             if known:
@@ -410,7 +410,7 @@ class CachedKind(Generic[K, R]):
 
     def _land(self, landings: list[Landing], how: Readings) -> None:
         """Keep one record of each in L1, and give the callers its twin. One loop for a batch: a call for each would cost as much again."""
-        flights, epoch, l1, now = self._flights, self._news.epoch, self.l1, how.now
+        flights, epoch, l1, now = self._flights, self._invalidation.epoch, self.l1, how.now
         new, old = self.floors.new, self.floors.old
         keep, noted = l1.keep, how.given.tier in self._kept_tiers
         for flight, kept, given, version, weight in landings:
@@ -472,7 +472,7 @@ class CachedKind(Generic[K, R]):
 
     def name(self, key: Any, version: int) -> Change:
         """The change as L2 and the outbox name it."""
-        return Change(l2_key(self._news.namespace, self.kind.name, self.kind.l2_key(key)), version)
+        return Change(l2_key(self._invalidation.namespace, self.kind.name, self.kind.l2_key(key)), version)
 
     # What there is to know
 

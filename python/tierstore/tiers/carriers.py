@@ -1,7 +1,7 @@
-"""Rule 6: who tells this process what others changed, and going over from one carrier to the next.
+"""Rule 6: how this process learns what others changed, and going over from one carrier to the next.
 
 The first carrier is Redis's channel where there is one, with the outbox standing by: it is read every STANDBY_S, so that it never falls
-behind what is retained, and takes over when no echo came for H/2. Both may speak at once; what is told twice does no harm. With one
+behind what is retained, and takes over when no echo came for H/2. Both may speak at once; what is reported twice does no harm. With one
 carrier (the outbox or SQLite's data_version alone) nothing ever goes over.
 """
 
@@ -27,14 +27,14 @@ SETTLE_S = 10.0
 
 
 class Listener(Protocol):
-    """What the carriers tell the engine."""
+    """What the carriers report to the engine."""
 
     def on_invalidated(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
         """Keys that some process changed. `ahead_of_l2`: their invalidation in L2 may not have happened yet."""
         ...
 
     def on_echo(self, sent_at: float, *, l2: bool) -> None:
-        """All that was committed before `sent_at` has been told; with `l2`, L2 was told as well."""
+        """All that was committed before `sent_at` has been reported; with `l2`, L2 has been invalidated too."""
         ...
 
     def on_gap(self, reason: str) -> None:

@@ -33,7 +33,7 @@ Run = Callable[[list[F], Deadline], Awaitable[After | None]]
 class Coalescer(Generic[F]):
     """`run` lands the flights of a batch, 1 to MOST_KEYS of them, or gives them something to do next.
 
-    What it answers is called when the lane is free again: work that nobody should queue behind.
+    What it returns is called when the lane is free again: work that nobody should queue behind.
     """
 
     def __init__(self, runtime: Runtime, run: Run[F], *, lanes: int = LANES, most: int = MOST_KEYS) -> None:
@@ -45,7 +45,7 @@ class Coalescer(Generic[F]):
         self._queue: deque[F] = deque()
         self._count = lanes
         self._lanes: deque[None] = deque([None] * lanes, maxlen=lanes)
-        self._aboard: dict[int, int] = {}
+        self._in_flight: dict[int, int] = {}
         self._crowd = 0
         self.batches = 0
         self.keys = 0
@@ -54,18 +54,18 @@ class Coalescer(Generic[F]):
 
     def restart(self) -> None:
         """All lanes are free. Who is in one goes on; when it leaves there is no room for its lane any more."""
-        self._aboard = {}
+        self._in_flight = {}
         self._lanes.extend([None] * self._count)
 
     async def take(self, flights: list[F], deadline: Deadline) -> None:
         """Run the flights now if a lane is free, with what is queued; else queue them."""
         if self._lanes and self._enter():
-            await self.ride(flights, deadline)
+            await self.serve(flights, deadline)
         else:
             self._queue.extend(flights)
 
     def line_up(self, flight: F) -> bool:
-        """Queue the flight, unless a lane is free: then that is the caller's, who must `ride` with the flight. For a flight that is new."""
+        """Queue the flight, unless a lane is free: then that is the caller's, who must `serve` with the flight. For a new flight."""
         if self._lanes and self._enter():
             return True
         self._queue.append(flight)
@@ -80,10 +80,10 @@ class Coalescer(Generic[F]):
         return True
 
     def poke(self) -> bool:
-        """Take a free lane if anything is queued. Whoever has a lane must `ride` or `leave`."""
+        """Take a free lane if anything is queued. Whoever has a lane must `serve` or `leave`."""
         return bool(self._queue and self._lanes) and self._enter()
 
-    async def ride(self, flights: list[F], deadline: Deadline) -> None:
+    async def serve(self, flights: list[F], deadline: Deadline) -> None:
         """Run one batch, `flights` and what is queued, in the lane that the caller has; then give the lane to the next.
 
         An error of the batch goes to its flights. Only what ends this caller itself is raised.
@@ -97,7 +97,7 @@ class Coalescer(Generic[F]):
             if batch:
                 self.batches += 1
                 self.keys += len(batch)
-                self._aboard[id(batch)] = len(batch)
+                self._in_flight[id(batch)] = len(batch)
                 after = await self._run(batch, deadline)
         except Exception as error:
             if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
@@ -110,14 +110,14 @@ class Coalescer(Generic[F]):
             self._hand_over(batch)
             raise
         finally:
-            self._aboard.pop(id(batch), None)
+            self._in_flight.pop(id(batch), None)
             self.leave()
         if after is not None:
             await after(deadline)
 
     def _board(self, flights: list[F]) -> list[F]:
         queue, batch = self._queue, list(flights)
-        everybody = len(batch) + len(queue) + sum(list(self._aboard.values()))
+        everybody = len(batch) + len(queue) + sum(list(self._in_flight.values()))
         room = self._room(max(everybody, self._crowd))
         while len(batch) < room and queue:
             try:
@@ -189,7 +189,7 @@ async def _use(lane: Coalescer[Any], flight: Flight, deadline: Deadline) -> None
     if flight.done:
         lane.leave()
     else:
-        await lane.ride([], deadline)
+        await lane.serve([], deadline)
 
 
 async def _take_step(flight: Flight, deadline: Deadline) -> None:

@@ -1,4 +1,4 @@
-"""Content whose stored bytes have another digest: found by a read or by `verify`, told once, replaced where a good copy is."""
+"""Content whose stored bytes have another digest: found by a read or by `verify`, reported once, replaced where a good copy is."""
 
 from __future__ import annotations
 

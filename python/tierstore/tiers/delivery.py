@@ -21,7 +21,7 @@ MARK_BUDGET_S = 5.0
 MOST_MARKS = 1000
 
 
-class Notice:
+class ChangeSet:
     """What one transaction changed: as L1 knows it, and as L2 and the outbox name it. `position`: once it is committed."""
 
     __slots__ = ("changes", "fence", "local", "outbox_id", "position")
@@ -59,16 +59,16 @@ class Unconfirmed:
         self.writing.take(change.key for change in changes)
 
     def confirm(self, changes: Iterable[Change]) -> None:
-        """L2 was told of one write that began."""
+        """L2 was invalidated for one write that began."""
         self.writing.give_back(change.key for change in changes)
 
     def doubt(self, changes: Sequence[Change], known_at: float) -> None:
-        """Nobody knows whether L2 was told of one write that began."""
+        """Nobody knows whether L2 was invalidated for one write that began."""
         self.add(changes, known_at)
         self.confirm(changes)
 
     def add(self, changes: Iterable[Change], known_at: float) -> None:
-        """Keys that changed, as was known at `known_at`: L2 may not have been told."""
+        """Keys that changed, as was known at `known_at`: L2 may not have been invalidated."""
         for change in changes:
             self._known_at[change.key] = known_at
 
@@ -98,67 +98,67 @@ class Delivery:
         self._records = records
         self._key_value = key_value
         self._channel = channel
-        self._told_by_us = isinstance(channel, Answering)  # else the carrier reads the outbox itself
+        self._is_published = isinstance(channel, Answering)  # else the carrier reads the outbox itself
         self._counters = counters
         self._wake = wake
         self._marks: deque[int] = deque()
         self.unconfirmed = Unconfirmed()
 
-    async def append(self, unit: Unit, notice: Notice) -> None:
+    async def append(self, unit: Unit, change_set: ChangeSet) -> None:
         """The outbox row, in the write's own transaction."""
-        keys, versions = zip(*notice.changes, strict=True)
+        keys, versions = zip(*change_set.changes, strict=True)
         row = (await unit.fetch("outbox.append", {"keys": list(keys), "versions": list(versions)}))[0]
-        notice.outbox_id, notice.fence = row[0], row[1]
+        change_set.outbox_id, change_set.fence = row[0], row[1]
 
-    def committing(self, notice: Notice) -> None:
+    def committing(self, change_set: ChangeSet) -> None:
         """From here on the write may be committed at any moment: L2 is not to be believed about these keys."""
         if self._key_value is not None:
-            self.unconfirmed.begin(notice.changes)
+            self.unconfirmed.begin(change_set.changes)
 
-    def in_doubt(self, notice: Notice) -> None:
+    def in_doubt(self, change_set: ChangeSet) -> None:
         """Committed or not: nobody knows. The relay delivers the row if it is there."""
         if self._key_value is not None:
-            self.unconfirmed.doubt(notice.changes, self._runtime.monotonic())
+            self.unconfirmed.doubt(change_set.changes, self._runtime.monotonic())
 
-    async def deliver(self, notice: Notice, deadline: Deadline) -> None:
+    async def deliver(self, change_set: ChangeSet, deadline: Deadline) -> None:
         """L2, then the channel, then the mark. Raises nothing but the end of this caller itself."""
-        if self._key_value is None and not self._told_by_us:
+        if self._key_value is None and not self._is_published:
             return  # the outbox row is the message; housekeeping marks it
         deadline = deadline.within(DELIVERY_BUDGET_S)
         try:
-            await self._tell_l2(notice.changes, notice.fence, deadline)
+            await self._invalidate_l2(change_set.changes, change_set.fence, deadline)
         except StorageError:
             self._counters.deliveries_failed += 1
-            self.in_doubt(notice)
+            self.in_doubt(change_set)
             return
         except BaseException:
-            self.in_doubt(notice)
+            self.in_doubt(change_set)
             raise
         if self._key_value is not None:
-            self.unconfirmed.confirm(notice.changes)
+            self.unconfirmed.confirm(change_set.changes)
         try:
-            await self._tell_others(notice.changes, deadline)
+            await self._publish(change_set.changes, deadline)
         except StorageError:
             self._counters.deliveries_failed += 1
             return
-        self._marks.append(notice.outbox_id)
+        self._marks.append(change_set.outbox_id)
         self._wake()
 
-    async def tell(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
-        """All slots of L2 have answered before the channel is told: a reader that was told must not find the old value."""
-        await self._tell_l2(changes, fence, deadline)
-        await self._tell_others(changes, deadline)
+    async def invalidate(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
+        """L2, then the channel. All slots of L2 answer before anything is published: who hears of it must not find the old value."""
+        await self._invalidate_l2(changes, fence, deadline)
+        await self._publish(changes, deadline)
 
-    async def _tell_l2(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
+    async def _invalidate_l2(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
         if self._key_value is not None:
             await self._key_value.invalidate(changes, floor=fence, deadline=deadline)
 
-    async def _tell_others(self, changes: list[Change], deadline: Deadline) -> None:
+    async def _publish(self, changes: list[Change], deadline: Deadline) -> None:
         if self._channel is not None:
             await self._channel.publish(changes, deadline=deadline)
 
     async def mark_soon(self) -> float:
-        """The job: wait for more to come, then mark. Answers the seconds until the next turn."""
+        """The job: wait for more to come, then mark. Returns the seconds until the next turn."""
         if not self._marks:
             return IDLE_S
         await self._runtime.sleep(MARK_EVERY_S)
@@ -166,7 +166,7 @@ class Delivery:
         return 0.0 if self._marks else IDLE_S
 
     async def mark(self) -> int:
-        """Mark what was delivered, many rows in one statement; answers how many."""
+        """Mark what was delivered, many rows in one statement; returns how many."""
         ids: list[int] = []
         while self._marks and len(ids) < MOST_MARKS:
             ids.append(self._marks.popleft())

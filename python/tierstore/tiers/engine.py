@@ -22,7 +22,7 @@ from tierstore.telemetry import Series
 from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
-from tierstore.tiers.delivery import Delivery, Notice
+from tierstore.tiers.delivery import ChangeSet, Delivery
 from tierstore.tiers.floors import Settled
 from tierstore.tiers.forgetting import Forgetting
 from tierstore.tiers.freshness import HORIZON_S
@@ -252,29 +252,29 @@ class Engine:
         if any(held.held_by(self, caller) for held in session.open_transactions()):
             raise ConflictError("this task holds an open transaction on the store: write through it, or end it first")
 
-    def notice(self, changes: Changes) -> Notice:
+    def change_set(self, changes: Changes) -> ChangeSet:
         local = changes.items()
-        return Notice(local, [self.kinds[kind].name(key, version) for kind, key, version in local])
+        return ChangeSet(local, [self.kinds[kind].name(key, version) for kind, key, version in local])
 
-    async def append(self, unit: Unit, notice: Notice) -> None:
-        await self._delivery.append(unit, notice)
+    async def append(self, unit: Unit, change_set: ChangeSet) -> None:
+        await self._delivery.append(unit, change_set)
 
-    def committing(self, notice: Notice) -> None:
-        self._delivery.committing(notice)
+    def committing(self, change_set: ChangeSet) -> None:
+        self._delivery.committing(change_set)
 
-    def in_doubt(self, notice: Notice) -> None:
-        """The commit's answer was lost. What it may have changed is forgotten here; the relay tells the others."""
-        self.invalidation.apply(notice.local)
-        self._delivery.in_doubt(notice)
+    def in_doubt(self, change_set: ChangeSet) -> None:
+        """The commit's answer was lost. What it may have changed is forgotten here; the relay delivers it to the others."""
+        self.invalidation.apply(change_set.local)
+        self._delivery.in_doubt(change_set)
 
-    async def committed(self, notice: Notice, by: session.Session | None, deadline: Deadline) -> None:
-        """Tell everybody; L1 first, so that no read that begins when the write has returned sees the old value (I2)."""
-        self.invalidation.committed(notice)
+    async def committed(self, change_set: ChangeSet, by: session.Session | None, deadline: Deadline) -> None:
+        """Invalidate everywhere; L1 first, so that no read that begins when the write has returned sees the old value (I2)."""
+        self.invalidation.committed(change_set)
         self.counters.writes += 1
-        self.counters.keys_changed += len(notice.local)
+        self.counters.keys_changed += len(change_set.local)
         written = session.session_of(self.number) if by is None else by
-        written.wrote(notice.position)
-        await self._delivery.deliver(notice, deadline)
+        written.wrote(change_set.position)
+        await self._delivery.deliver(change_set, deadline)
 
     # Sessions
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
 MOST_FLOORS = 32_768
-"""Keys remembered between two echoes. When there are more, no key is told from another: L2 and the replicas are not asked."""
+"""Keys remembered between two echoes. When there are more, keys are not distinguished: L2 and the replicas are not asked."""
 
 
 class Floors:

@@ -22,7 +22,7 @@ class Forgetting:
         self._records = records
 
     async def step(self) -> float:
-        """Forget one batch; answers the seconds until the next step."""
+        """Forget one batch; returns the seconds until the next step."""
         async with self._records.housekeeping(deadline=self._runtime.deadline(BUDGET_S)) as unit:
             forgotten = await unit.execute("protocol.forget", {"keep_s": KEPT_S, "limit": BATCH_ROWS})
         return PAUSE_S if forgotten >= BATCH_ROWS else EVERY_S

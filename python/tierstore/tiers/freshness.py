@@ -17,7 +17,7 @@ class Freshness(FreshUntil):
     __slots__ = ("_clock", "horizon_s")
 
     def __init__(self, clock: Callable[[], float], *, carried: bool, horizon_s: float = HORIZON_S) -> None:
-        """`carried`: some carrier tells what others change. Without one nobody else does, and hits are always fresh."""
+        """`carried`: some carrier reports what others change. Without one nobody else does, and hits are always fresh."""
         self._clock = clock
         self.horizon_s = horizon_s
         self.until = -ALWAYS if carried else ALWAYS

@@ -1,4 +1,4 @@
-"""What this process does with news of changes: its own, those of other processes, and that some may have been missed.
+"""What this process does when it learns of changes: its own, those of other processes, and that some may have been missed.
 
 Who reads from now on must not get what was there before. A cached kind drops the key and leaves its loads under way behind; after a
 gap, or over another database, all of L1 goes and `epoch` rises, so that no load that is under way fills it.
@@ -12,10 +12,10 @@ from typing import Any
 
 from tierstore.backends import Answering, Change, Records
 from tierstore.plan import keys
-from tierstore.plan.invalidate import News, parse
+from tierstore.plan.invalidate import RecentWrites, parse
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.tiers.cached import CachedKind
-from tierstore.tiers.delivery import Notice, Unconfirmed
+from tierstore.tiers.delivery import ChangeSet, Unconfirmed
 from tierstore.tiers.floors import Settled
 from tierstore.tiers.freshness import Freshness
 from tierstore.tiers.replicas import Replicas
@@ -52,7 +52,7 @@ class Invalidation:
         self._answering = answering
         self._has_l2 = has_l2
         self._identity: str | None = None
-        self._news = News()
+        self._own_writes = RecentWrites()
         self.namespace = namespace
         self.epoch = 0
         self.unconfirmed = unconfirmed
@@ -67,22 +67,22 @@ class Invalidation:
 
     # What this process wrote
 
-    def committed(self, notice: Notice) -> None:
-        self.apply(notice.local)
-        self._news.add(notice.changes)
+    def committed(self, change_set: ChangeSet) -> None:
+        self.apply(change_set.local)
+        self._own_writes.add(change_set.changes)
 
     def apply(self, local: list[tuple[str, Hashable, int]]) -> None:
         for kind, key, version in local:
             self._replicas.changed(kind, key)
             self._kinds[kind].changed(key, version)
 
-    # What the carriers tell
+    # What the carriers report
 
     def on_invalidated(self, changes: tuple[Change, ...], *, ahead_of_l2: bool) -> None:
         if ahead_of_l2 and self._has_l2:
             self.unconfirmed.add(list(changes), self._runtime.monotonic())
         for change in changes:
-            if self._news.is_known(change):
+            if self._own_writes.is_known(change):
                 continue
             named = parse(change.key)
             cached = None if named is None else self._kinds.get(named.kind)
@@ -131,14 +131,14 @@ class Invalidation:
     def flush(self) -> None:
         """Forget all of L1 (a gap, another epoch), but not which versions it has shown. Loads under way fill nothing."""
         self.epoch += 1
-        self._news.clear()
+        self._own_writes.clear()
         self._counters.l1_flushes += 1
         self._replicas.reset()
         for cached in self._kinds.values():
             cached.flush()
 
     def restart(self) -> None:
-        """A writer may have been interrupted between its commit and what it had to tell."""
+        """A writer may have been interrupted between its commit and its delivery."""
         self.epoch += 1
         for cached in list(self._kinds.values()):
             cached.restart()

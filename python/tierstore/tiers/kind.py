@@ -28,7 +28,7 @@ class _Absence(Enum):
 
 
 ABSENT: Final = _Absence.ABSENT
-"""What a hit answers for a key that is known not to be there; None is "not cached"."""
+"""What a hit returns for a key that is known not to be there; None is "not cached"."""
 Absence = Literal[_Absence.ABSENT]
 
 

@@ -60,7 +60,7 @@ class L1:
         return entry
 
     def ripe(self, key: Hashable) -> Entry | None:
-        """The entry if it is near its end but still good, and nobody was told so yet: it is to be loaded anew."""
+        """The entry if it is near its end but still good, and no caller got it as such yet: it is to be loaded anew."""
         entry = self.look(key)
         if entry is None:
             return None
@@ -81,7 +81,7 @@ class L1:
     # Changes
 
     def later(self, key: Hashable, version: int) -> Entry | bool:
-        """The entry, if its version is a later one; else False. (As `keep` answers, which keeps what was loaded.)"""
+        """The entry, if its version is a later one; else False. (As `keep` returns, which keeps what was loaded.)"""
         there = self.look(key)
         return there if there is not None and there.version > version else False
 

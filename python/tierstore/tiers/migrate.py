@@ -34,7 +34,7 @@ class Migrator:
         return lines(self._known, await self._applied(deadline or self._budget()))
 
     async def up(self, target: int | None = None, *, deadline: Deadline | None = None) -> list[str]:
-        """Apply what is missing, up to and including number `target`; answers the names of what was applied, in order.
+        """Apply what is missing, up to and including number `target`; returns the names of what was applied, in order.
 
         Two at once are safe: the second waits, and finds nothing to do. ConflictError where a file was changed after it was
         applied, or the database is too new for this code.
@@ -51,7 +51,7 @@ class Migrator:
         return [step.label for step in steps]
 
     async def down(self, steps: int = 1, *, deadline: Deadline | None = None) -> list[str]:
-        """Take back the last `steps` migrations; answers their names, newest first. Their data goes with them."""
+        """Take back the last `steps` migrations; returns their names, newest first. Their data goes with them."""
         deadline = deadline or self._budget()
         async with self._records.exclusive(deadline=deadline) as still_held:
             chosen = steps_down(self._known, await self._applied(deadline), steps)

@@ -57,7 +57,7 @@ class Relay:
         self._trim_at = 0.0
 
     async def step(self) -> float:
-        """One turn; answers the seconds until the next."""
+        """One turn; returns the seconds until the next."""
         deadline = self._runtime.deadline(STEP_BUDGET_S)
         if self._active:
             await self._invalidation.check_epoch(deadline)
@@ -98,7 +98,7 @@ class Relay:
 
     async def _deliver(self, rows: list[Row], unit: Unit | None, deadline: Deadline) -> None:
         changes = merged(Change(key, version) for row in rows for key, version in _pairs(row))
-        await self._delivery.tell(changes, max(row[3] for row in rows), deadline)
+        await self._delivery.invalidate(changes, max(row[3] for row in rows), deadline)
         self._counters.redelivered += len(rows)
         params = {"ids": [row[0] for row in rows]}
         if unit is not None:

@@ -1,7 +1,7 @@
 """Rule 8: which reads may go to a replica.
 
 A baseline position is taken when the caches start empty, and again every BASELINE_S. What was committed before it, a replica that has
-replayed it shows. What was changed since, by this process or by others as the carriers told, is read from the primary. So no lag can
+replayed it shows. What was changed since, by this process or by others as the carriers reported, is read from the primary. So no lag can
 bring back what this process knows to be old.
 
 Several may ask for a position at once, and their answers come in any order: each has a number, and of a later one only the earlier ones

@@ -52,7 +52,7 @@ def known_session(engine: int) -> Session | None:
 
 
 def enter_session(engine: int, session: Session | None) -> Session | None:
-    """Make `session` the context's; answers the one before. None ends the scope."""
+    """Make `session` the context's; returns the one before. None ends the scope."""
     sessions = dict(_sessions.get() or {})
     before = sessions.pop(engine, None)
     if session is not None:

@@ -3,7 +3,7 @@
 async with engine.write(deadline=deadline) as write:
     await write.unit.execute("schemas_write.register", {...})
     write.changed("schema", id, version)
-# committed; L1 here, L2 and the other processes have been told, or will be by the relay
+# committed; L1 here, L2 and the other processes are invalidated, or will be by the relay
 """
 
 from __future__ import annotations
@@ -126,26 +126,26 @@ class Transaction:
             raise
 
     async def commit(self) -> None:
-        """Commit now, then tell the caches. OutcomeUnknownError where the commit's answer was lost."""
+        """Commit now, then invalidate the caches. OutcomeUnknownError where the commit's answer was lost."""
         unit = self.unit
         if not self._changes:
             await self._end(None)
             return
         engine = self._engine
-        notice = engine.notice(self._changes)
+        change_set = engine.change_set(self._changes)
         try:
-            await engine.append(unit, notice)
+            await engine.append(unit, change_set)
         except BaseException as error:
             await self._end(error)
             raise
-        engine.committing(notice)
+        engine.committing(change_set)
         try:
             await self._end(None)
         except BaseException:
-            engine.in_doubt(notice)
+            engine.in_doubt(change_set)
             raise
-        notice.position = unit.position or str(notice.fence)
-        await engine.committed(notice, self._reader, self.deadline)
+        change_set.position = unit.position or str(change_set.fence)
+        await engine.committed(change_set, self._reader, self.deadline)
 
     async def rollback(self) -> None:
         """Drop everything since the transaction began."""

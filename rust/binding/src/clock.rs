@@ -132,7 +132,7 @@ fn with<T>(value: &Bound<'_, PyAny>, body: impl FnOnce(&Clock) -> T) -> PyResult
     let Ok(counts) = value.cast::<PyMapping>() else {
         return Err(to_py(&Error::new(
             tierstore_core::error::Kind::WrongType,
-            "a mapping of client to count is expected",
+            "a clock must be a mapping of client (str) to count (int)",
         )));
     };
     let mut pairs = Vec::new();
@@ -144,8 +144,9 @@ fn with<T>(value: &Bound<'_, PyAny>, body: impl FnOnce(&Clock) -> T) -> PyResult
 
 fn pair(entry: &Bound<'_, PyAny>) -> PyResult<(String, u64)> {
     let (client, count): (Bound<'_, PyAny>, Bound<'_, PyAny>) = entry.extract()?;
-    let invalid =
-        |what: &Bound<'_, PyAny>| to_py(&Error::invalid(format!("{what:?}: clients are str, counts 0 to 2^64-1")));
+    let invalid = |what: &Bound<'_, PyAny>| {
+        to_py(&Error::invalid(format!("a clock must map str to int from 0 to 2^64-1, got {what:?}")))
+    };
     let name = client.cast::<PyString>().ok().and_then(|name| name.to_str().ok()).ok_or_else(|| invalid(&client))?;
     Ok((name.to_owned(), count.extract().map_err(|_| invalid(&count))?))
 }

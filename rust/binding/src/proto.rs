@@ -140,7 +140,8 @@ fn bytes_of<'a>(source: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
         Ok(text) => Ok(Cow::Borrowed(text.as_bytes())),
         Err(_) => {
             let encoded = text.call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogateescape"));
-            let encoded = encoded.map_err(|_| to_py(&Error::invalid("the source holds a lone surrogate")))?;
+            let encoded = encoded
+                .map_err(|_| to_py(&Error::invalid("source contains a lone surrogate, which UTF-8 cannot encode")))?;
             Ok(Cow::Owned(encoded.cast::<PyBytes>()?.as_bytes().to_vec()))
         }
     }

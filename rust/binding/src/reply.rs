@@ -281,7 +281,7 @@ impl LoopReply {
     }
 
     fn result(&self, py: Python<'_>) -> PyResult<Object> {
-        self.outcome(py).unwrap_or_else(|| Err(InvalidStateError::new_err("nothing was handed over yet")))
+        self.outcome(py).unwrap_or_else(|| Err(InvalidStateError::new_err("there is no result yet")))
     }
 
     fn __await__(this: Bound<'_, Self>) -> Bound<'_, Self> {

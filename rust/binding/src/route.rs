@@ -89,13 +89,13 @@ impl SizeRouter {
     fn route(&self, content: &Bound<'_, PyAny>) -> PyResult<Placement> {
         let bytes = contiguous(content)?;
         let digest = hash(content.py(), &bytes);
-        Ok(Placement { tier: self.0.tier(bytes.len() as u64).name(), size: bytes.len(), digest })
+        Ok(Placement { tier: self.0.placement(bytes.len() as u64).name(), size: bytes.len(), digest })
     }
 
     /// The tier of content of `size` bytes that is not at hand.
     #[pyo3(signature = (size, /))]
     fn tier(&self, size: u64) -> &'static str {
-        self.0.tier(size).name()
+        self.0.placement(size).name()
     }
 
     fn __repr__(&self) -> String {

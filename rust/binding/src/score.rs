@@ -6,7 +6,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 use tierstore_core::error::{Error, Place as ErrorPlace};
 use tierstore_core::score::index::{Entry, Index, Place, Proposed};
-use tierstore_core::score::{self, Query, Scratch, Tier};
+use tierstore_core::score::{self, Grade, Query, Scratch};
 use tierstore_core::uuid;
 
 use crate::errors::to_py;
@@ -44,7 +44,7 @@ fn score_many(py: Python<'_>, query: &str, rows: Items<Row>) -> Vec<Option<f64>>
     })
 }
 
-/// The tier (0: in the subject, 1: anywhere, 2: similar) and the score of each row that is a hit, None for others.
+/// The grade (0: in the subject, 1: anywhere, 2: similar) and the score of each row that is a hit, None for others.
 #[pyfunction]
 #[pyo3(signature = (query, rows, /))]
 fn rank_many<'py>(py: Python<'py>, query: &str, rows: Items<Row>) -> PyResult<Bound<'py, PyAny>> {
@@ -58,7 +58,7 @@ fn rank_many<'py>(py: Python<'py>, query: &str, rows: Items<Row>) -> PyResult<Bo
 
 fn ranked(query: &Query, scratch: &mut Scratch, [subject, description, text]: [&str; 3]) -> Option<(u8, f64)> {
     let score = query.score(scratch, subject, description, text)?;
-    Some((query.tier(scratch, subject, description, text) as u8, score))
+    Some((query.grade(scratch, subject, description, text) as u8, score))
 }
 
 /// The trigrams of `text` as pg_trgm's show_trgm gives them.
@@ -75,7 +75,7 @@ fn word_similarity(word: &str, text: &str) -> f32 {
     score::word_similarity(word, text).value()
 }
 
-/// What a search looks into, in memory: proposes a superset of a tier's hits. Detached from the interpreter; for any thread.
+/// What a search looks into, in memory: proposes a superset of a grade's hits. Detached from the interpreter; for any thread.
 #[pyclass(frozen, module = "tierstore._native")]
 struct SearchIndex {
     index: RwLock<Index>,
@@ -88,7 +88,7 @@ impl SearchIndex {
         Self { index: RwLock::default() }
     }
 
-    /// Add rows; those that are known are passed over. InvalidKeyError for an id that is no UUID.
+    /// Add rows; those that are known are passed over. InvalidKeyError for an id that is not a UUID.
     #[pyo3(signature = (rows, /))]
     fn add(&self, py: Python<'_>, rows: Items<IndexedRow>) -> PyResult<()> {
         let entries = entries(&rows.0)?;
@@ -108,28 +108,32 @@ impl SearchIndex {
         Ok(py.detach(|| self.try_write().map(|mut index| index.add(entries)).is_some()))
     }
 
-    /// At most `limit` rows of a tier behind the key `after`, in the order of keys, every hit of the tier before the
-    /// last of them among them. ValidationError for a text that cannot be looked for here (`tells`).
-    #[pyo3(signature = (text, tier, after, limit, /))]
-    fn propose(&self, py: Python<'_>, text: &str, tier: u8, after: Key, limit: usize) -> PyResult<Proposal> {
-        let tier = match tier {
-            0 => Tier::Subject,
-            1 => Tier::Anywhere,
-            _ => Tier::Similar,
+    /// At most `limit` rows of a grade behind the key `after`, in the order of keys, every hit of the grade before the
+    /// last of them among them. ValidationError for a text that cannot be looked for here (`can_search`).
+    #[pyo3(signature = (text, grade, after, limit, /))]
+    fn propose(&self, py: Python<'_>, text: &str, grade: u8, after: Key, limit: usize) -> PyResult<Proposal> {
+        let grade = match grade {
+            0 => Grade::Subject,
+            1 => Grade::Anywhere,
+            _ => Grade::Similar,
         };
         let (subject, major, minor, patch, prerelease_key) = &after;
         let after = Place::new(subject, [*major, *minor, *patch], prerelease_key);
-        let rows = py.detach(|| self.read().propose(text, tier, &after, limit));
-        let refused =
-            || to_py(&Error::invalid("no index of tokens can look for this").at(ErrorPlace::Name("text".into())));
+        let rows = py.detach(|| self.read().propose(text, grade, &after, limit));
+        let refused = || {
+            to_py(
+                &Error::invalid("the index cannot look for a text without words, or with a word of signs only")
+                    .at(ErrorPlace::Name("text".into())),
+            )
+        };
         Ok(Proposal { rows: rows.ok_or_else(refused)? })
     }
 
     /// Whether `propose` can look for the text.
     #[staticmethod]
     #[pyo3(signature = (text, /))]
-    fn tells(text: &str) -> bool {
-        Index::tells(text)
+    fn can_search(text: &str) -> bool {
+        Index::can_search(text)
     }
 
     /// About how much memory it takes.
@@ -171,7 +175,12 @@ impl SearchIndex {
 
 fn entries(rows: &[IndexedRow]) -> PyResult<Vec<Entry<'_>>> {
     let entries: Option<Vec<Entry<'_>>> = rows.iter().map(entry).collect();
-    entries.ok_or_else(|| to_py(&Error::invalid("an id is no UUID").at(ErrorPlace::Name("id".into()))))
+    entries.ok_or_else(|| {
+        to_py(
+            &Error::invalid("an id is not a UUID; expected 32 hexadecimal digits, as in 018f4e2a-…")
+                .at(ErrorPlace::Name("id".into())),
+        )
+    })
 }
 
 fn entry(row: &IndexedRow) -> Option<Entry<'_>> {
@@ -196,7 +205,10 @@ impl Proposal {
     /// Subject, the three parts of the version and prerelease_key of a row. IndexError where there is none.
     #[pyo3(signature = (number, /))]
     fn key<'py>(&self, py: Python<'py>, number: usize) -> PyResult<(String, u32, u32, u32, Bound<'py, PyBytes>)> {
-        let row = self.rows.get(number).ok_or_else(|| pyo3::exceptions::PyIndexError::new_err("no such row"))?;
+        let row = self
+            .rows
+            .get(number)
+            .ok_or_else(|| pyo3::exceptions::PyIndexError::new_err("the proposal has no row of this number"))?;
         let [major, minor, patch] = row.place.version();
         Ok((row.place.subject().to_owned(), major, minor, patch, PyBytes::new(py, &row.place.prerelease_key())))
     }

@@ -17,9 +17,12 @@ impl Version {
     #[new]
     #[pyo3(signature = (text, /))]
     fn new(text: &Bound<'_, PyString>) -> PyResult<Self> {
-        let text = text
-            .to_str()
-            .map_err(|_| to_py(&Error::invalid("a version holds ASCII only").at(Place::Name("version".into()))))?;
+        let text = text.to_str().map_err(|_| {
+            to_py(
+                &Error::invalid("version must be ASCII and semver (MAJOR.MINOR.PATCH[-pre][+build])")
+                    .at(Place::Name("version".into())),
+            )
+        })?;
         semver::Version::parse(text).map(Self).map_err(|error| to_py(&error))
     }
 

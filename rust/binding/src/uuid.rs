@@ -39,7 +39,7 @@ fn canonical_uuid<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyStrin
     let class = py.import("uuid")?.getattr("UUID")?;
     if !value.is_instance(&class)? {
         let name = value.get_type().name()?;
-        return Err(PyTypeError::new_err(format!("an id is a str or a uuid.UUID, not {name}")));
+        return Err(PyTypeError::new_err(format!("an id must be str or uuid.UUID, not {name}")));
     }
     Ok(PyString::new(py, &uuid::canonical_of(value.getattr("int")?.extract()?)))
 }

@@ -78,7 +78,7 @@ fn shortest(reader: &Reader<'_>, at: usize, number: u64) -> Result<()> {
     if reader.position() - at == write::uint_bytes(number) {
         Ok(())
     } else {
-        Err(reader.fail("a number that is not in its shortest form"))
+        Err(reader.fail("a number of the clock is not in its shortest form"))
     }
 }
 
@@ -96,7 +96,7 @@ impl Clock {
             let client = reader.bytes()?;
             shortest(&reader, at + client.len(), client.len() as u64)?;
             if last.is_some_and(|last| last >= client) {
-                return Err(reader.fail("the clients of a clock are not in rising order"));
+                return Err(reader.fail("the clients of the clock are not in rising order"));
             }
             if std::str::from_utf8(client).is_err() {
                 return Err(reader.fail("a client's name is not UTF-8"));
@@ -107,7 +107,7 @@ impl Clock {
             last = Some(client);
         }
         if reader.remaining() > 0 {
-            return Err(reader.fail(format!("{} bytes behind the clock", reader.remaining())));
+            return Err(reader.fail(format!("{} bytes follow the clock; expected none", reader.remaining())));
         }
         Ok(Self { bytes, start, count })
     }

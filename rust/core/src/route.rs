@@ -11,7 +11,7 @@ pub const OBJECT_MIN_BYTES: u64 = 1_048_576;
 
 /// Where content lives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Tier {
+pub enum Placement {
     /// In the record's own row.
     Inline,
     /// In chunk rows beside it.
@@ -20,17 +20,17 @@ pub enum Tier {
     Object,
 }
 
-impl Tier {
+impl Placement {
     pub fn name(self) -> &'static str {
         match self {
-            Tier::Inline => "inline",
-            Tier::Row => "row",
-            Tier::Object => "object",
+            Placement::Inline => "inline",
+            Placement::Row => "row",
+            Placement::Object => "object",
         }
     }
 }
 
-/// Two bounds that divide sizes into tiers.
+/// Two bounds that divide sizes into placements.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SizeRouter {
     inline_max: u64,
@@ -38,7 +38,7 @@ pub struct SizeRouter {
 }
 
 impl SizeRouter {
-    /// Sizes in bytes. `inline_max` lies under `object_min`, else the tiers would overlap.
+    /// Sizes in bytes. `inline_max` lies under `object_min`, else the placements would overlap.
     pub fn new(inline_max: u64, object_min: u64) -> Result<Self> {
         if inline_max >= object_min {
             let message = format!("inline_max ({inline_max} bytes) must be below object_min ({object_min} bytes)");
@@ -55,13 +55,13 @@ impl SizeRouter {
         self.object_min
     }
 
-    pub fn tier(&self, size: u64) -> Tier {
+    pub fn placement(&self, size: u64) -> Placement {
         if size <= self.inline_max {
-            Tier::Inline
+            Placement::Inline
         } else if size >= self.object_min {
-            Tier::Object
+            Placement::Object
         } else {
-            Tier::Row
+            Placement::Row
         }
     }
 }
@@ -96,10 +96,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_belong_to_the_outer_tiers() {
+    fn bounds_belong_to_the_outer_placements() {
         let router = SizeRouter::new(INLINE_MAX_BYTES, OBJECT_MIN_BYTES).unwrap();
-        let tiers = [0, 65_536, 65_537, 1_048_575, 1_048_576, u64::MAX].map(|size| router.tier(size).name());
-        assert_eq!(tiers, ["inline", "inline", "row", "row", "object", "object"]);
+        let placements = [0, 65_536, 65_537, 1_048_575, 1_048_576, u64::MAX].map(|size| router.placement(size).name());
+        assert_eq!(placements, ["inline", "inline", "row", "row", "object", "object"]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Version {
 impl Version {
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > TEXT_MAX_BYTES {
-            return Err(fault(text, 0, &format!("longer than {TEXT_MAX_BYTES} bytes")));
+            return Err(fault(text, 0, &format!("it must have at most {TEXT_MAX_BYTES} bytes")));
         }
         let mut at = 0;
         let major = part(text, &mut at, "major")?;
@@ -140,7 +140,7 @@ fn part(text: &str, at: &mut usize, name: &str) -> Result<u32> {
         return Err(fault(text, *at, &format!("{name} has a leading zero")));
     }
     let value = number.parse().ok().filter(|&value: &u32| value <= PART_MAX);
-    let value = value.ok_or_else(|| fault(text, *at, &format!("{name} is above {PART_MAX}")))?;
+    let value = value.ok_or_else(|| fault(text, *at, &format!("{name} must be at most {PART_MAX}")))?;
     *at += digits;
     Ok(value)
 }

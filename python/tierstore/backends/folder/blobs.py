@@ -151,11 +151,11 @@ class Folder:
 
     async def presign(self, digest: str, *, verb: Literal["get", "put"], expires_s: int) -> str:
         raise UnsupportedError(
-            f"blobs in a folder have no URL; the file is {self.place(digest)}, and an object store has URLs (Config(objects=…))",
+            f"blobs in a folder have no URL; read the file {self.locate(digest)}, or configure an object store (Config(objects=…))",
             tier="objects",
         )
 
-    def place(self, digest: str) -> str:
+    def locate(self, digest: str) -> str:
         return str(self._path(digest))
 
     async def ping(self, deadline: Deadline) -> str:
@@ -200,7 +200,7 @@ def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFoundError(f"cannot {doing}: it is not there", tier="objects") from error
+        raise NotFoundError(f"cannot {doing}: the file does not exist", tier="objects") from error
     except OSError as error:
         advice = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise StorageError(f"cannot {doing}: {error.strerror}{advice}", tier="objects") from error

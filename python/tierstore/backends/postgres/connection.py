@@ -71,7 +71,7 @@ class AsyncLimited(_Limited, psycopg.AsyncConnection[tuple[Any, ...]]):
 
 
 class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
-    """`lost_to`: told when a caller has it and it is garbage: an interrupt came where it was not written down yet, or not any more."""
+    """`lost_to`: called when a caller has it and it is garbage: an interrupt came where it was not written down yet, or not any more."""
 
     lost_to: Callable[[BlockingLimited], None] | None = None
 

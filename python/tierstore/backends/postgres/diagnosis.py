@@ -1,6 +1,6 @@
 """Why a connection could not be made: by the SQLSTATE that the server answered, or by whether it answered at all.
 
-libpq tells a failed login by a text only, in the server's language. Its trace has the fields of each message; so after a failure at
+libpq reports a failed login by a text only, in the server's language. Its trace has the fields of each message; so after a failure at
 open the connection is tried once more with a trace, which goes into memory and is read for codes only.
 """
 

@@ -100,12 +100,12 @@ class Pool:
             reconnect_timeout=RECONNECT_S,
         )
 
-    def _watched(self, kind: type[Any]) -> type[Any]:
-        """`kind`, whose `connect` also prepares the connection, and notes why it could not be made."""
+    def _watched(self, connection_class: type[Any]) -> type[Any]:
+        """`connection_class`, whose `connect` also prepares the connection, and notes why it could not be made."""
         pool = self
         if self._wire.connection_class.__mro__.count(psycopg.AsyncConnection):
 
-            class Watched(kind):  # type: ignore[misc]
+            class Watched(connection_class):  # type: ignore[misc]
                 @classmethod
                 async def connect(cls, conninfo: str = "", **named: Any) -> Any:
                     try:
@@ -123,7 +123,7 @@ class Pool:
 
             return Watched
 
-        class WatchedBlocking(kind):  # type: ignore[misc]
+        class WatchedBlocking(connection_class):  # type: ignore[misc]
             @classmethod
             def connect(cls, conninfo: str = "", **named: Any) -> Any:
                 try:
@@ -309,7 +309,7 @@ class Pool:
         raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
 
     async def begin_on(self, connection: Any, deadline: Deadline) -> None:
-        """The limits that the session does not have already ride on the BEGIN."""
+        """The limits that the session does not have already go with the BEGIN."""
         limit_ms = self._limit_ms(deadline)
         sql = "BEGIN"
         if self._pooling.is_shared(connection):

@@ -1,6 +1,6 @@
 """Whether the server end of a connection is its own, or shared with other clients by a pooler in transaction mode.
 
-libpq was told a process id when it connected; the server tells its own when it is asked. Two different ones show a pooler at once, also
+libpq got a process id when it connected; the server gives its own when it is asked. Two different ones show a pooler at once, also
 one that is idle, which two connections compared with each other would not. A statement that the server does not know any more shows one
 that hides better. What a shared end must not be given: prepared statements, settings of the session, locks of the session.
 """

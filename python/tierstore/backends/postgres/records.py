@@ -133,7 +133,7 @@ class PostgresRecords:
             acquire_s=self._policy.acquire_s,
             query=lambda name: self._queries[name].text,
             qualified=self._qualified,
-            told=self._surrounded,
+            on_connected=self._surrounded,
         )
 
     def _start(self) -> None:

@@ -37,7 +37,7 @@ class Surroundings(NamedTuple):
 
 
 class Scripts:
-    """`query`: a named query, qualified; `qualified`: a script so; `told`: called with what a new connection found around it."""
+    """`query`: a named query, qualified; `qualified`: a script so; `on_connected`: called with what a new connection found around it."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Scripts:
         acquire_s: float,
         query: Callable[[str], str],
         qualified: Callable[[str], str],
-        told: Callable[[Surroundings], None],
+        on_connected: Callable[[Surroundings], None],
     ) -> None:
         self._runtime = runtime
         self._wire = wire
@@ -60,7 +60,7 @@ class Scripts:
         self._acquire_s = acquire_s
         self._query = query
         self._qualified = qualified
-        self._told = told
+        self._on_connected = on_connected
 
     @asynccontextmanager
     async def connected(self, deadline: Deadline) -> AsyncIterator[tuple[Any, Surroundings]]:
@@ -98,7 +98,7 @@ class Scripts:
         connection.limit = deadline
         rows = (await self._wire.execute(connection, self._query("protocol.surroundings"), NOTHING)).rows
         found = Surroundings(*rows[0])
-        self._told(found)
+        self._on_connected(found)
         return found
 
     def _not_allowed(self, error: psycopg.Error) -> errors.ConfigError:

@@ -53,7 +53,7 @@ async def _roll_back(pool: Pool, connection: Any, deadline: Deadline) -> None:
             connection.limit = deadline.within(ROLLBACK_S)
             await pool.run(connection, "ROLLBACK", None)
     except psycopg.Error:
-        pass  # the reaper, or the server when the connection closes, undoes it; the caller is told the first error
+        pass  # the reaper, or the server when the connection closes, undoes it; the caller gets the first error
     finally:
         pool.leave(connection)
 

@@ -201,13 +201,13 @@ class Lender:
         self._thread: threading.Thread | None = None
 
     def lend(self, function: Callable[[], Any]) -> Any:
-        request = self.tell(function)
+        request = self.submit(function)
         request.answered.acquire()
         if request.error is not None:
             raise request.error
         return request.result
 
-    def tell(self, function: Callable[[], Any]) -> _Request:
+    def submit(self, function: Callable[[], Any]) -> _Request:
         """Without waiting for it."""
         if self._thread is None or not self._thread.is_alive():  # not yet, or interrupted before it was started
             self._thread = threading.Thread(target=self._run, name="tierstore postgres lender", daemon=True)
@@ -281,7 +281,7 @@ class BlockingWire:
             connection.lost_to = None
             connection.pgconn.finish()
         elif threading.current_thread() is threading.main_thread() and not sys.is_finalizing():
-            self._lender.tell(partial(self._put, pool, connection))
+            self._lender.submit(partial(self._put, pool, connection))
         else:
             self._put(pool, connection)
 

@@ -21,7 +21,7 @@ PROBED_S = 2.0
 
 
 class Breaker:
-    """Counts failures in a row. Safe for threads. `outage`: told of failures while it is open, and of the next success."""
+    """Counts failures in a row. Safe for threads. `outage`: gets the failures while it is open, and the next success."""
 
     def __init__(self, what: str, clock: Callable[[], float], outage: Report) -> None:
         self._what = what
@@ -58,7 +58,7 @@ class Breaker:
                 self._retry_at, self._trying = now + self._open_s, True  # one trial at a time
                 return
         raise ConnectionError(
-            f"{self._what} is not asked for a while, after {FAILURES} failures in a row: {self._cause}", tier="l2"
+            f"{self._what} failed {FAILURES} times in a row and is not asked for a while: {self._cause}", tier="l2"
         )
 
     def succeeded(self) -> None:

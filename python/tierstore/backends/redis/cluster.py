@@ -144,11 +144,11 @@ class Cluster:
         return link.epoch, reply
 
     async def _refresh(self, deadline: Deadline) -> None:
-        """Read the map of slots, if it is out of date, from the first node that tells it."""
+        """Read the map of slots, if it is out of date, from the first node that gives it."""
         if not self._stale:
             return
         causes: list[str] = []
-        kind: type[StorageError] = ConnectionError
+        error_class: type[StorageError] = ConnectionError
         self._read_at = self._runtime.monotonic()
         known = [address for address in dict.fromkeys(self._owners) if not self._node(address).breaker.is_open]
         addresses = list(dict.fromkeys([*known, *self._seeds]))
@@ -157,13 +157,13 @@ class Cluster:
                 await self._read_map(address, deadline.within(deadline.remaining() / left))
             except StorageError as error:
                 causes.append(f"{address[0]}:{address[1]}: {error}")
-                kind = ConfigError if isinstance(error, ConfigError) else kind
+                error_class = ConfigError if isinstance(error, ConfigError) else error_class
             else:
                 return
         self._stale = False  # for a while: _suspect
         if not self._owners:
             self._stale = True
-            raise kind(f"no node tells the cluster's slots: {'; '.join(causes)}", tier="l2")
+            raise error_class(f"no node of the Redis cluster gave the map of its slots: {'; '.join(causes)}", tier="l2")
 
     async def _read_map(self, address: Address, deadline: Deadline) -> None:
         link = await open_link(self._runtime, self._settings | {"host": address[0], "port": address[1]}, deadline)
@@ -176,7 +176,11 @@ class Cluster:
         for refused in (one for one in login if isinstance(one, ReplyError)):
             raise refused_login(refused)
         if isinstance(reply, ReplyError):
-            raise ConfigError("the server is not part of a cluster") if _is_alone(info) else typed(reply)
+            raise (
+                ConfigError("the Redis server is not part of a cluster; give its address as url")
+                if _is_alone(info)
+                else typed(reply)
+            )
         owners: list[Address | None] = [None] * CLUSTER_SLOTS
         for first, last, (host, port, *_), *_ in reply:
             owner = (host.decode() if host else address[0], int(port))
@@ -204,8 +208,8 @@ class Cluster:
 
 def _is_alone(info: object) -> bool:
     """Whether a server says of itself that it belongs to no cluster."""
-    told = facts(info) if isinstance(info, bytes) else {}
-    return told.get("redis_mode", told.get("server_mode", "cluster")) != "cluster"
+    known = facts(info) if isinstance(info, bytes) else {}
+    return known.get("redis_mode", known.get("server_mode", "cluster")) != "cluster"
 
 
 def _failing(part: tuple[Node, list[int]]) -> bool:

@@ -3,7 +3,7 @@
 `epoch` is eight bytes of a hash of the server's run id and replication id. Everything that the fences keep in Redis begins with it, so
 that what another run or another primary left behind is a miss, a missing floor, an expired lease (rule 7 of the coherence protocol):
 a restart from a snapshot changes the run id; a promotion changes the replication id, also that of a server which was a primary
-before, in the same run, and comes back with what its successor had not been told to drop.
+before, in the same run, and comes back with what its successor did not know to drop.
 """
 
 from __future__ import annotations
@@ -66,9 +66,11 @@ class Link:
 
     def _know(self, server: Mapping[str, str], replication: Mapping[str, str]) -> None:
         if "run_id" not in server:
-            raise ConfigError("the Redis server does not tell its run id (INFO server), which the fences need")
+            raise ConfigError(
+                "the Redis server does not report its run id (INFO server), which tierstore needs; allow the INFO command"
+            )
         if replication.get("role") != "master":
-            raise ConnectionError("this Redis server is a replica: give the address of its primary, or of Sentinel")
+            raise ConnectionError("this Redis server is a replica; give the address of its primary, or of Sentinel")
         digest = hashlib.sha256(f"{server['run_id']} {replication.get('master_replid')}".encode())
         self.epoch = digest.digest()[:EPOCH_BYTES]
         self.identity = digest.hexdigest()[:IDENTITY_DIGITS]

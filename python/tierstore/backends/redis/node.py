@@ -24,8 +24,8 @@ _leaked: list[Link] = []
 """Links of a parent process: closing them here would end the parent's TLS session."""
 
 
-class _Place:
-    """One of the places of a node: a caller that was interrupted and lost it has it given back."""
+class _Permit:
+    """The right to one of a node's links. One that is lost, because its caller was interrupted, is given back."""
 
     __slots__ = ("counted", "lost")
 
@@ -41,9 +41,9 @@ class _Place:
 class _Turn:
     """A caller that waits for a link."""
 
-    def __init__(self, waiter: Waiter[None], place: _Place) -> None:
+    def __init__(self, waiter: Waiter[None], permit: _Permit) -> None:
         self.waiter = waiter
-        self.place = place
+        self.permit = permit
         self.granted = False
 
 
@@ -88,8 +88,8 @@ class Node:
             self._start_anew()
         self.breaker.enter(probe=probe)
         deadline.check(f"asking Redis at {self.name}")
-        place = _Place(self._lost)
-        link, generation = await self._acquire(place, deadline)
+        permit = _Permit(self._lost)
+        link, generation = await self._acquire(permit, deadline)
         try:
             epoch = link.epoch
             words = [command.whole(epoch) if whole else command.packed(epoch) for command in commands]
@@ -99,25 +99,25 @@ class Node:
             self.breaker.failed(error)
             raise
         finally:
-            self._release(link, generation, place)
+            self._release(link, generation, permit)
         if any(map(must_reconnect, replies)):
             self.forget()
         else:
             self.breaker.succeeded()
         return link, replies
 
-    async def _acquire(self, place: _Place, deadline: Deadline) -> tuple[Link, int]:
+    async def _acquire(self, permit: _Permit, deadline: Deadline) -> tuple[Link, int]:
         turn = None
         with self._lock:
             if self._closed:
-                raise ClosedError("the Redis client was closed")
+                raise ClosedError("the Redis client was closed; open the store again")
             if self._used >= self._limit:
                 self._recover()
             if self._used < self._limit:
                 self._used += 1
-                place.counted = True
+                permit.counted = True
             else:
-                turn = _Turn(self._runtime.waiter(), place)
+                turn = _Turn(self._runtime.waiter(), permit)
                 self._turns.append(turn)
         if turn is not None:
             await self._wait(turn, deadline)
@@ -129,11 +129,11 @@ class Node:
                 link.close()
             return await self._connect(deadline), generation
         except BaseException:
-            self._pass_on(place)
+            self._pass_on(permit)
             raise
 
     def _recover(self) -> None:
-        """Count the places that were lost as free."""
+        """Count the permits that were lost as free."""
         while self._lost:
             self._lost.pop()
             self._used -= 1
@@ -167,31 +167,32 @@ class Node:
                 if not granted:
                     self._turns.remove(turn)
             if granted:
-                self._pass_on(turn.place)
+                self._pass_on(turn.permit)
             if isinstance(error, TimeoutError):
                 raise PoolTimeoutError(
-                    f"no connection to Redis at {self.name} became free in time", tier="l2"
+                    f"no connection to Redis at {self.name} became free before the deadline; give the call a longer timeout=",
+                    tier="l2",
                 ) from None
             raise
 
-    def _release(self, link: Link, generation: int, place: _Place) -> None:
+    def _release(self, link: Link, generation: int, permit: _Permit) -> None:
         with self._lock:
             keep = not (link.closed or self._closed) and generation == self._generation
             if keep:
                 self._idle.append(link)
         if not keep:
             link.close()
-        self._pass_on(place)
+        self._pass_on(permit)
 
-    def _pass_on(self, place: _Place) -> None:
-        """A place is free: to the caller who waited longest, or back."""
+    def _pass_on(self, permit: _Permit) -> None:
+        """A permit is free: to the caller who waited longest, or back."""
         with self._lock:
             turn = self._turns.popleft() if self._turns else None
-            place.counted = False
+            permit.counted = False
             if turn is None:
                 self._used -= 1
                 return
-            turn.place.counted = turn.granted = True
+            turn.permit.counted = turn.granted = True
         turn.waiter.resolve(None)
 
     def forget(self) -> None:

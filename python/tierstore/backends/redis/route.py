@@ -123,17 +123,17 @@ class Sentinels:
 
     async def _primary(self, deadline: Deadline) -> tuple[str, int]:
         causes: list[str] = []
-        kind: type[StorageError] = ConnectionError
+        error_class: type[StorageError] = ConnectionError
         for left, (host, port) in zip(range(len(self._hosts), 0, -1), list(self._hosts), strict=True):
             try:
                 found = await self._ask(host, port, deadline.within(deadline.remaining() / left))
             except StorageError as error:
                 causes.append(f"{host}:{port}: {error}")
-                kind = ConfigError if isinstance(error, ConfigError) else kind
+                error_class = ConfigError if isinstance(error, ConfigError) else error_class
                 continue
             self._hosts.sort(key=lambda one: one != (host, port))  # the next link asks first who answered last
             return found
-        raise kind(f"no sentinel names a primary for {self._service!r}: {'; '.join(causes)}", tier="l2")
+        raise error_class(f"no Sentinel knows a primary of {self._service!r}: {'; '.join(causes)}", tier="l2")
 
     async def _ask(self, host: str, port: int, deadline: Deadline) -> tuple[str, int]:
         link = await open_link(self._runtime, {"host": host, "port": port}, deadline)
@@ -145,5 +145,5 @@ class Sentinels:
         if isinstance(reply, ReplyError):
             raise typed(reply)
         if reply is None:
-            raise ConfigError(f"knows no service {self._service!r}")
+            raise ConfigError(f"does not know the service {self._service!r}")
         return reply[0].decode(), int(reply[1])

@@ -67,8 +67,8 @@ def settings_of(url: str) -> dict[str, Any]:
         settings: dict[str, Any] = blocking_connection.parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise ConfigError(f"failed to create redis client: {error}") from None
-    kind = settings.pop("connection_class", blocking_connection.Connection).__name__
-    return _with_tls(settings) if kind == "SSLConnection" else settings | {"kind": kind}
+    class_name = settings.pop("connection_class", blocking_connection.Connection).__name__
+    return _with_tls(settings) if class_name == "SSLConnection" else settings | {"class_name": class_name}
 
 
 def _with_tls(settings: dict[str, Any]) -> dict[str, Any]:
@@ -78,16 +78,18 @@ def _with_tls(settings: dict[str, Any]) -> dict[str, Any]:
         tls = asyncio_connection.SSLConnection(**options).ssl_context
         tls.get()
     except (TypeError, ValueError, OSError, RedisError) as error:
-        raise ConfigError(f"failed to create redis client: the TLS options of the address are wrong: {error}") from None
-    return settings | {"kind": "SSLConnection", "tls": tls}
+        raise ConfigError(
+            f"failed to create redis client: the address of Redis has wrong TLS options: {error}"
+        ) from None
+    return settings | {"class_name": "SSLConnection", "tls": tls}
 
 
 def _target(module: Any, settings: Mapping[str, Any]) -> Any:
     """A connection of redis-py that is never connected: its options, checked and completed."""
-    options = {name: value for name, value in settings.items() if name not in ("kind", "tls")}
-    kind = "Connection" if settings.get("tls") else settings.get("kind", "Connection")
+    options = {name: value for name, value in settings.items() if name not in ("class_name", "tls")}
+    class_name = "Connection" if settings.get("tls") else settings.get("class_name", "Connection")
     try:
-        return getattr(module, kind)(**options, protocol=2)
+        return getattr(module, class_name)(**options, protocol=2)
     except TypeError as error:
         raise ConfigError(f"the address of Redis has an option that redis-py does not know: {error}") from None
 
@@ -97,8 +99,8 @@ def _address(target: Any) -> str:
 
 
 def _not_connected(target: Any, error: Exception) -> StorageError:
-    kind = ConfigError if is_tls_wrong(error) else ConnectionError
-    return kind(UNREACHABLE.format(_address(target), error), tier="l2")
+    error_class = ConfigError if is_tls_wrong(error) else ConnectionError
+    return error_class(UNREACHABLE.format(_address(target), error), tier="l2")
 
 
 def _keep_alive(connected: Any, target: Any) -> None:
@@ -164,7 +166,7 @@ class AsyncioWire(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._lost: BaseException | None = None
 
-    # What the transport tells
+    # What the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -261,8 +263,8 @@ def _connect(target: Any, deadline: Deadline) -> socket.socket:
     else:
         addresses = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     failure = OSError("the host has no address")
-    for family, kind, protocol, _, address in addresses:
-        tried = socket.socket(family, kind, protocol)
+    for family, socket_type, protocol, _, address in addresses:
+        tried = socket.socket(family, socket_type, protocol)
         try:
             tried.settimeout(max(0.001, deadline.remaining()))
             tried.connect(address)

@@ -106,7 +106,7 @@ class S3:
         if len(content) >= MULTIPART_BYTES:
             await self._put_parts(digest, content, deadline)
             return
-        key = self.place(digest)
+        key = self.locate(digest)
         checksum = base64.b64encode(bytes.fromhex(digest)).decode()
         wanted = _Wanted(digest, len(content), checksum)
         await self._call(lambda client: self._put(client, key, content, wanted), deadline=deadline)
@@ -144,7 +144,7 @@ class S3:
 
     async def _put_parts(self, digest: str, content: bytes, deadline: Deadline) -> None:
         """Cleaned up by its upload id, never by its digest: another upload of the same content may be under way."""
-        where: Any = {"Bucket": self._config.bucket, "Key": self.place(digest)}
+        where: Any = {"Bucket": self._config.bucket, "Key": self.locate(digest)}
         wanted = _Wanted(digest, len(content), None)
         if await self._call(lambda client: self._is_whole(client, where, wanted), deadline=deadline):
             return
@@ -189,7 +189,7 @@ class S3:
             self._threads.submit(step)
 
     async def get(self, digest: str, *, deadline: Deadline) -> bytes:
-        key = self.place(digest)
+        key = self.locate(digest)
         return await self._call(lambda client: self._get(client, key, deadline), deadline=deadline)
 
     def _get(self, client: S3Client, key: str, deadline: Deadline) -> bytes:
@@ -203,7 +203,7 @@ class S3:
         return b"".join(pieces)
 
     async def exists(self, digest: str, *, deadline: Deadline) -> bool:
-        key = self.place(digest)
+        key = self.locate(digest)
         try:
             await self._call(lambda client: client.head_object(Bucket=self._config.bucket, Key=key), deadline=deadline)
         except NotFoundError:
@@ -211,7 +211,7 @@ class S3:
         return True
 
     async def delete(self, digest: str, *, deadline: Deadline) -> None:
-        key = self.place(digest)
+        key = self.locate(digest)
         await self._call(lambda client: client.delete_object(Bucket=self._config.bucket, Key=key), deadline=deadline)
 
     async def list(self, *, deadline: Deadline) -> AsyncIterator[BlobInfo]:
@@ -228,12 +228,14 @@ class S3:
 
     async def presign(self, digest: str, *, verb: Literal["get", "put"], expires_s: int) -> str:
         if not 1 <= expires_s <= LONGEST_PRESIGN_S:
-            raise ValidationError(f"expires = {expires_s}: expected 1 to {LONGEST_PRESIGN_S} seconds", place="expires")
-        where = {"Bucket": self._config.bucket, "Key": self.place(digest)}
+            raise ValidationError(
+                f"expires must be from 1 to {LONGEST_PRESIGN_S} seconds, got {expires_s}", place="expires"
+            )
+        where = {"Bucket": self._config.bucket, "Key": self.locate(digest)}
         self._leave_the_parents()
         return self._connected().generate_presigned_url(f"{verb}_object", Params=where, ExpiresIn=expires_s)
 
-    def place(self, digest: str) -> str:
+    def locate(self, digest: str) -> str:
         return f"{self._config.prefix}{blob_name(digest)}"
 
     async def ping(self, deadline: Deadline) -> str:

@@ -52,7 +52,7 @@ def make_client(config: ObjectConfig) -> S3Client:
         import botocore.session
         from botocore.config import Config
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'tierstore[s3]'") from error
+        raise ConfigError(f"{error.name} is not installed; run pip install 'tierstore[s3]'") from error
     settings = Config(
         signature_version="s3v4",
         connect_timeout=config.connect_timeout,
@@ -169,7 +169,7 @@ def translated(error: Exception) -> StorageError | None:
 def _translated_answer(error: Any) -> StorageError:
     code, status = code_of(error), _status_of(error)
     said = f"{code} {error.response.get('Error', {}).get('Message', '')}".strip()
-    kinds: list[tuple[bool, type[StorageError], str]] = [
+    error_classes: list[tuple[bool, type[StorageError], str]] = [
         (code in WRONG_PLACE, ConfigError, "check bucket, region and endpoint_url"),
         (code in DENIED, ConfigError, "check the credentials and what they may do"),
         (code in ABSENT, NotFoundError, "it is not there"),
@@ -178,8 +178,10 @@ def _translated_answer(error: Any) -> StorageError:
         (code in DAMAGED, CorruptError, "the bytes were damaged on their way"),
         (status >= 500 or status == 429 or code in PASSING, ConnectionError, "it cannot serve now"),
     ]
-    kind, advice = next(((kind, advice) for holds, kind, advice in kinds if holds), (QueryError, "it refused"))
-    return kind(f"the object store answered {said}: {advice}", tier="objects")
+    error_class, advice = next(
+        ((error_class, advice) for holds, error_class, advice in error_classes if holds), (QueryError, "it refused")
+    )
+    return error_class(f"the object store answered {said}: {advice}", tier="objects")
 
 
 def _translated_failure(error: Exception) -> StorageError:

@@ -207,6 +207,6 @@ def translate(error: BaseException, query: str) -> BaseException:
         return error
     code = _code(error) if isinstance(error, sqlite3.Error) else 0
     if code in _TAKEN:
-        return errors.ConflictError(f"{query}: such a row is there already ({error})", tier="database")
-    kind, meaning = _CODES.get(code & 0xFF, (errors.QueryError, "SQLite refused the statement"))
-    return kind(f"{query}: {meaning} ({error})", tier="database")
+        return errors.ConflictError(f"{query}: the database has such a row already ({error})", tier="database")
+    error_class, meaning = _CODES.get(code & 0xFF, (errors.QueryError, "SQLite refused the statement"))
+    return error_class(f"{query}: {meaning} ({error})", tier="database")

@@ -73,7 +73,7 @@ class SqliteRecords:
             forks.leak((self._writer, self._staging, self._readers))
             self._start()
         if self._closed:
-            raise errors.ClosedError(f"{self._path} was closed", tier="database")
+            raise errors.ClosedError(f"the database {self._path} was closed; open the store again", tier="database")
 
     async def _ready(self, deadline: Deadline) -> None:
         self._check()

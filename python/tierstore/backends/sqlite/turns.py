@@ -48,7 +48,7 @@ class Turn(Protocol):
 
 
 def _late() -> TimeoutError:
-    return TimeoutError("the deadline passed while another write was under way; give the call a longer timeout=")
+    return TimeoutError("the deadline passed while another write was running; give the call a longer timeout=")
 
 
 class LoopTurns:

@@ -94,7 +94,9 @@ class Writer:
                 self._commit()
         except _LateError:
             raise errors.OutcomeUnknownError(
-                "the deadline passed during the commit", idempotency_key=idempotency_key, tier="database"
+                "the deadline passed during the commit; call again with the same idempotency_key",
+                idempotency_key=idempotency_key,
+                tier="database",
             ) from None
         except REFUSALS as error:
             raise _refused_commit(error, idempotency_key) from error

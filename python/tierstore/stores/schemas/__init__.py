@@ -1,9 +1,9 @@
 """Schemas by subject and semantic version: `store.schemas`.
 
-model, kinds: what is answered and what is cached · reader, store: the calls · register, registration, edit, search, transfer: one verb each
+model, kinds: what is returned and what is cached · reader, store: the calls · register, registration, edit, search, transfer: one verb each
 reads, rows: queries and their rows · validation, avro: what content must be · parts: what the store has once
 
-`hit_get`, `hit_get_version` and `hit_get_latest` answer from L1 without a coroutine, for the blocking face.
+`hit_get`, `hit_get_version` and `hit_get_latest` read L1 without a coroutine, for the blocking face.
 """
 
 from __future__ import annotations

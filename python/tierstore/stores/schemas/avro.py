@@ -1,4 +1,4 @@
-"""Is this an Avro schema? With a JSON pointer to what is wrong.
+"""Checks whether content is an Avro schema, with a JSON pointer to what is wrong.
 
 Source: the Avro 1.12 specification, "Schema Declaration" and "Names". Where it leaves a choice, what Java's reference takes is taken: a
 name may be referred to by an object, `{"type": "Name"}`, and one that the enclosing namespace lacks is looked for outside of all of them.
@@ -31,7 +31,7 @@ Seen = dict[tuple[int, int], bool]
 
 
 def check_avro(schema: Any) -> None:
-    """ValidationError with the JSON pointer of the first thing that is wrong."""
+    """Raise ValidationError, with the JSON pointer of the first thing that is wrong."""
     try:
         _Document().type(schema, (), "")
     except RecursionError:
@@ -51,7 +51,7 @@ class _Document:
         if isinstance(schema, dict):
             return self._object(schema, path, space)
         if not isinstance(schema, str):
-            raise _wrong("a type is a name, an object or a list of types", path)
+            raise _wrong("a type must be a name, an object or a list of types", path)
         return self._named(schema, path, space)
 
     def _named(self, name: str, path: Path, space: str) -> Resolved:
@@ -60,52 +60,55 @@ class _Document:
         for known in (_full(name, space), name):
             if known in self._names:
                 return self._names[known]
-        raise _wrong(f"no type {name!r} is defined before this", path)
+        raise _wrong(f"unknown type {name!r:.60}; a named type must be defined before it is used", path)
 
     def _union(self, branches: list[Any], path: Path, space: str) -> Resolved:
         found: list[Any] = []
-        kinds = set()
+        names = set()
         for index, branch in enumerate(branches):
             place = (*path, index)
             if isinstance(branch, list):
-                raise _wrong("a union holds no union directly", place)
+                raise _wrong("a union must not contain another union directly", place)
             resolved = self.type(branch, place, space)
-            kind = _kind(resolved)
-            same = resolved["name"] if isinstance(resolved, dict) and "name" in resolved else kind
-            if same in kinds:
-                raise _wrong(f"the union holds {same} already", place)
-            kinds.add(same)
+            type_name = _type_name(resolved)
+            same = resolved["name"] if isinstance(resolved, dict) and "name" in resolved else type_name
+            if same in names:
+                raise _wrong(f"the union contains {same} twice", place)
+            names.add(same)
             found.append(resolved)
         return found
 
     def _object(self, schema: Definition, path: Path, space: str) -> Resolved:
-        kind = _attribute(schema, "type", (str,), path)
-        match kind:
+        type_name = _attribute(schema, "type", (str,), path)
+        match type_name:
             case "record" | "error":
                 return self._record(schema, path, space)
             case "enum":
                 return self._enum(schema, path, space)
             case "fixed":
                 if (size := _attribute(schema, "size", (int,), path)) < 0:
-                    raise _wrong(f"a size is not negative, this is {size}", (*path, "size"))
+                    raise _wrong(f"size must be at least 0, got {size}", (*path, "size"))
                 return self._define(schema, path, space, {"type": "fixed", "size": size})
             case "array" | "map":
-                inner = "items" if kind == "array" else "values"
+                inner = "items" if type_name == "array" else "values"
                 item = self.type(_attribute(schema, inner, TYPES, path), (*path, inner), space)
-                return {"type": kind, "item": item}
-        return self._named(kind, (*path, "type"), space)
+                return {"type": type_name, "item": item}
+        return self._named(type_name, (*path, "type"), space)
 
     def _define(self, schema: Definition, path: Path, space: str, definition: Definition) -> Definition:
         """Enter a named type."""
         name = str(_attribute(schema, "name", (str,), path))
         outer = space if schema.get("namespace") is None else _attribute(schema, "namespace", (str,), path)
         if outer and not SPACE.fullmatch(outer):
-            raise _wrong(f"{outer!r} is no namespace", (*path, "namespace"))
+            raise _wrong(f"namespace must be names joined by dots, got {outer!r:.60}", (*path, "namespace"))
         full = _full(name, outer)
         if not DOTTED.fullmatch(name) or full in PRIMITIVE:
-            raise _wrong(f"{name!r} is no name of a type", (*path, "name"))
+            raise _wrong(
+                f"name must be letters, digits and underscores, and not a primitive type, got {name!r:.60}",
+                (*path, "name"),
+            )
         if full in self._names:
-            raise _wrong(f"a type {full!r} is defined already", (*path, "name"))
+            raise _wrong(f"the type {full!r:.60} is defined twice", (*path, "name"))
         _aliases(schema, path)
         self._names[full] = definition
         definition["name"] = full
@@ -115,11 +118,13 @@ class _Document:
         symbols = _attribute(schema, "symbols", (list,), path)
         for index, symbol in enumerate(symbols):
             if not isinstance(symbol, str) or not WORD.fullmatch(symbol):
-                raise _wrong(f"{symbol!r} is no symbol", (*path, "symbols", index))
+                raise _wrong(
+                    f"a symbol must be letters, digits and underscores, got {symbol!r:.60}", (*path, "symbols", index)
+                )
         if len(set(symbols)) < len(symbols):
-            raise _wrong("a symbol stands there twice", (*path, "symbols"))
+            raise _wrong("the same symbol is listed twice", (*path, "symbols"))
         if "default" in schema and schema["default"] not in symbols:
-            raise _wrong(f"the default {schema['default']!r:.60} is none of the symbols", (*path, "default"))
+            raise _wrong(f"the default must be one of the symbols, got {schema['default']!r:.60}", (*path, "default"))
         return self._define(schema, path, space, {"type": "enum", "symbols": symbols})
 
     def _record(self, schema: Definition, path: Path, space: str) -> Definition:
@@ -129,13 +134,12 @@ class _Document:
         for index, field in enumerate(_attribute(schema, "fields", (list,), path)):
             place = (*path, "fields", index)
             if not isinstance(field, dict):
-                raise _wrong("a field is an object", place)
+                raise _wrong("a field must be an object", place)
             name = _attribute(field, "name", (str,), place)
             if not WORD.fullmatch(name) or name in fields:
-                reason = (
-                    f"the record has a field {name!r} already" if name in fields else f"{name!r} is no name of a field"
-                )
-                raise _wrong(reason, (*place, "name"))
+                shape = "must be letters, digits and underscores"
+                reason = "is used by another field" if name in fields else shape
+                raise _wrong(f"the field name {name!r:.60} {reason}", (*place, "name"))
             resolved = self.type(_attribute(field, "type", TYPES, place), (*place, "type"), space)
             fields[name] = (resolved, "default" in field)
             _about_field(field, resolved, place)
@@ -145,9 +149,9 @@ class _Document:
 def _about_field(field: Definition, resolved: Resolved, path: Path) -> None:
     _aliases(field, path)
     if field.get("order", "ascending") not in ORDERS:
-        raise _wrong(f"{field['order']!r:.60} is no order", (*path, "order"))
+        raise _wrong(f"order must be one of {', '.join(ORDERS)}, got {field['order']!r:.60}", (*path, "order"))
     if "default" in field and not _is_value(field["default"], resolved, {}):
-        raise _wrong(f"the default {field['default']!r:.60} is no value of its type", (*path, "default"))
+        raise _wrong(f"the default {field['default']!r:.60} does not match the type of its field", (*path, "default"))
 
 
 def _is_value(value: Any, resolved: Resolved, seen: Seen) -> bool:
@@ -199,7 +203,7 @@ def _range(name: str) -> range:
     return range(-(1 << BITS[name]), 1 << BITS[name])
 
 
-def _kind(resolved: Resolved) -> str:
+def _type_name(resolved: Resolved) -> str:
     return str(resolved["type"]) if isinstance(resolved, dict) else str(resolved)
 
 
@@ -212,16 +216,16 @@ def _aliases(schema: Definition, path: Path) -> None:
         return
     for index, alias in enumerate(_attribute(schema, "aliases", (list,), path)):
         if not isinstance(alias, str) or not DOTTED.fullmatch(alias):
-            raise _wrong(f"{alias!r:.60} is no alias", (*path, "aliases", index))
+            raise _wrong(f"an alias must be names joined by dots, got {alias!r:.60}", (*path, "aliases", index))
 
 
 def _attribute(schema: Definition, name: str, types: tuple[type, ...], path: Path) -> Any:
     if name not in schema:
         raise _wrong(f"{name!r} is missing", path)
     if not isinstance(schema[name], types) or isinstance(schema[name], bool):
-        raise _wrong(f"{name!r} cannot be {schema[name]!r:.60}", (*path, name))
+        raise _wrong(f"{name!r} has a value of the wrong type: {schema[name]!r:.60}", (*path, name))
     return schema[name]
 
 
 def _wrong(text: str, path: Path) -> ValidationError:
-    return ValidationError(f"no Avro schema: {text}", place=pointer(path))
+    return ValidationError(f"content is not an Avro schema: {text}", place=pointer(path))

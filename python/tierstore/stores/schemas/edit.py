@@ -58,7 +58,7 @@ def restoration(identifier: str) -> Edit:
 
 
 async def edit_each(write: Transaction, kinds: Kinds, edits: Sequence[Edit]) -> list[Answer]:
-    """What each answers, in order."""
+    """Return the result of each, in order."""
     answers: dict[int, Answer] = {}
     waiting = list(enumerate(edits))
     while waiting:
@@ -107,7 +107,7 @@ def _changed(write: Transaction, kinds: Kinds, row: Row, named: Row) -> None:
 
 
 def seen(write: Transaction, kinds: Kinds, row: Row) -> None:
-    """The row as it stands, which a call answers or tells of."""
+    """The row as it stands, which a call returns or names."""
     kinds.seen(write, row[ID], row[SUBJECT], identity_of(row), row=row[ROW_VERSION], owner=row[OWNER_VERSION])
 
 
@@ -145,7 +145,9 @@ def _unrestored(edit: Edit, row: Row | None) -> Answer:
 
 
 def _meanwhile(edit: Edit) -> ConflictError:
-    return ConflictError(f"{edit.id} changed meanwhile; read it and try again", key=edit.id)
+    return ConflictError(
+        f"{edit.id} was changed by another writer at the same time; read it and try again", key=edit.id
+    )
 
 
 async def purge(write: Transaction, kinds: Kinds, identifier: str) -> bool:

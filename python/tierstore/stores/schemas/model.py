@@ -1,4 +1,4 @@
-"""What the schema store answers with."""
+"""What the schema store returns."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Popular(NamedTuple):
 
 
 class Derived(Record, kind=0xF003, revision=1):
-    """What a key that is derived from a subject answers (a version's alias, the latest), ordered by the subject's row_version.
+    """What a key that is derived from a subject holds (a version's alias, the latest), ordered by the subject's row_version.
 
     The schema's own would not do: when the latest is deleted, the one before it has a lower row_version.
     """

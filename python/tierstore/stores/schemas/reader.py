@@ -39,7 +39,7 @@ class SchemaReader(BaseStore[SchemaParts]):
     async def get(
         self, id: Id, *, timeout: float | None = None, read: Read = "session", not_before: str | None = None
     ) -> Schema | None:
-        """The schema with this id; None if there is none or it was deleted. InvalidKeyError if it is no UUID."""
+        """Return the schema with this id; None if there is none or it was deleted. InvalidKeyError if the id is not a UUID."""
         if read == "session" and not_before is None and type(id) is str:
             schema = self._hit(id)
             if schema is not None:
@@ -59,7 +59,7 @@ class SchemaReader(BaseStore[SchemaParts]):
             return await self._answer(schema, operation.deadline)
 
     def hit_get(self, id: Id) -> Schema | None:
-        """The schema if L1 has it, fresh and with its content; no coroutine is made for it."""
+        """Return the schema if L1 has it, fresh and with its content; no coroutine is made for it."""
         if type(id) is not str:
             return None
         schema = self._hit(id)
@@ -77,7 +77,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         read: Read = "session",
         not_before: str | None = None,
     ) -> Schema | None:
-        """That version of the subject, whatever its state; None if there is none. Build metadata makes no difference."""
+        """Return that version of the subject, whatever its state; None if there is none. Build metadata is ignored."""
         if read == "session" and not_before is None and type(version) is type(subject) is str:
             derived = self._hit_version((subject, version))
             if derived is not None and derived is not ABSENT:
@@ -108,7 +108,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         read: Read = "session",
         not_before: str | None = None,
     ) -> Schema | None:
-        """The highest version in one of `states`; a pre-release only if asked for, or if there is no release.
+        """Return the highest version in one of `states`; a pre-release only if asked for, or if there is no release.
 
         The latest of other states than active and deprecated is not cached.
         """
@@ -156,7 +156,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         read: Read = "session",
         not_before: str | None = None,
     ) -> list[Schema | None]:
-        """The schemas in argument order, None for the absent. One round trip to each tier."""
+        """Return the schemas in argument order, None for the absent. One round trip to each tier."""
         with self._operation("get_many", None, timeout, "read") as operation:
             keys = check_many(ids, "ids", check_id)
             deadline = operation.deadline
@@ -173,7 +173,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         read: Read = "session",
         not_before: str | None = None,
     ) -> list[Schema | None]:
-        """`get_latest` for each, in argument order, None for the absent. One round trip to each tier."""
+        """Return `get_latest` of each subject, in argument order, None for the absent. One round trip to each tier."""
         with self._operation("get_latest_many", None, timeout, "read") as operation:
             keys = check_many(subjects, "subjects", _check_subject)
             deadline = operation.deadline
@@ -191,7 +191,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         return [await self._answer(schema, deadline) for schema in schemas]
 
     async def _answer(self, schema: Schema | None, deadline: Deadline) -> Schema | None:
-        """With its content, and counted as read."""
+        """Return the schema with its content, and count it as read."""
         if schema is None:
             return None
         self._seen(schema.id)
@@ -215,7 +215,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         read: Read = "session",
         not_before: str | None = None,
     ) -> Page[SchemaInfo]:
-        """The versions of a subject, the highest first. `deleted=True` lists the softly deleted ones too (`deleted_at` tells)."""
+        """Return the versions of a subject, the highest first. `deleted=True` lists deleted ones too, with `deleted_at` set."""
         with self._operation("list", subject, timeout, "read") as operation:
             return await reads.list_versions(
                 self._fetch(operation.deadline, read, not_before),
@@ -237,7 +237,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         read: Read = "session",
         not_before: str | None = None,
     ) -> Page[str]:
-        """Subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
+        """Return the subjects that begin with `prefix` and have a schema that is not deleted, in the order of their bytes."""
         with self._operation("subjects", prefix, timeout, "read") as operation:
             fetch = self._fetch(operation.deadline, read, not_before)
             return await reads.list_subjects(fetch, prefix, limit=limit, after=after)
@@ -257,11 +257,11 @@ class SchemaReader(BaseStore[SchemaParts]):
         read: Read = "session",
         not_before: str | None = None,
     ) -> Page[SearchHit]:
-        """Schemas in which every word of the text is found: as a part of, or similar to, subject, description or identifiers.
+        """Return the schemas in which every word of the text is found: in subject, description or identifiers, exactly or with typos.
 
-        Words under three letters match how the subject begins. `tags`: all of them; `metadata`: contained in the schema's. The best
-        score comes first, ties by subject, then the newest version; without a text all score 0. docs/schemas.md says what a search
-        with very many hits does.
+        A word of one or two letters matches the beginning of the subject. A hit has all of `tags`, and its metadata contains
+        `metadata`. The best score comes first, ties by subject, then the newest version; without a text every score is 0.
+        docs/schemas.md says what a search with very many hits does.
         """
         with self._operation("search", text, timeout, "search") as operation:
             query = query_of(

@@ -85,8 +85,8 @@ async def list_versions(
     """The versions of a subject, the highest first."""
     check_name(subject, "subject")
     check_limit(limit)
-    kind = None if schema_type is None else check_type(schema_type)
-    query = ["list", subject, states, kind, deleted]
+    checked_type = None if schema_type is None else check_type(schema_type)
+    query = ["list", subject, states, checked_type, deleted]
     at = read_cursor(query, after, (is_count, is_count, is_count, is_hex))
     major, minor, patch, key = FIRST[1:] if at is None else (at[0], at[1], at[2], bytes.fromhex(at[3]))
     rows = await fetch(
@@ -94,7 +94,7 @@ async def list_versions(
         {
             "subject": subject,
             "states": None if states is None else list(states),
-            "schema_type": kind,
+            "schema_type": checked_type,
             "major": major,
             "minor": minor,
             "patch": patch,

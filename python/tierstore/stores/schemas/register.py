@@ -60,7 +60,7 @@ async def prepare(
 
 
 async def apply(write: Transaction, parts: SchemaParts, prepared: Prepared, key: str | None, call: str) -> list[Schema]:
-    """Register, unless a `call` with this key has done so: then what it registered is answered, as it is now.
+    """Register, unless a `call` with this key has done so: then return what it registered, as it is now.
 
     ConflictError if that was deleted since.
     """
@@ -105,7 +105,7 @@ async def register_many(write: Transaction, kinds: Kinds, registrations: Sequenc
 async def register_each(
     write: Transaction, kinds: Kinds, registrations: Sequence[Registration]
 ) -> list[Schema | StorageError]:
-    """As `register_many`; the ConflictError of an item is its answer, and the others are registered."""
+    """As `register_many`; the ConflictError of an item is its result, and the others are registered."""
     inserted: dict[str, Row] = {}
     for start in range(0, len(registrations), LARGEST_STATEMENT):
         inserted |= await _insert(write, registrations[start : start + LARGEST_STATEMENT])
@@ -179,7 +179,7 @@ async def _again(
     row = found.get(registration.identity)
     if row is None:
         raise _conflict(
-            registration, f"the id {registration.id} is taken by another schema; leave it out to get a new one"
+            registration, f"the id {registration.id} belongs to another schema; leave id out to get a new one"
         )
     edit.seen(write, kinds, row)
     if CONTENT(row) != (registration.placement.digest, registration.schema_type):
@@ -189,7 +189,10 @@ async def _again(
         return schema_of(row).replace(content=registration.content)
     restored = (await edit.apply(write, kinds, [edit.restoration(row[ID])])).get(row[ID])
     if restored is None:
-        raise _conflict(registration, f"{registration.subject} {registration.version} changed meanwhile; try again")
+        raise _conflict(
+            registration,
+            f"{registration.subject} {registration.version} was changed by another writer at the same time; try again",
+        )
     return schema_of(restored).replace(content=registration.content)
 
 

@@ -143,11 +143,11 @@ def prepare(
 ) -> Registration:
     """One item checked, cheap checks first. ValidationError or InvalidKeyError, with the place."""
     subject, parsed = check_name(subject, "subject"), as_version(version)
-    kind, state = check_type(schema_type), LIFECYCLE.check_state(state)
+    checked_type, state = check_type(schema_type), LIFECYCLE.check_state(state)
     described = describe(metadata, description, tags)
     given_id = None if id is None else check_id(id)
     body = as_bytes(content)
-    check_content(kind, body)
+    check_content(checked_type, body)
     placement = router.route(body)
     params = {
         "id": given_id or uuid7(),
@@ -158,17 +158,17 @@ def prepare(
         "prerelease": parsed.prerelease,
         "build": parsed.build,
         "prerelease_key": parsed.key,
-        "schema_type": kind,
+        "schema_type": checked_type,
         "state": state,
-        "content": projection(kind, body),
+        "content": projection(checked_type, body),
         "metadata": described.metadata,
-        "search_text": search_text(kind, body, SEARCH_TEXT_BYTES),
+        "search_text": search_text(checked_type, body, SEARCH_TEXT_BYTES),
         "body": body if placement.tier == "inline" else None,
         "digest": placement.digest,
         "size": placement.size,
         "tier": placement.tier,
     }
-    return Registration(index, subject, parsed, kind, body, placement, given_id, params)
+    return Registration(index, subject, parsed, checked_type, body, placement, given_id, params)
 
 
 def columns(registrations: Sequence[Registration]) -> dict[str, list[Any]]:

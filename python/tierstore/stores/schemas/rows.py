@@ -82,7 +82,7 @@ def _common(row: Row) -> _Common:
         state,
         "{}"
         if metadata == "{}"
-        else metadata_text(orjson.loads(metadata)),  # PostgreSQL answers JSONB in a spelling of its own
+        else metadata_text(orjson.loads(metadata)),  # PostgreSQL returns JSONB in a spelling of its own
         digest,
         size,
         placement,

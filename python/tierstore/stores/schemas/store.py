@@ -51,10 +51,10 @@ class SchemaStore(SchemaReader):
         idempotency_key: str | None = None,
         timeout: float | None = None,
     ) -> Schema:
-        """Store one version of a subject, and answer it as stored.
+        """Store one version of a subject, and return it as stored.
 
-        The same content again answers the record that is there, restored if it was deleted. ConflictError if the version holds other
-        content. ValidationError (with its place) for content that is not what its type says, InvalidKeyError for a bad subject or id.
+        The same content again returns the record that is there, restored if it was deleted. ConflictError if the version holds other
+        content. ValidationError (with its place) for content that is not valid for its type, InvalidKeyError for a wrong subject or id.
         """
         item = {
             "subject": subject,
@@ -99,7 +99,7 @@ class SchemaStore(SchemaReader):
     ) -> Schema:
         """Move a schema to another state; the reason is kept in its metadata as `state_reason`.
 
-        ConflictError for a move that the lifecycle does not have, or if its row_version is not the expected one; NotFoundError if there
+        ConflictError for a move that the lifecycle does not allow, or if its row_version is not the expected one; NotFoundError if there
         is no such schema.
         """
         with self._operation("set_state", id, timeout, "write") as operation:
@@ -110,7 +110,7 @@ class SchemaStore(SchemaReader):
             return await self._filled(changed, operation.deadline)
 
     async def delete(self, id: Id, *, expected_version: int | None = None, timeout: float | None = None) -> bool:
-        """Delete softly: no read finds it any more, `restore` brings it back. False if there is no such schema.
+        """Delete a schema softly: no read finds it any more, and `restore` undoes it. Return False if there is no such schema.
 
         ConflictError if its row_version is not the expected one.
         """
@@ -121,13 +121,13 @@ class SchemaStore(SchemaReader):
             return deleted
 
     async def restore(self, id: Id, *, timeout: float | None = None) -> Schema:
-        """Undo a deletion; a schema that is not deleted is answered as it is. NotFoundError if it is unknown or was purged."""
+        """Undo a deletion, and return the schema, also if it was not deleted. NotFoundError if it is unknown or was purged."""
         with self._operation("restore", id, timeout, "write") as operation:
             restored = await self._edit(edit.restoration(check_id(id)), operation.deadline)
             return await self._filled(restored, operation.deadline)
 
     async def purge(self, id: Id, *, timeout: float | None = None) -> bool:
-        """Remove the content for good and free the version; the id stays taken. False if there is no such schema."""
+        """Remove the content for good and free the version; the id cannot be used again. Return False if there is no such schema."""
         with self._operation("purge", id, timeout, "write") as operation:
             identifier = check_id(id)
             async with self._scope.write(operation.deadline) as write:
@@ -136,19 +136,19 @@ class SchemaStore(SchemaReader):
     # Transactions
 
     def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[SchemaTransaction]:
-        """Several calls in one commit: `async with store.schemas.transaction() as tx: await tx.register(...)`."""
+        """Begin a transaction, several calls in one commit: `async with store.schemas.transaction() as tx: await tx.register(...)`."""
         return self._begin(SchemaTransaction, timeout)
 
     # What there is, and what is used
 
     async def statistics(self, *, timeout: float | None = None) -> SchemaStatistics:
-        """Counts of what is not deleted, and the share of reads that each cache tier answered."""
+        """Return counts of what is not deleted, and the share of reads that each cache tier served."""
         with self._operation("statistics", None, timeout, "search") as operation:
             fetch = self._fetch(operation.deadline)
             return await reads.statistics(fetch, self._parts.engine.hit_rates(self._parts.name))
 
     async def popular(self, limit: int = 100, *, timeout: float | None = None) -> list[Popular]:
-        """The ids that were read most in the last KEPT_DAYS days, as far as the reads have been written down."""
+        """Return the ids that were read most in the last KEPT_DAYS days, by the use counts that are flushed already."""
         with self._operation("popular", None, timeout, "read") as operation:
             return await self._most_read(check_limit(limit), operation.deadline)
 
@@ -157,7 +157,7 @@ class SchemaStore(SchemaReader):
         return [Popular(*row) for row in await fetch("schemas.popular", {"limit": limit})]
 
     async def warm(self, limit: int = 100, *, timeout: float | None = None) -> int:
-        """Load the most read schemas into the caches; answers how many."""
+        """Load the schemas that are read most into the caches, and return how many."""
         with self._operation("warm", None, timeout, "bulk", inside=False) as operation:
             most = check_limit(limit, most=MAX_WARMED)
             ids = [each.id for each in await self._most_read(most, operation.deadline)]
@@ -165,9 +165,9 @@ class SchemaStore(SchemaReader):
             return sum(schema is not None for schema in found)
 
     async def presign(self, id: Id, *, expires: int = 3600, timeout: float | None = None) -> str:
-        """An address that gives the content to whoever has it, for `expires` seconds.
+        """Return a URL that serves the content to whoever has it, for `expires` seconds.
 
-        Content that lies in the database is copied to the object store first. UnsupportedError without one: it names the file.
+        Content that lies in the database is copied to the object store first. UnsupportedError if there is no object store.
         """
         with self._operation("presign", id, timeout, "write", inside=False) as operation:
             _check_expires(expires)
@@ -182,7 +182,7 @@ class SchemaStore(SchemaReader):
     # Export and import
 
     async def export(self, path: str | os.PathLike[str], *, resume: bool = False, timeout: float | None = None) -> int:
-        """Write every schema that is not deleted to one file of JSON lines; answers how many the file holds.
+        """Write every schema that is not deleted to one file of JSON lines, and return how many the file holds.
 
         The file appears under its name when it is whole. With `resume`, an export that fails keeps what it has written beside it, and
         the next one goes on from there. ValidationError if the path cannot be written.
@@ -192,9 +192,9 @@ class SchemaStore(SchemaReader):
             return await transfer.export(self._parts, self._fetch(operation.deadline), path, operation.deadline, resume)
 
     async def import_(self, path: str | os.PathLike[str], *, timeout: float | None = None) -> int:
-        """Register every schema of a file that `export` wrote, with its id and state; answers how many.
+        """Register every schema of a file that `export` wrote, with its id and state, and return how many.
 
-        What is there already is passed over, so that an import that was interrupted may be run again. ConflictError if a version holds
+        What is there already is skipped, so that an import that was interrupted can be run again. ConflictError if a version holds
         other content; what was imported before it stays.
         """
         with self._operation("import_", path, timeout, "bulk") as operation:

@@ -25,7 +25,7 @@ FIELDS = ("id", "subject", "version", "schema_type", "state", "metadata")
 async def export(
     parts: SchemaParts, fetch: Fetch, path: str | os.PathLike[str], deadline: Deadline, resume: bool
 ) -> int:
-    """By id, a page of the database at a time; answers how many lines the file has."""
+    """By id, a page of the database at a time; returns how many lines the file has."""
     call, file = parts.runtime.call, LinesFile(path, STORE, resume=resume)
     try:
         last = await call(file.open, deadline=deadline)
@@ -50,7 +50,7 @@ async def import_(
     path: str | os.PathLike[str],
     deadline: Deadline,
 ) -> int:
-    """Give `take` a batch of items at a time; answers how many there were."""
+    """Give `take` a batch of items at a time; returns how many there were."""
     count, batches = 0, read_batches(path, STORE, MAX_CONTENT_BYTES, BATCH_ITEMS)
     while (batch := await parts.runtime.call(next, batches, None, deadline=deadline)) is not None:
         try:

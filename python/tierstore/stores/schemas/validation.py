@@ -1,4 +1,4 @@
-"""Is this content what its type says? Each check names the place: line and column, or a JSON pointer. Nothing is ever fetched.
+"""Checks whether content is a sound schema of its type, and names the place of a fault (line and column, or a JSON pointer).
 
 json          one strict parser (the core's): UTF-8, depth 512, no NaN, no duplicate spelling of a number
 jsonschema    the same, then the meta-schema of the dialect that `$schema` names (2020-12 if none), by jsonschema-rs
@@ -35,19 +35,19 @@ DIALECTS = {
 
 
 def check_content(schema_type: str, content: bytes) -> None:
-    """ValidationError, with its place, unless `content` is a sound schema of its type. O(n) in the content."""
+    """Raise ValidationError, with its place, unless `content` is a sound schema of its type. O(n) in the content."""
     _CHECKS[schema_type](content)
 
 
 def check_size(size: int) -> None:
-    """ValidationError if content of `size` bytes is larger than any store takes."""
+    """Raise ValidationError if content of `size` bytes is larger than a store accepts."""
     if size > MAX_CONTENT_BYTES:
-        text = f"the content has {size:,} bytes; at most {MAX_CONTENT_BYTES:,} are taken"
+        text = f"content must have at most {MAX_CONTENT_BYTES:,} bytes, got {size:,}"
         raise ValidationError(text, place="content")
 
 
 def check_type(schema_type: object) -> SchemaType:
-    """`schema_type` if it is one of SCHEMA_TYPES."""
+    """Return `schema_type` if it is one of SCHEMA_TYPES; ValidationError otherwise."""
     for known in SCHEMA_TYPES:
         if isinstance(schema_type, str) and schema_type == known:
             return known
@@ -76,7 +76,9 @@ def _jsonschema(content: bytes) -> None:
     try:
         jsonschema_rs.meta.validate(schema)
     except jsonschema_rs.ValidationError as error:
-        raise ValidationError(f"no JSON Schema: {error.message}", place=pointer(error.instance_path)) from None
+        raise ValidationError(
+            f"content is not a JSON Schema: {error.message}", place=pointer(error.instance_path)
+        ) from None
 
 
 def _dialect(named: object) -> str:
@@ -84,9 +86,7 @@ def _dialect(named: object) -> str:
     bare = str(named).split("://", 1)[-1].rstrip("#")
     if not isinstance(named, str) or bare not in DIALECTS:
         known = ", ".join(DIALECTS.values())
-        raise ValidationError(
-            f"{shown(named)} is no known dialect, and none is fetched; known are {known}", place="/$schema"
-        )
+        raise ValidationError(f"$schema {shown(named)} is not supported; expected one of {known}", place="/$schema")
     return DIALECTS[bare]
 
 

@@ -121,7 +121,7 @@ impl Cache {
     #[pyo3(signature = (key, /, *default))]
     fn pop(&self, key: &Bound<'_, PyAny>, default: &Bound<'_, PyTuple>) -> PyResult<Object> {
         if default.len() > 1 {
-            return Err(PyTypeError::new_err("pop takes a key and at most one default"));
+            return Err(PyTypeError::new_err("pop expected a key and at most one default"));
         }
         match self.take(key)? {
             Some(value) => Ok(value),
@@ -200,7 +200,7 @@ impl Cache {
     ) -> PyResult<bool> {
         let given = ticket.get();
         if given.cache != this.get().number {
-            return Err(PyTypeError::new_err("this ticket was handed out by another cache"));
+            return Err(PyTypeError::new_err("the ticket belongs to another cache"));
         }
         let key = given.key.bind(ticket.py());
         let life = this.get().life(key, value, ttl.as_ref(), tti.as_ref(), weight.as_ref(), tags.as_ref())?;

@@ -227,7 +227,7 @@ impl Hits {
             return Ok(None);
         }
         let Ok(entry) = found.cast::<TimedEntry>() else {
-            return Err(PyTypeError::new_err("the cache of a tier holds entries of that tier only"));
+            return Err(PyTypeError::new_err("this cache holds only entries that its own tier made"));
         };
         let (entry, now) = (entry.get(), self.clock.now(found.py())?);
         let free = || self.lasting && !entry.value.is(&self.absent);
@@ -255,7 +255,8 @@ unsafe extern "C" fn hit(object: Pointer, key: Pointer) -> Pointer {
     }
 }
 
-const HIT_DOC: &CStr = c"hit($self, key, /)\n--\n\nThe value if it is there and may be believed now; None otherwise.";
+const HIT_DOC: &CStr =
+    c"hit($self, key, /)\n--\n\nReturn the value if it is there and known to be fresh; None otherwise.";
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FreshUntil>()?;

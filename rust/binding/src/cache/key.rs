@@ -186,7 +186,7 @@ impl Answers {
     pub fn ask(&mut self, py: Python<'_>, key: &Bound<'_, PyAny>, candidate: Py<PyAny>) -> PyResult<()> {
         if self.different.len() >= MOST_QUESTIONS {
             return Err(PyRuntimeError::new_err(
-                "the cache changed with each comparison of this key: its __eq__ must not do that",
+                "the cache changed with each comparison of this key; its __eq__ must not change the cache",
             ));
         }
         if candidate.bind(py).eq(key)? {

@@ -10,7 +10,7 @@ use tierstore_core::error::{Error, Place};
 
 fn invalid(name: &str, expected: &str, got: &Bound<'_, PyAny>) -> PyErr {
     let shown = got.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
-    let message = format!("{name} must be {expected}, not {shown}");
+    let message = format!("{name} must be {expected}, got {shown}");
     to_py(&Error::invalid(message).at(Place::Name(name.to_owned())))
 }
 
@@ -24,7 +24,7 @@ pub fn duration(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option
         Ok(seconds) => seconds,
         Err(_) => {
             let delta = value.call_method0("total_seconds").and_then(|total| total.extract::<f64>());
-            delta.map_err(|_| PyTypeError::new_err(format!("{name} must be seconds or a timedelta")))?
+            delta.map_err(|_| PyTypeError::new_err(format!("{name} must be a number of seconds or a timedelta")))?
         }
     };
     if seconds.is_nan() || seconds <= 0.0 {

@@ -145,7 +145,7 @@ impl Cache {
             (None, Some(weigher)) => {
                 let weight = weigher.bind(key.py()).call1((key, value))?;
                 count("the weigher's answer", 0, Some(&weight))?
-                    .ok_or_else(|| PyTypeError::new_err("the weigher must answer an int, not None"))?
+                    .ok_or_else(|| PyTypeError::new_err("the weigher must return an int, not None"))?
             }
         };
         Ok(OwnLife {

@@ -37,7 +37,7 @@ impl BincodeType {
         let mut reader = Reader::new(owner.as_bytes(), 0);
         let value = read(py, &self.0, &mut reader, &owner)?;
         if reader.remaining() > 0 {
-            return Err(to_py(&reader.fail(format!("{} bytes behind the value", reader.remaining()))));
+            return Err(to_py(&reader.fail(format!("{} bytes follow the value; expected none", reader.remaining()))));
         }
         Ok(value)
     }

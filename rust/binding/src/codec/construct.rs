@@ -36,7 +36,10 @@ fn build<'py>(
     let layout =
         class.getattr(pyo3::intern!(py, "__layout__")).ok().and_then(|layout| layout.cast_into::<Layout>().ok());
     let Some(layout) = layout.filter(|layout| layout.get().is_class(class.as_type_ptr())) else {
-        return Err(PyTypeError::new_err(format!("{} is no record class of its own", name())));
+        return Err(PyTypeError::new_err(format!(
+            "{} cannot be made: expected a class that is declared with Record as its base",
+            name()
+        )));
     };
     let layout = layout.get();
     if args.len() > layout.declared.len() {
@@ -60,7 +63,7 @@ fn build<'py>(
             return Err(PyTypeError::new_err(format!("{}() has no field {key}", name())));
         };
         if record.value(at).is_some() {
-            return Err(PyTypeError::new_err(format!("{}() got {key} twice", name())));
+            return Err(PyTypeError::new_err(format!("{}() got the field {key} twice", name())));
         }
         record.keep(value, at, count)?;
     }
@@ -68,7 +71,7 @@ fn build<'py>(
         if record.value(*at).is_none() {
             let field = &layout.fields[*at];
             let Some(value) = field.make_default(py)? else {
-                return Err(PyTypeError::new_err(format!("{}() misses {}", name(), field.name.bind(py))));
+                return Err(PyTypeError::new_err(format!("{}() is missing the field {}", name(), field.name.bind(py))));
             };
             record.keep(value, *at, count)?;
         }

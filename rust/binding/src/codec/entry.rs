@@ -58,14 +58,14 @@ unsafe fn parse<'a, 'py, const N: usize>(
     unsafe {
         let named = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) as usize };
         if count as usize != N || named > 1 {
-            return Err(wrong_type(format!("{N} positional arguments and key are expected")));
+            return Err(wrong_type(format!("expected {N} positional arguments and the keyword key")));
         }
         let all = std::slice::from_raw_parts(args.cast::<Bound<'py, PyAny>>(), count as usize + named);
         let mut key = None;
         if named == 1 {
             let name = ffi::PyTuple_GetItem(names, 0);
             if name != intern!(py, "key").as_ptr() && Bound::from_borrowed_ptr(py, name).ne("key")? {
-                return Err(wrong_type("the only keyword is key"));
+                return Err(wrong_type("unknown keyword; expected key"));
             }
             key = all.get(N);
         }
@@ -109,7 +109,7 @@ unsafe extern "C" fn decode_entry(
             let head = lift(envelope::open(buffer.as_bytes(), call.key))?;
             let layout = KINDS[usize::from(head.kind)].load(Ordering::Acquire);
             if layout.is_null() || head.kind == NO_KIND {
-                return Err(to_py(&Error::corrupt(format!("no record class has kind {}", head.kind))));
+                return Err(to_py(&Error::corrupt(format!("no record class of kind {} is imported", head.kind))));
             }
             let layout = std::mem::ManuallyDrop::new(Bound::from_owned_ptr(py, layout).cast_into_unchecked::<Layout>());
             receive(py, layout.get(), &buffer, &head, call.key, false).map(Bound::into_ptr)
@@ -140,7 +140,7 @@ unsafe extern "C" fn decode_as_entry(
 fn decode_class<'py>(py: Python<'py>, call: Call<'_, 'py, 2>, current: bool) -> PyResult<Bound<'py, PyAny>> {
     let [buffer, class] = call.given;
     let layout = class.getattr(intern!(py, "__layout__"))?;
-    let layout = layout.cast::<Layout>().map_err(|_| wrong_type("a record class is expected"))?.get();
+    let layout = layout.cast::<Layout>().map_err(|_| wrong_type("expected a record class"))?.get();
     let buffer = owned(buffer)?;
     let head = open_as(py, layout, buffer.as_bytes(), call.key, current)?;
     receive(py, layout, &buffer, &head, call.key, current)
@@ -150,7 +150,10 @@ fn decode_class<'py>(py: Python<'py>, call: Call<'_, 'py, 2>, current: bool) -> 
 fn open_as(py: Python<'_>, layout: &Layout, bytes: &[u8], key: u64, current: bool) -> PyResult<Envelope> {
     let mut head = lift(envelope::open(bytes, key))?;
     if head.kind != layout.kind {
-        return Err(to_py(&Error::corrupt(format!("kind {} is expected, not {}", layout.kind, head.kind))));
+        return Err(to_py(&Error::corrupt(format!(
+            "expected a record of kind {}, got kind {}",
+            layout.kind, head.kind
+        ))));
     }
     if current && !head.checked {
         check_rest(py, bytes)?;
@@ -204,7 +207,7 @@ fn source_of(layout: &Layout, head: &Envelope, key: u64, current: bool) -> PyRes
 #[cold]
 fn unreadable(head: &Envelope, layout: &Layout) -> PyErr {
     let message = format!(
-        "revision {} (oldest reader {}) is not for revision {} to read",
+        "the record has revision {} and needs a reader of revision {} or newer; this class has revision {}; read it with newer code",
         head.revision, head.oldest_reader, layout.revision
     );
     to_py(&Error::corrupt(message))
@@ -304,7 +307,7 @@ fn graft<'py>(changed: &Bound<'py, PyAny>, original: &Bound<'py, PyAny>) -> PyRe
 #[pyo3(signature = (buffer, class, /, *, key))]
 fn is_for_newer(buffer: &[u8], class: &Bound<'_, PyAny>, key: &[u8]) -> PyResult<bool> {
     let layout = class.getattr(intern!(class.py(), "__layout__"))?;
-    let layout = layout.cast::<Layout>().map_err(|_| wrong_type("a record class is expected"))?.get();
+    let layout = layout.cast::<Layout>().map_err(|_| wrong_type("expected a record class"))?.get();
     let head = envelope::open(buffer, envelope::key_of(key));
     Ok(head.is_ok_and(|head| head.kind == layout.kind && head.oldest_reader > layout.revision))
 }

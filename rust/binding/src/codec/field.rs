@@ -64,7 +64,7 @@ unsafe extern "C" fn set(
             answer(|py| {
                 let own = &*descriptor.cast::<Descriptor>();
                 let name = own.layout.bind(py).get().fields[own.at].name.bind(py);
-                Err(PyAttributeError::new_err(format!("a record is immutable: use replace({name}=…)")))
+                Err(PyAttributeError::new_err(format!("a record is immutable; use replace({name}=…)")))
             });
             -1
         })
@@ -151,7 +151,11 @@ pub fn walk(record: &Record, layout: &Layout, from: usize, at: usize, reader: &m
 #[cold]
 fn no_default(py: Python<'_>, record: &Record, layout: &Layout, at: usize) -> PyErr {
     let field = &layout.fields[at];
-    let message = format!("revision {} has no {}, which has no default", record.revision, field.name.bind(py));
+    let message = format!(
+        "the record has revision {}, which has no field {}, and the field has no default",
+        record.revision,
+        field.name.bind(py)
+    );
     to_py(&tierstore_core::error::Error::corrupt(message))
 }
 
@@ -172,7 +176,7 @@ pub fn is_own(object: &Bound<'_, PyAny>, class: *mut ffi::PyTypeObject, name: *m
 fn field_descriptor<'py>(layout: &Bound<'py, Layout>, at: usize) -> PyResult<Bound<'py, PyAny>> {
     let py = layout.py();
     if at >= layout.get().fields.len() {
-        return Err(PyTypeError::new_err("no such field"));
+        return Err(PyTypeError::new_err("the layout has no field at this position"));
     }
     let class = CLASS.get(py).ok_or_else(|| PyTypeError::new_err("the module is not ready"))?;
     // SAFETY: the class was made for a Descriptor's memory; both fields are written before the object is seen.

@@ -110,10 +110,10 @@ impl Layout {
     ) -> PyResult<Self> {
         let (fields, declared) = (fields.0, declared.0);
         if kind == Some(NO_KIND) || oldest_reader > revision {
-            return Err(PyValueError::new_err("kind is 0 to 65534, oldest_reader at most revision"));
+            return Err(PyValueError::new_err("kind must be from 0 to 65534, and oldest_reader at most revision"));
         }
         if declared.iter().any(|at| *at >= fields.len()) {
-            return Err(PyValueError::new_err("a declared position is no field"));
+            return Err(PyValueError::new_err("a declared position is not that of a field"));
         }
         let fields: Vec<Field> = fields.into_iter().map(compile_field).collect::<PyResult<_>>()?;
         let has_records = fields.iter().any(|field| field.shape.has_records());

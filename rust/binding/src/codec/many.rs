@@ -149,10 +149,10 @@ fn distinct(seen: &Bound<'_, PyDict>, shape: &Compiled, key: &[u8]) -> PyResult<
     let before = seen.len();
     match seen.set_item(key, py.None()) {
         Err(error) if error.is_instance_of::<PyTypeError>(py) => {
-            Err(to_py(&Error::invalid("a key of a dict that cannot be hashed when it is read")))
+            Err(to_py(&Error::invalid("a dict has a key that cannot be hashed when it is read")))
         }
         Ok(()) if seen.len() == before => {
-            Err(to_py(&Error::invalid("two keys of a dict are the same when they are read")))
+            Err(to_py(&Error::invalid("a dict has two keys that are the same when they are read")))
         }
         set => set,
     }

@@ -56,7 +56,7 @@ impl Timestamp {
     #[pyo3(signature = (seconds, nanoseconds=0))]
     fn new(seconds: i64, nanoseconds: u32) -> PyResult<Self> {
         if nanoseconds > 999_999_999 {
-            return Err(to_py(&Error::invalid(format!("{nanoseconds} nanoseconds: the limit is 999999999"))));
+            return Err(to_py(&Error::invalid(format!("nanoseconds must be at most 999999999, got {nanoseconds}"))));
         }
         Ok(Self { seconds, nanoseconds })
     }
@@ -103,7 +103,7 @@ fn check_size(length: usize, max_size: Option<usize>) -> PyResult<()> {
 }
 
 fn too_long(length: usize, limit: usize) -> Error {
-    Error::corrupt(format!("{length} bytes: the limit is {limit}"))
+    Error::corrupt(format!("the buffer must have at most {limit} bytes (max_size), got {length}"))
 }
 
 #[pyfunction]

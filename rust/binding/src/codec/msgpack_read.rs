@@ -55,7 +55,7 @@ fn decode<'py>(py: Python<'py>, tokens: &mut Tokens<'_>, limits: Limits) -> PyRe
     };
     loop {
         if outer.len() >= limits.depth {
-            let message = format!("more than {} arrays and maps in one another", limits.depth);
+            let message = format!("arrays and maps must be nested at most {} deep", limits.depth);
             return Err(to_py(&tokens.fail(message)));
         }
         match top.fill(py, tokens, limits)? {
@@ -82,7 +82,8 @@ impl<'py> Open<'py> {
             Inner::Map(pairs) => (pairs, pairs * 2),
         };
         if around + claimed > tokens.remaining() {
-            let message = format!("{} items claimed in {} bytes", around + claimed, tokens.remaining());
+            let message =
+                format!("{} items do not fit the {} bytes that are left", around + claimed, tokens.remaining());
             return Err(to_py(&tokens.fail(message)));
         }
         let container = match inner {
@@ -155,7 +156,7 @@ impl<'py> Open<'py> {
         match self.container {
             Container::Array(list) => Ok(full(list)),
             Container::Map(dict, _) if limits.strict && dict.len() != self.count => {
-                Err(to_py(&tokens.fail("a key stands twice in a map")))
+                Err(to_py(&tokens.fail("a map has the same key twice")))
             }
             Container::Map(dict, _) => Ok(dict.into_any()),
         }
@@ -219,13 +220,13 @@ fn utf8<'py>(py: Python<'py>, bytes: &[u8], limits: Limits) -> PyResult<Bound<'p
 /// Strict maps have str keys; others take what can be hashed, an array as a tuple.
 fn as_key<'py>(value: Bound<'py, PyAny>, tokens: &Tokens<'_>, limits: Limits) -> PyResult<Bound<'py, PyAny>> {
     if limits.strict {
-        return Err(to_py(&tokens.fail("a map's key is not a str: strict=False accepts it")));
+        return Err(to_py(&tokens.fail("a map has a key that is not a str; pass strict=False to accept it")));
     }
     let value = match value.cast::<PyList>() {
         Ok(list) => PyTuple::new(value.py(), list.iter())?.into_any(),
         Err(_) => value,
     };
-    value.hash().map_err(|_| to_py(&tokens.fail("a map's key cannot be hashed")))?;
+    value.hash().map_err(|_| to_py(&tokens.fail("a map has a key that cannot be hashed")))?;
     Ok(value)
 }
 
@@ -245,7 +246,7 @@ pub fn whole<'py>(py: Python<'py>, bytes: &[u8], limits: Limits) -> PyResult<Bou
     let mut tokens = Tokens::new(bytes);
     let value = decode(py, &mut tokens, limits)?;
     if !tokens.is_empty() {
-        return Err(to_py(&tokens.fail(format!("{} bytes behind the value", tokens.remaining()))));
+        return Err(to_py(&tokens.fail(format!("{} bytes follow the value; expected none", tokens.remaining()))));
     }
     Ok(value)
 }

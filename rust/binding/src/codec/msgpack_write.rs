@@ -100,7 +100,7 @@ impl<'py> Open<'py> {
                     if is_str(&key) {
                         str(out, &key)?;
                     } else if rules.json && !key.is_instance_of::<PyString>() {
-                        return Err(scalar::expected("a str as key of a JSON object", &key));
+                        return Err(scalar::expected("str as the key of a JSON object", &key));
                     } else {
                         *value = Some(own(&item));
                         return Ok(Some(own(&key)));
@@ -156,7 +156,7 @@ fn int(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
         Some(number) => put::int(out, number),
         None => match value.extract::<u64>() {
             Ok(number) => put::uint(out, number),
-            Err(_) => return Err(invalid("an int beyond 64 bits has no place in MessagePack")),
+            Err(_) => return Err(invalid("an int must fit 64 bits in MessagePack")),
         },
     }
     Ok(())
@@ -165,7 +165,7 @@ fn int(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
 #[inline(always)]
 fn float(out: &mut Out, value: f64, rules: Rules) -> PyResult<()> {
     if rules.json && !value.is_finite() {
-        return Err(invalid(format!("{value} is no JSON number")));
+        return Err(invalid(format!("{value} cannot be written as a JSON number")));
     }
     put::float(out, value);
     Ok(())
@@ -191,7 +191,7 @@ fn other<'py>(
     };
     let Some(mut inner) = opened.filter(|inner| !inner.is_empty()) else { return Ok(None) };
     if waiting.len() >= rules.depth {
-        return Err(invalid(format!("more than {} lists and dicts in one another", rules.depth)));
+        return Err(invalid(format!("lists and dicts must be nested at most {} deep", rules.depth)));
     }
     let item = inner.write(out, rules)?;
     if item.is_some() {
@@ -282,13 +282,13 @@ fn binary(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(ext) = value.cast::<Ext>() {
         return said(put::ext(out, ext.get().code, &ext.get().data));
     }
-    Err(scalar::expected("a value that MessagePack knows", value))
+    Err(scalar::expected("a value that MessagePack has a type for", value))
 }
 
 /// Whether its length could be written.
 #[inline(always)]
 fn said(written: Option<()>) -> PyResult<()> {
-    written.ok_or_else(|| invalid("MessagePack cannot say a length of 4 GiB or more"))
+    written.ok_or_else(|| invalid("a value must be shorter than 4 GiB in MessagePack"))
 }
 
 #[cold]

@@ -126,7 +126,7 @@ impl Record {
         // Not `isinstance`, which believes what an object says of its class.
         // SAFETY: both are live classes.
         if unsafe { ffi::PyType_IsSubtype(object.get_type_ptr(), base.as_ptr().cast()) } == 0 {
-            return Err(PyTypeError::new_err(format!("a Record is expected, not {}", object.get_type().name()?)));
+            return Err(PyTypeError::new_err(format!("expected a Record, not {}", object.get_type().name()?)));
         }
         // SAFETY: instances of the base have its memory, whatever their class.
         Ok(unsafe { &*object.as_ptr().cast::<Record>() })
@@ -214,7 +214,7 @@ impl Record {
         // SAFETY: the pool's blocks hold so many empty slots behind their length, and this one is nobody else's.
         unsafe {
             let Some(own) = NonNull::new(pool::block(count)) else {
-                return Err(pyo3::exceptions::PyMemoryError::new_err("no memory for a record's fields"));
+                return Err(pyo3::exceptions::PyMemoryError::new_err("no memory is left for a record's fields"));
             };
             if offer(&self.values, own).is_err() {
                 pool::give_block(own.as_ptr());
@@ -408,7 +408,9 @@ fn adopt(class: &Bound<'_, PyType>, layout: &Bound<'_, Layout>) -> PyResult<()> 
         let raw = class.as_type_ptr();
         let own_size = (*raw).tp_basicsize == (*base.as_type_ptr()).tp_basicsize && (*raw).tp_dictoffset == 0;
         if !class.is_subclass(base)? || !own_size || ffi::PyType_GetFlags(raw) & MANAGED != 0 {
-            return Err(PyTypeError::new_err("a record class needs `__slots__ = ()`, and bases without a `__dict__`"));
+            return Err(PyTypeError::new_err(
+                "a record class must have `__slots__ = ()`, and bases without a `__dict__`",
+            ));
         }
         layout.get().set_class(class)?;
         // The interpreter's own would walk the bases, and track and untrack each record, on every death.
@@ -435,7 +437,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let base = base_type(py)?;
     module.add("RecordBase", &base)?;
     if BASE.set(py, base.unbind()).is_err() {
-        return Err(PyImportError::new_err("tierstore serves one interpreter of a process: another has loaded it"));
+        return Err(PyImportError::new_err(
+            "tierstore works in one interpreter of a process, and another one has loaded it already",
+        ));
     }
     module.add_function(wrap_pyfunction!(adopt, module)?)?;
     module.add_function(wrap_pyfunction!(attach_meta, module)?)?;

@@ -103,7 +103,7 @@ pub fn str<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match Text::new(bytes) {
         Ok(text) => wide(py, &text),
         Err(error) => {
-            Err(to_py(&Error::corrupt(format!("text that is not UTF-8 from byte {} on", error.valid_up_to()))))
+            Err(to_py(&Error::corrupt(format!("a text is not UTF-8 from its byte {} on", error.valid_up_to()))))
         }
     }
 }
@@ -156,7 +156,7 @@ fn member<'py>(class: &Class, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, P
     if let Some(member) = members.bind(py).get_item(&value)? {
         return Ok(member);
     }
-    class.bind(py).call1((&value,)).map_err(|_| to_py(&Error::corrupt(format!("{value} is no member of {class}"))))
+    class.bind(py).call1((&value,)).map_err(|_| to_py(&Error::corrupt(format!("{value} is not a member of {class}"))))
 }
 
 fn view<'py>(py: Python<'py>, reader: &mut Reader<'_>, owner: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
@@ -178,7 +178,10 @@ fn record<'py>(
     let revision = lift(inner.uint_of(16))? as u16;
     let oldest = lift(inner.uint_of(16))? as u16;
     if oldest > layout.revision {
-        let message = format!("a nested record of revision {revision}, which revision {} cannot read", layout.revision);
+        let message = format!(
+            "a nested record has revision {revision}, which a class of revision {} cannot read",
+            layout.revision
+        );
         return Err(to_py(&Error::corrupt(message)));
     }
     let end = reader.position();
@@ -215,12 +218,12 @@ fn dict<'py>(
         let key = read(py, &pair.0, reader, owner)?;
         let value = read(py, &pair.1, reader, owner)?;
         dict.set_item(key, value).map_err(|error| match error.is_instance_of::<PyTypeError>(py) {
-            true => to_py(&reader.fail("a key that cannot be hashed")),
+            true => to_py(&reader.fail("a dict has a key that cannot be hashed")),
             false => error,
         })?;
     }
     if dict.len() != count {
-        return Err(to_py(&reader.fail("a key stands twice in a dict")));
+        return Err(to_py(&reader.fail("a dict has the same key twice")));
     }
     Ok(dict.into_any())
 }
@@ -235,7 +238,7 @@ fn fixed<'py>(
 }
 
 fn structure<'py>(py: Python<'py>, class: &Class, values: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyAny>> {
-    let Class::Struct { class, names } = class else { return Err(to_py(&Error::corrupt("not a struct"))) };
+    let Class::Struct { class, names } = class else { return Err(to_py(&Error::corrupt("expected a struct"))) };
     let keywords = PyDict::new(py);
     for (name, value) in names.iter().zip(values) {
         keywords.set_item(name.bind(py), value)?;

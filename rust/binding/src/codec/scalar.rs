@@ -142,7 +142,7 @@ pub fn timedelta(py: Python<'_>, micros: i128) -> PyResult<Bound<'_, PyAny>> {
     let day = i128::from(MICROS_PER_DAY);
     let (days, rest) = (micros.div_euclid(day), micros.rem_euclid(day));
     if days.abs() > MAX_DELTA_DAYS {
-        return Err(corrupt(format!("{days} days are more than a timedelta holds")));
+        return Err(corrupt(format!("{days} days are outside the range of a timedelta")));
     }
     Ok(PyDelta::new(py, days as i32, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32, false)?.into_any())
 }
@@ -217,10 +217,10 @@ fn is_decimal(text: &[u8]) -> bool {
 
 pub fn decimal<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     if !is_decimal(text) {
-        return Err(corrupt(format!("{} is no decimal number", String::from_utf8_lossy(text))));
+        return Err(corrupt(format!("{:?} is not a decimal number", String::from_utf8_lossy(text))));
     }
     let text = super::read::str(py, text)?;
-    decimals(py)?.bind(py).call1((&text,)).map_err(|_| corrupt(format!("{text} is no decimal number")))
+    decimals(py)?.bind(py).call1((&text,)).map_err(|_| corrupt(format!("{text:?} is not a decimal number")))
 }
 
 /// As Decimal itself writes it, whatever a subclass does: digits, exponent and sign are kept.
@@ -244,7 +244,7 @@ pub fn decimal_text<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyStr
 #[cold]
 pub fn expected(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let name = value.get_type().name().map_or_else(|_| "something else".into(), |name| name.to_string());
-    invalid(format!("{what} is expected here, not {name}"))
+    invalid(format!("expected {what}, not {name}"))
 }
 
 /// A TypeError about an argument of a call.

@@ -33,7 +33,7 @@ impl Class {
             Class::Record { class, layout } => {
                 layout.get_or_try_init(py, || Ok(class.bind(py).getattr("__layout__")?.cast_into::<Layout>()?.unbind()))
             }
-            _ => Err(PyTypeError::new_err("not a record class")),
+            _ => Err(PyTypeError::new_err("expected a record class")),
         }
     }
 }
@@ -65,7 +65,7 @@ pub fn compile(spec: &Bound<'_, PyTuple>) -> PyResult<Compiled> {
             let one = |pair: PyResult<Bound<'_, PyAny>>| compile(pair?.get_item(1)?.cast::<PyTuple>()?);
             Shape::Union(variants.try_iter()?.map(one).collect::<PyResult<_>>()?)
         }
-        _ => return Err(PyTypeError::new_err(format!("no shape is called {name}"))),
+        _ => return Err(PyTypeError::new_err(format!("unknown shape {name}"))),
     })
 }
 

@@ -89,7 +89,7 @@ fn pair<'py>(
 fn layout_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, Layout>> {
     let layout = class.getattr(pyo3::intern!(class.py(), "__layout__")).ok();
     let layout = layout.and_then(|layout| layout.cast_into::<Layout>().ok());
-    layout.ok_or_else(|| PyTypeError::new_err("a record class is expected"))
+    layout.ok_or_else(|| PyTypeError::new_err("expected a record class"))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -95,7 +95,7 @@ fn tuple(out: &mut Out, shapes: &[Compiled], value: &Bound<'_, PyAny>, nesting: 
 
 #[cold]
 fn wrong_length(expected: usize, found: usize) -> PyErr {
-    to_py(&Error::invalid(format!("a tuple of {expected} is expected, not of {found}")))
+    to_py(&Error::invalid(format!("expected a tuple of {expected}, got one of {found}")))
 }
 
 /// The UTF-8 of a str; a lone surrogate has none. ASCII, the usual case, is read where it lies.
@@ -119,7 +119,7 @@ pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     }
     match text.to_str() {
         Ok(text) => Ok(text.as_bytes()),
-        Err(_) => Err(to_py(&Error::invalid("a lone surrogate has no place in UTF-8"))),
+        Err(_) => Err(to_py(&Error::invalid("a str contains a lone surrogate, which UTF-8 cannot encode"))),
     }
 }
 
@@ -263,7 +263,7 @@ fn record(out: &mut Out, layout: &Layout, value: &Bound<'_, PyAny>, nesting: u32
     };
     let stands = stands(out, record, layout, nesting) && record.bytes().is_some();
     if nesting >= MAX_NESTING && !(out.anew && stands) {
-        return Err(to_py(&Error::invalid(format!("records more than {MAX_NESTING} deep in one another"))));
+        return Err(to_py(&Error::invalid(format!("records must be nested at most {MAX_NESTING} deep"))));
     }
     let (revision, oldest) = match stands {
         true => (record.revision, oldest_reader(record, layout)),

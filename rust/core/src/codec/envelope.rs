@@ -64,11 +64,13 @@ pub fn open(buffer: &[u8], key: u64) -> Result<Envelope> {
         return Err(wrong_length(buffer.len(), body_bytes));
     }
     if (first >> 48) as u16 != FORMAT {
-        return Err(Error::corrupt("not a record of a format that this code knows"));
+        return Err(Error::corrupt("the bytes are not a record of a format that this version of tierstore can read"));
     }
     let (fields, rest) = buffer[ENVELOPE_BYTES..].split_at(head_length);
     if head_sum([first, lengths, sum], body_sum(fields)) ^ key != head {
-        return Err(Error::corrupt("the head sum does not fit: the record is damaged, or belongs to another key"));
+        return Err(Error::corrupt(
+            "the checksum of the head is wrong: the record is damaged, or belongs to another key",
+        ));
     }
     let checked = rest.len() <= EAGER_BYTES;
     if checked && body_sum(rest) != sum {
@@ -128,7 +130,7 @@ pub fn seal(
     let body_bytes = buffer.len() - ENVELOPE_BYTES;
     let head_bytes = if body_bytes <= EAGER_BYTES { body_bytes } else { head_bytes };
     if body_bytes > MAX_BODY_BYTES {
-        return Err(Error::invalid(format!("a record of {body_bytes} bytes: the limit is 4 GiB")));
+        return Err(Error::invalid(format!("a record must have less than 4 GiB, got {body_bytes} bytes")));
     }
     let first = u64::from(kind) | u64::from(revision) << 16 | u64::from(oldest_reader) << 32 | u64::from(FORMAT) << 48;
     let lengths = head_bytes as u64 | (body_bytes as u64) << 32;
@@ -157,17 +159,17 @@ pub fn key_of(key: &[u8]) -> u64 {
 
 #[cold]
 fn truncated(length: usize) -> Error {
-    Error::corrupt(format!("{length} bytes: a record has {ENVELOPE_BYTES} at least"))
+    Error::corrupt(format!("a record must have at least {ENVELOPE_BYTES} bytes, got {length}"))
 }
 
 #[cold]
 fn wrong_length(length: usize, claimed: u32) -> Error {
-    Error::corrupt(format!("{length} bytes, but the envelope speaks of {ENVELOPE_BYTES} and {claimed}"))
+    Error::corrupt(format!("the record must have {ENVELOPE_BYTES} + {claimed} bytes by its envelope, got {length}"))
 }
 
 #[cold]
 fn damaged() -> Error {
-    Error::corrupt("the body sum does not fit: the record is damaged")
+    Error::corrupt("the checksum of the body is wrong: the record is damaged")
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn short(&self, wanted: u64) -> Error {
-        self.fail(format!("{wanted} bytes claimed, {} left", self.remaining()))
+        self.fail(format!("expected {wanted} more bytes, found {}", self.remaining()))
     }
 
     #[inline(always)]
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
             251 => Ok(u64::from(u16::from_le_bytes(self.array()?))),
             252 => Ok(u64::from(u32::from_le_bytes(self.array()?))),
             253 => Ok(u64::from_le_bytes(self.array()?)),
-            _ => Err(self.fail(format!("a number of 64 bits cannot start with {mark}"))),
+            _ => Err(self.fail(format!("a number of at most 64 bits cannot start with the byte {mark}"))),
         }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let value = self.uint()?;
         if self.at - start > 1 + bits as usize / 8 {
-            return Err(self.fail(format!("{value} is written too long for {bits} bits")));
+            return Err(self.fail(format!("{value} is not in the shortest form of {bits} bits")));
         }
         Ok(value)
     }
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
     pub fn count(&mut self, least: usize) -> Result<usize> {
         let count = self.uint()?;
         if count > (self.remaining() / least.max(1)) as u64 {
-            return Err(self.fail(format!("{count} items claimed in {} bytes", self.remaining())));
+            return Err(self.fail(format!("{count} items do not fit the {} bytes that are left", self.remaining())));
         }
         Ok(count as usize)
     }
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
-            other => Err(self.fail(format!("{other} is neither 0 nor 1"))),
+            other => Err(self.fail(format!("a bool must be 0 or 1, got {other}"))),
         }
     }
 
@@ -144,11 +144,11 @@ impl<'a> Reader<'a> {
             0xC2..=0xDF => 1,
             0xE0..=0xEF => 2,
             0xF0..=0xF4 => 3,
-            _ => return Err(self.fail("not a character in UTF-8")),
+            _ => return Err(self.fail("a char must be one character in UTF-8")),
         };
         let start = self.at - 1;
         self.take(length)?;
         let text = std::str::from_utf8(&self.data[start..self.at]).ok();
-        text.and_then(|text| text.chars().next()).ok_or_else(|| self.fail("not a character in UTF-8"))
+        text.and_then(|text| text.chars().next()).ok_or_else(|| self.fail("a char must be one character in UTF-8"))
     }
 }

@@ -150,6 +150,6 @@ pub fn variant<'s, C>(variants: &'s [Shape<C>], reader: &mut Reader<'_>) -> Resu
     let index = reader.uint_of(32)? as usize;
     match variants.get(index) {
         Some(shape) => Ok((index, shape)),
-        None => Err(reader.fail(format!("variant {index} of {}", variants.len()))),
+        None => Err(reader.fail(format!("the union has {} classes, so it has no number {index}", variants.len()))),
     }
 }

@@ -82,7 +82,7 @@ impl Reader<'_> {
 
     fn open(&mut self, container: Container) -> Step {
         if self.stack.len() == self.max_depth {
-            return Err(Fault(format!("JSON is nested more than {} deep", self.max_depth)));
+            return Err(Fault(format!("JSON must be nested at most {} levels deep", self.max_depth)));
         }
         self.stack.push(container);
         self.at += 1;
@@ -174,7 +174,7 @@ impl Reader<'_> {
             Some(b'u') => {
                 let unit = self.unit()?;
                 if matches!(unit, 0xdc00..=0xdfff) || (matches!(unit, 0xd800..=0xdbff) && !self.low_surrogate()) {
-                    return fault("a lone surrogate has no character");
+                    return fault("a string contains a lone surrogate");
                 }
                 self.at += if matches!(unit, 0xd800..=0xdbff) { 12 } else { 6 };
             }
@@ -207,7 +207,7 @@ impl Reader<'_> {
             }
             Err(error) => {
                 self.at += error.valid_up_to();
-                fault("bytes that are not UTF-8")
+                fault("the text is not UTF-8")
             }
         }
     }
@@ -241,7 +241,7 @@ impl Reader<'_> {
     fn digits(&mut self) -> Step {
         let count = self.source[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
-        if count == 0 { fault("a number lacks a digit") } else { Ok(()) }
+        if count == 0 { fault("a number must have a digit here") } else { Ok(()) }
     }
 
     fn literal(&mut self, word: &str) -> Step {
@@ -257,7 +257,7 @@ impl Reader<'_> {
             return fault(&format!("expected {expected}, found {:?}", char::from(byte)));
         }
         if byte >= 0x80 && std::str::from_utf8(&self.source[self.at..]).is_err_and(|error| error.valid_up_to() == 0) {
-            return fault("bytes that are not UTF-8");
+            return fault("the text is not UTF-8");
         }
         fault(&format!("expected {expected}"))
     }

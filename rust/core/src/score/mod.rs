@@ -8,6 +8,6 @@ mod tables;
 mod trigram;
 mod unicode;
 
-pub use query::{Query, Scratch, Tier};
+pub use query::{Grade, Query, Scratch};
 pub use similarity::{Similarity, word_similarity};
 pub use trigram::shown as trigrams;

@@ -22,9 +22,9 @@ const SUBJECT_WEIGHT: f64 = 1.0;
 /// Of subject, description and text.
 const WEIGHTS: [f64; 3] = [SUBJECT_WEIGHT, 0.5, 0.3];
 
-/// How near a hit is to what was asked: each tier comes before the next. Words of fewer than three letters make no difference.
+/// How near a hit is to what was asked: each grade comes before the next. Words of fewer than three letters make no difference.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Tier {
+pub enum Grade {
     /// Every word stands in the subject.
     Subject,
     /// Every word stands in some field.
@@ -82,9 +82,9 @@ impl Query {
         Some(sum / self.words.len() as f64)
     }
 
-    /// The tier of a hit.
-    pub fn tier(&self, scratch: &mut Scratch, subject: &str, description: &str, text: &str) -> Tier {
-        let mut tier = Tier::Subject;
+    /// The grade of a hit.
+    pub fn grade(&self, scratch: &mut Scratch, subject: &str, description: &str, text: &str) -> Grade {
+        let mut grade = Grade::Subject;
         for (field, content) in scratch.fields.iter_mut().zip([subject, description, text]) {
             field.is_lowered = false;
             field.lowered(content);
@@ -92,13 +92,13 @@ impl Query {
         for word in self.words.iter().filter(|word| !word.short) {
             let holds = |field: &Field| word.finder.find(field.lowered.as_bytes()).is_some();
             if !scratch.fields.iter().any(holds) {
-                return Tier::Similar;
+                return Grade::Similar;
             }
             if !holds(&scratch.fields[0]) {
-                tier = Tier::Anywhere;
+                grade = Grade::Anywhere;
             }
         }
-        tier
+        grade
     }
 }
 

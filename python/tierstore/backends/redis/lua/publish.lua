@@ -1,4 +1,4 @@
--- Take the next number of the channel and publish. The stream's random id tells a counter that began anew from one that went on.
+-- Take the next number of the channel and publish. The stream's random id shows whether the counter began anew or went on.
 -- KEYS: sequence. ARGV: epoch, channel, id for a new stream, payload. Answers the number.
 local stream = redis.pcall('HGET', KEYS[1], 'stream')
 local number = type(stream) == 'string' and redis.pcall('HINCRBY', KEYS[1], 'number', 1)

@@ -5,7 +5,7 @@
 --     pg_snapshot_xmin(row.snapshot)::text::bigint AS as_of, pg_snapshot_xmax(row.snapshot)::text::bigint AS ceiling
 
 -- name: configure
--- For each new connection, and for its session, but only where the server's process is the one that the connection was told of (or 0,
+-- For each new connection, and for its session, but only where the server's process is the one that the connection was given (or 0,
 -- any): behind a pooler it would be set for others, and the answer is no row. Compiling (jit) costs more than any of our queries takes.
 SELECT set_config('statement_timeout', %(timeout)s, false), set_config('jit', 'off', false)
 WHERE %(backend)s::integer IN (0, pg_backend_pid());

@@ -1,4 +1,4 @@
--- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
+-- Candidates of a search, a superset of the hits of a grade (plan/search.py), in the order of Key and from a Key on: what the
 -- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
 -- `narrow`: the words in the subject alone decide on the score, so the other texts are not read.
 -- Patterns are in lower case, as search_text is: LIKE is several times faster than ILIKE there. t is the copy of the texts that has the trigram index.

@@ -1,4 +1,4 @@
--- Candidates of a search, a superset of the hits of a tier (plan/search.py), in the order of Key and from a Key on: what the
+-- Candidates of a search, a superset of the hits of a grade (plan/search.py), in the order of Key and from a Key on: what the
 -- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
 -- Those that end in _scan serve words of which the index knows no trigram, and subjects where it knows them of very many rows.
 -- `narrow`: the words in the subject alone decide on the score, so the other texts are not read.

@@ -86,11 +86,11 @@ class TextIndex:
         return 0 if index is None else index.bytes
 
     async def ready(self, text: str, fetch: Fetch, deadline: Deadline) -> Proposer | None:
-        """With every row that `fetch` sees now. None while there is much to read, and for a text that it cannot tell."""
+        """With every row that `fetch` sees now. None while there is much to read, and for a text that it cannot look for."""
         copy = self._copy
         if copy.namespace != self._engine.namespace:  # another database, or this one after a promotion
             self._copy = copy = _Copy(self._engine.namespace)
-        if not self._engine.limits.search_bytes or copy.index is None or not copy.index.tells(text):
+        if not self._engine.limits.search_bytes or copy.index is None or not copy.index.can_search(text):
             return None
         if not await self._caught_up(copy, fetch, deadline) or copy.index is None:
             return None
@@ -132,7 +132,9 @@ class TextIndex:
             return False
         await self._add(copy.index, rows, deadline)
         if copy.index.bytes > (most := self._engine.limits.search_bytes):
-            log.warning("the texts take more than search_bytes=%d: searches leave them to the database", most)
+            log.warning(
+                "the search index would need more than search_bytes=%d; searches ask the database instead", most
+            )
             copy.index = None
         copy.position = start.behind(page[0][0] if page else "", rows)
         return len(rows) < PAGE_ROWS and not start.until

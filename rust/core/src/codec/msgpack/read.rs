@@ -63,7 +63,7 @@ impl<'a> Tokens<'a> {
             }
             None => {
                 self.short = true;
-                Err(self.fail(format!("{length} bytes claimed, {} left", self.data.len() - self.at)))
+                Err(self.fail(format!("expected {length} more bytes, found {}", self.data.len() - self.at)))
             }
         }
     }
@@ -86,7 +86,9 @@ impl<'a> Tokens<'a> {
     #[inline]
     fn items(&self, count: usize, least: usize) -> Result<usize> {
         if !self.partial && count > (self.data.len() - self.at) / least {
-            return Err(self.fail(format!("{count} items claimed in {} bytes", self.data.len() - self.at)));
+            return Err(
+                self.fail(format!("{count} items do not fit the {} bytes that are left", self.data.len() - self.at))
+            );
         }
         Ok(count)
     }

@@ -16,10 +16,12 @@ impl Timestamp {
             4 => (big(data) as i64, 0),
             8 => ((big(data) & ((1 << 34) - 1)) as i64, (big(data) >> 34) as u32),
             12 => (big(&data[4..]) as i64, big(&data[..4]) as u32),
-            length => return Err(Error::corrupt(format!("a timestamp has 4, 8 or 12 bytes, not {length}"))),
+            length => return Err(Error::corrupt(format!("a timestamp must have 4, 8 or 12 bytes, got {length}"))),
         };
         if nanoseconds > 999_999_999 {
-            return Err(Error::corrupt(format!("{nanoseconds} nanoseconds in a timestamp")));
+            return Err(Error::corrupt(format!(
+                "a timestamp must have at most 999999999 nanoseconds, got {nanoseconds}"
+            )));
         }
         Ok(Self { seconds, nanoseconds })
     }

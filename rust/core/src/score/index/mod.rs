@@ -1,4 +1,4 @@
-//! An index of rows in memory: proposes a superset of a search's hits, tier by tier and in their order.
+//! An index of rows in memory: proposes a superset of a search's hits, grade by grade and in their order.
 //!
 //! Rows are only added: a schema's texts never change, and what was deleted is left to whoever reads the rows. Any
 //! answer is a superset of the hits, so the score alone decides, as it does behind a database's own index.
@@ -16,7 +16,7 @@ use rows::Rows;
 use sought::{Likeness, Pieces};
 use words::{WALL, Words, tokens};
 
-use super::query::{SHORTEST_SOUGHT, Tier};
+use super::query::{Grade, SHORTEST_SOUGHT};
 use super::trigram::Letters;
 use super::unicode::lower_into;
 
@@ -75,18 +75,18 @@ impl Index {
         self.words.bytes() + self.rows.bytes()
     }
 
-    /// Whether it can be told what is sought: there is a word, and none of three letters without a letter, a digit or anything above
-    /// ASCII.
-    pub fn tells(text: &str) -> bool {
+    /// Whether the index can look for the text: it has a word, and every word of three characters or more has a letter, a digit or a
+    /// character above ASCII.
+    pub fn can_search(text: &str) -> bool {
         let mut words = text.split_whitespace().peekable();
         words.peek().is_some()
             && words.all(|word| word.chars().count() < SHORTEST_SOUGHT || Pieces::new(word).is_some())
     }
 
-    /// At most `limit` rows behind `after`, in the order of their places, with every hit of the tier among them that comes before
-    /// the last. None for a text that is not told (`tells`).
-    pub fn propose(&self, text: &str, tier: Tier, after: &Place, limit: usize) -> Option<Vec<Proposed>> {
-        let Asked { long, short } = self.asked(text, tier)?;
+    /// At most `limit` rows behind `after`, in the order of their places, with every hit of the grade among them that comes before
+    /// the last. None for a text that it cannot look for (`can_search`).
+    pub fn propose(&self, text: &str, grade: Grade, after: &Place, limit: usize) -> Option<Vec<Proposed>> {
+        let Asked { long, short } = self.asked(text, grade)?;
         let start = self.rows.behind(after);
         let mut lowered = String::new();
         let begins = |rank: &usize| {
@@ -98,7 +98,7 @@ impl Index {
             let ranks = self.rows.beginning_with(first).into_iter().flatten().filter(|&rank| rank >= start);
             return Some(self.proposed(ranks.filter(begins).take(limit)));
         }
-        if tier != Tier::Similar {
+        if grade != Grade::Similar {
             let all = long.iter().fold(None, |all: Option<Bits>, each| Some(both(all, &each.bits)));
             let holds = |&rank: &usize| {
                 long.iter().all(|each| each.pieces.follow(&self.words, self.rows.tokens(self.rows.at(rank))))
@@ -118,7 +118,7 @@ impl Index {
         rows.map(|row| Proposed { id: self.rows.id(row), place: self.rows.place(row).clone() }).collect()
     }
 
-    fn asked(&self, text: &str, tier: Tier) -> Option<Asked> {
+    fn asked(&self, text: &str, grade: Grade) -> Option<Asked> {
         let mut asked = Asked { long: Vec::new(), short: Vec::new() };
         for word in text.split_whitespace() {
             let mut lowered = String::new();
@@ -127,7 +127,7 @@ impl Index {
                 asked.short.push(lowered);
             } else {
                 let pieces = Pieces::new(&lowered)?;
-                let bits = pieces.mark(&self.words, &self.rows, tier == Tier::Subject);
+                let bits = pieces.mark(&self.words, &self.rows, grade == Grade::Subject);
                 asked.long.push(Sought { word: lowered, pieces, bits });
             }
         }
@@ -135,7 +135,7 @@ impl Index {
     }
 }
 
-/// The words of a search text: those that tokens can tell, and the short ones, which the subject begins with.
+/// The words of a search text: those that tokens can find, and the short ones, which the subject begins with.
 struct Asked {
     long: Vec<Sought>,
     short: Vec<String>,

@@ -12,7 +12,7 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// None for a word without a letter, a digit or anything above ASCII: no token tells where it stands.
+    /// None for a word without a letter, a digit or anything above ASCII: no token shows where it stands.
     pub fn new(lowered: &str) -> Option<Self> {
         let found: Vec<&str> = tokens(lowered).collect();
         let last = found.len().checked_sub(1)?;

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tierstore._native import LoopReplies
 
 
-class Errand(Protocol):
+class DetachedTask(Protocol):
     async def wait(self, at: float) -> None:
         """Until it has ended; TimeoutError at the moment `at`. Leaving changes nothing for it, nor does how it ends for the caller."""
         ...
@@ -19,7 +19,7 @@ class Errand(Protocol):
         ...
 
 
-class TaskErrand:
+class LoopDetachedTask:
     """A task of the loop's own."""
 
     __slots__ = ("_replies", "_task")
@@ -39,7 +39,7 @@ class TaskErrand:
         self._task.cancel()
 
 
-class HereErrand:
+class InlineTask:
     """In the blocking face it is done where it is waited for, within its own deadline."""
 
     __slots__ = ("_coroutine",)
