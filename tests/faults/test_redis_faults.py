@@ -15,7 +15,7 @@ from tests.servers.redis_impostor import Refuser
 from tierstore.backends.redis.breaker import FAILURES
 from tierstore.backends.redis.cluster import cluster_slot
 from tierstore.backends.redis.key_value import HARD_TIMEOUT_S, SOFT_TIMEOUT_S
-from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError
+from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError, TimeoutError
 
 Make = Callable[..., Client]
 
@@ -181,7 +181,7 @@ def test_a_server_that_becomes_a_replica_is_left_and_found_again(own_server, red
 def test_sentinel_fail_over_is_another_epoch(redis_sentinel, client):
     stranger = _Address(redis_sentinel)
     stranger.service = "nobody"
-    with pytest.raises(ConnectionError, match="knows no service 'nobody'"):
+    with pytest.raises(ConfigError, match="knows no service 'nobody'"):
         client(sentinel=stranger).get("a")
     own = client(sentinel=_Address(redis_sentinel))
     assert own.load("a", b"one")
@@ -289,6 +289,6 @@ def test_a_server_that_refuses_is_a_query_error(client, error):
 
 def test_a_server_without_a_run_id_is_not_trusted(client):
     refuser = Refuser("", info="role:master\r\n")
-    with pytest.raises(ConnectionError, match="run id"):
+    with pytest.raises(ConfigError, match="run id"):
         client(url=refuser.url).get("a")
     refuser.close()
