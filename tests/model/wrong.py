@@ -102,7 +102,7 @@ def always_fresh(process: Process) -> None:
 
 def believes_l2(process: Process) -> None:
     """A writer's own process reads L2 before it knows that L2 was invalidated (rule 2)."""
-    process.engine.unconfirmed.begin = lambda changes: None
+    process.engine.unconfirmed.begin = process.engine.unconfirmed.confirm = lambda changes: None
 
 
 def echoes_early(process: Process) -> None:

@@ -98,9 +98,9 @@ fn the_place_is_a_line_and_a_code_point() {
     assert_eq!(fault_of("{\n  \"é😀\": nul\n}".as_bytes()), ("not JSON: expected null".into(), 2, 9));
     assert_eq!(fault_of(b"[1,\n2").1, 2);
     assert_eq!(fault_of(b"").1, 1);
-    assert_eq!(fault_of(b"\"ab\xffc\""), ("not JSON: bytes that are not UTF-8".into(), 1, 4));
-    assert_eq!(fault_of(b"\"\xc3\xa9\xc3\""), ("not JSON: bytes that are not UTF-8".into(), 1, 3));
-    assert_eq!(fault_of(b"\xff"), ("not JSON: bytes that are not UTF-8".into(), 1, 1));
+    assert_eq!(fault_of(b"\"ab\xffc\""), ("not JSON: the text is not UTF-8".into(), 1, 4));
+    assert_eq!(fault_of(b"\"\xc3\xa9\xc3\""), ("not JSON: the text is not UTF-8".into(), 1, 3));
+    assert_eq!(fault_of(b"\xff"), ("not JSON: the text is not UTF-8".into(), 1, 1));
     assert_eq!(fault_of(b"\"\xed\xa0\x80\"").1, 1);
 }
 
@@ -108,7 +108,7 @@ fn the_place_is_a_line_and_a_code_point() {
 fn depth_has_a_limit_and_no_stack() {
     let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
     assert_eq!(check(&nested(MAX_DEPTH), MAX_DEPTH), Ok(()));
-    assert!(fault_of(&nested(MAX_DEPTH + 1)).0.contains("nested more than 512 deep"));
+    assert!(fault_of(&nested(MAX_DEPTH + 1)).0.contains("at most 512 levels"));
     assert_eq!(check(&nested(1_000_000), usize::MAX), Ok(()));
     assert!(check(&b"{\"a\":".repeat(100_000), MAX_DEPTH).is_err());
     assert!(check(b"1", 0).is_ok() && check(b"[]", 0).is_err());
