@@ -244,7 +244,7 @@ def test_too_much_text_is_left_to_the_database(served, caplog):
         assert store._parts.texts.bytes == 0
 
     served.run(scenario)
-    assert [record for record in caplog.records if "searches leave them to the database" in record.message]
+    assert [record for record in caplog.records if "search_bytes" in record.message]
 
 
 def test_rows_from_before_the_migration_are_found(postgres):

@@ -100,7 +100,7 @@ def test_a_given_id_is_kept_in_any_spelling_and_not_taken_twice(schemas):
 
     async def scenario(store):
         made = await store.register(schemas.subject(), "1.0.0", CONTENT, id=str(identifier).upper())
-        with pytest.raises(errors.ConflictError, match="taken"):
+        with pytest.raises(errors.ConflictError, match="belongs to another schema"):
             await store.register(schemas.subject(), "2.0.0", OTHER, id=identifier)
         return made, await store.get(identifier), await store.get(identifier.hex)
 
@@ -220,7 +220,7 @@ def test_a_batch_that_names_a_version_or_an_id_twice(schemas):
     async def scenario(store):
         item = {"subject": schemas.subject(), "version": "1.0.0", "content": CONTENT}
         same = await store.register_many([item, item])
-        with pytest.raises(errors.ConflictError, match=r"items\[1\].*taken"):
+        with pytest.raises(errors.ConflictError, match=r"items\[1\].*belongs to another schema"):
             await store.register_many(
                 [item | {"version": "2.0.0", "id": identifier}, item | {"version": "3.0.0", "id": identifier}]
             )
