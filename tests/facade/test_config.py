@@ -269,7 +269,7 @@ def test_a_refused_secret_is_not_shown(tmp_path, settings, named):
 def policies(policy, place=""):
     """Every field that is no policy of its own, with the place of its policy."""
     for item in dataclasses.fields(policy):
-        inner = setting.nested(setting.kinds(policy)[item.name])
+        inner = setting.nested(setting.field_types(policy)[item.name])
         if inner is None:
             yield f"{place}{item.name}", item
         else:
@@ -462,7 +462,7 @@ def test_the_page_of_settings_is_what_the_fields_give():
 def test_every_field_says_what_it_does():
     for policy in (
         Config,
-        *filter(None, (setting.nested(kind) for kind in setting.kinds(Config).values())),
+        *filter(None, (setting.nested(kind) for kind in setting.field_types(Config).values())),
         SentinelConfig,
     ):
         named = {item.name for item in dataclasses.fields(policy) if setting.KEY in item.metadata}

@@ -155,4 +155,6 @@ def test_help_shows_them(tmp_path):
         bound = store.schemas.get
         assert inspect.getdoc(bound) == inspect.getdoc(tierstore.SchemaStore.get)
         assert list(inspect.signature(bound).parameters) == ["id", "timeout", "read", "not_before"]
-        assert inspect.getdoc(store.schemas.transaction).startswith("Several calls in one commit: `with store.schemas")
+        assert inspect.getdoc(store.schemas.transaction).startswith(
+            "Begin a transaction, several calls in one commit: `with store.schemas"
+        )

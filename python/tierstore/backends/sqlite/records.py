@@ -175,15 +175,19 @@ class SqliteRecords:
             await writer.commit(turn, deadline, idempotency_key)
         finally:
             unit.ended = True
-            if unit.is_inherited:
-                forks.leak(writer)
-            elif turn.held:
-                try:
-                    turn.undo()
-                except REFUSALS:
-                    pass  # what ended the unit ended the transaction too
-                finally:
-                    turn.give()
+            inherited = False  # so that an interrupt while it is asked does not keep the turn
+            try:
+                inherited = unit.is_inherited
+            finally:
+                if inherited:
+                    forks.leak(writer)
+                elif turn.held:
+                    try:
+                        turn.undo()
+                    except REFUSALS:
+                        pass  # what ended the unit ended the transaction too
+                    finally:
+                        turn.give()
 
     def housekeeping(self, *, deadline: Deadline) -> AbstractAsyncContextManager[SqliteUnit]:
         return self._transaction("main", deadline, None)
