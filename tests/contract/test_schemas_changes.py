@@ -225,3 +225,15 @@ def test_every_write_invalidates_what_was_cached(schemas):
             before = after
 
     schemas.run(scenario)
+
+
+def test_metadata_that_a_reason_made_longer_can_still_be_read(schemas):
+    subject = schemas.subject()
+
+    async def scenario(store):
+        made = await store.register(subject, "1.0.0", b"{}", metadata={"a": "x" * 65_000})
+        await store.set_state(made.id, "deprecated", reason="y" * 4_000)
+        return await store.get(made.id, read="latest")
+
+    found = schemas.run(scenario)
+    assert (len(found.metadata["a"]), len(found.metadata["state_reason"])) == (65_000, 4_000)

@@ -114,9 +114,14 @@ def describe(metadata: object, description: object, tags: object) -> Described:
     return Described(metadata_text(kept), text or kept_text)
 
 
+def canonical_json(metadata: Mapping[str, Any]) -> str:
+    """As `metadata_text`, of any length: what is stored may have grown by the reason of a change of state."""
+    return orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def metadata_text(metadata: Mapping[str, Any]) -> str:
     """The canonical JSON text of checked metadata. ValidationError if it is too long."""
-    text = orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS).decode()
+    text = canonical_json(metadata)
     if len(text) > MAX_METADATA_BYTES:
         raise ValidationError(
             f"metadata must have at most {MAX_METADATA_BYTES} bytes as JSON, got {len(text)}", place="metadata"

@@ -10,7 +10,7 @@ import orjson
 from tierstore._native import time_of
 from tierstore.backends import Row
 from tierstore.plan.schemas import SchemaState
-from tierstore.plan.values import metadata_text
+from tierstore.plan.values import canonical_json
 from tierstore.sql import places
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaPlacement, SchemaType
 
@@ -82,7 +82,7 @@ def _common(row: Row) -> _Common:
         state,
         "{}"
         if metadata == "{}"
-        else metadata_text(orjson.loads(metadata)),  # PostgreSQL returns JSONB in a spelling of its own
+        else canonical_json(orjson.loads(metadata)),  # PostgreSQL returns JSONB in a spelling of its own
         digest,
         size,
         placement,
