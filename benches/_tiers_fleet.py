@@ -7,7 +7,7 @@ import multiprocessing
 import statistics
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +36,7 @@ _processes = multiprocessing.get_context("spawn")
 async def invalidation(config: Config) -> list[Row]:
     """From the writer's publication to the moment at which another process's L1 has dropped the entry, by one clock."""
     ours, theirs = _processes.Pipe()
-    reader = _processes.Process(target=_reader, args=(config, theirs))
+    reader = _processes.Process(target=_reader, args=(config, theirs), daemon=True)
     async with tierstore.open(config) as store:
         ids = await seed(store, CHANGES)
         reader.start()
@@ -44,7 +44,8 @@ async def invalidation(config: Config) -> list[Row]:
         ours.send(ids)
         await asyncio.to_thread(ours.recv)
         delivery = parts_of(store).engine._delivery
-        committed, published = _stamp(delivery, "tell"), _stamp(delivery._channel, "publish")
+        committed = _stamp(delivery.deliver, lambda change_set: change_set.changes)
+        published = _stamp(delivery._channel.publish, list)
         for identifier in ids:
             await store.schemas.set_state(identifier, "deprecated")
             await asyncio.sleep(0.001)
@@ -65,17 +66,17 @@ async def invalidation(config: Config) -> list[Row]:
     return rows
 
 
-def _stamp(owner: Any, name: str) -> dict[str, float]:
-    """When each schema's change was first handed to `owner.name`, by its id."""
-    function, times = getattr(owner, name), dict[str, float]()
+def _stamp(method: Any, changes_of: Callable[[Any], Iterable[Change]]) -> dict[str, float]:
+    """When each schema's change was first handed to the method of its object, by its id."""
+    times: dict[str, float] = {}
 
-    def stamped(changes: Sequence[Change], *arguments: Any, **named: Any) -> Any:
+    def stamped(given: Any, *arguments: Any, **named: Any) -> Any:
         now = time.monotonic()
-        for change in changes:
+        for change in changes_of(given):
             times.setdefault(change.key.rpartition(":")[2], now)
-        return function(changes, *arguments, **named)
+        return method(given, *arguments, **named)
 
-    setattr(owner, name, stamped)
+    setattr(method.__self__, method.__name__, stamped)
     return times
 
 
@@ -146,7 +147,9 @@ async def cold_key(config: Config) -> list[Row]:
     for name, process in (("ours", _ours), ("cashews", _cashews), ("dogpile", _dogpile), ("aiocache", _aiocache)):
         barrier = _processes.Barrier(PROCESSES)
         ends = [_processes.Pipe() for _ in range(PROCESSES)]
-        running = [_processes.Process(target=process, args=(config, identifier, barrier, theirs)) for _, theirs in ends]
+        running = [
+            _processes.Process(target=process, args=(config, identifier, barrier, end), daemon=True) for _, end in ends
+        ]
         for one, (_, theirs) in zip(running, ends, strict=True):
             one.start()
             theirs.close()  # so that a process that failed is not waited for

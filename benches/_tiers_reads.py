@@ -77,7 +77,7 @@ def _first(_function: object, key: str) -> str:
 
 async def _l1_blocking(config: Config, hot: Sequence[str]) -> list[Row]:
     with tierstore.blocking.open(config) as store:
-        while any(schema is None for schema in map(store.schemas.hit_get, hot)):
+        while any(schema is None for schema in map(store.schemas.hit_get, hot)):  # type: ignore[attr-defined]
             store.schemas.get_many(hot)
         region = make_region().configure("dogpile.cache.memory")
         region.set_multi({key: store.schemas.get(key) for key in hot})

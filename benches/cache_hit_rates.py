@@ -53,7 +53,7 @@ def test_hit_ratio(benchmark, name, share, pattern):
     def run() -> float:
         cache, hits = RIVALS[name](int(KEYS * share)), 0
         for key in requests:
-            if cache.get(key) is not None:
+            if cache.get(key) is not None:  # type: ignore[attr-defined]
                 hits += 1
             else:
                 cache[key] = key

@@ -135,7 +135,7 @@ def many(unseen: bool) -> list[Row]:
     ours = cycle([codec.encode(OurPage([ours_of(row) for row in rows]), key=KEY) for rows in pages])
     plain_list, tuned_list = msgspec.msgpack.Decoder(list[Plain]), msgspec.msgpack.Decoder(list[Tuned])
     contenders = {
-        "ours": lambda: [three(record) for record in codec.decode(next(ours), key=KEY).items],
+        "ours": lambda: [three(record) for record in codec.decode(next(ours), key=KEY).items],  # type: ignore[attr-defined]
         "struct": lambda: [three(record) for record in plain_list.decode(next(plains))],
         "tuned + xxh3": lambda: [three(record) for record in tuned_list.decode(checked(next(tuneds)))],
     }
@@ -173,7 +173,7 @@ def one_file() -> list[Row]:
     tuned = summed(ENCODER.encode(TunedFiles("orders", files)))
     wanted = "proto/orders/v1/file_25.proto"
     contenders = {
-        "ours": lambda: codec.decode(ours, key=KEY).files[wanted],
+        "ours": lambda: codec.decode(ours, key=KEY).files[wanted],  # type: ignore[attr-defined]
         "tuned + xxh3": lambda: FILES_DECODER.decode(checked(tuned)).files[wanted],
     }
     return ratio("C.5", "one file of 50", contenders, {"tuned + xxh3": 0.15})

@@ -71,7 +71,7 @@ def main() -> None:
     print("| --- |" + " --- |" * 6)
     for size in SIZES_MIB:
         buffer = codec.encode(Blob(memoryview(bytes(size * MIB))))
-        held = lambda buffer=buffer: codec.decode(buffer).body  # noqa: E731
+        held = lambda buffer=buffer: codec.decode(buffer).body  # type: ignore[attr-defined]  # noqa: E731
         released = lambda buffer=buffer: codec.decode_current(buffer, Blob)  # noqa: E731
         alone = [f"{median_us(check):,.0f} us" for check in (held, released)]
         pairs = [beside(check, speed) for check in (held, released)]
