@@ -20,9 +20,9 @@ from benches.targets import seed
 from tests.servers.fleet import Fleet
 from tierstore import Config, PostgresConfig, RedisConfig
 from tierstore.runtime import AsyncioRuntime, Deadline
+from tierstore.runtime.coalesce import Coalescer, settle
+from tierstore.runtime.flight import Flight
 from tierstore.store import parts_of
-from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight
 
 ROUNDS, READS = 7, 20_000
 LONG_S = 3600.0

@@ -21,9 +21,9 @@ from tierstore.errors import ConnectionError, CorruptError, NotFoundError, Stora
 from tierstore.plan.arguments import in_list
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
-from tierstore.tiers.coalesce import Coalescer, settle
+from tierstore.runtime.coalesce import Coalescer, settle
+from tierstore.runtime.flight import Flight, abandon_all
 from tierstore.tiers.damage import Damage, Place
-from tierstore.tiers.flight import Flight, abandon_all
 
 CHUNK_BYTES = 256 * 1024
 CACHED_BYTES = 64 * 1024 * 1024

@@ -17,8 +17,8 @@ from tierstore.plan.keys import l2_key, l2_keys
 from tierstore.plan.route import SESSION, Route, later_of, route
 from tierstore.records import attach
 from tierstore.runtime import Deadline
-from tierstore.tiers.coalesce import OVER_S, After, Coalescer, settle
-from tierstore.tiers.flight import abandon_all
+from tierstore.runtime.coalesce import OVER_S, After, Coalescer, settle
+from tierstore.runtime.flight import abandon_all
 from tierstore.tiers.floors import MOST_FLOORS, Floors
 from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1, Entry

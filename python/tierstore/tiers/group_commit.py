@@ -19,10 +19,10 @@ from tierstore.errors import (
     TimeoutError,
 )
 from tierstore.runtime import Deadline
+from tierstore.runtime.coalesce import Coalescer, settle
 from tierstore.runtime.detached import DetachedTask
+from tierstore.runtime.flight import Flight
 from tierstore.tiers import session
-from tierstore.tiers.coalesce import Coalescer, settle
-from tierstore.tiers.flight import Flight
 from tierstore.tiers.transaction import Transaction
 
 if TYPE_CHECKING:

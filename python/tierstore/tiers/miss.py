@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-from tierstore.tiers.flight import Flight
+from tierstore.runtime.flight import Flight
 from tierstore.tiers.kind import Meta
 
 

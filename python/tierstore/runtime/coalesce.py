@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 
 from tierstore.errors import TimeoutError
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
+from tierstore.runtime.flight import Flight
 from tierstore.runtime.replies import Reply
-from tierstore.tiers.flight import Flight
 
 LANES = 2
 MOST_KEYS = 512
