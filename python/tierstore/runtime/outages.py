@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Literal
 
 log = logging.getLogger("tierstore")
-Component = Literal["database", "replica", "Redis", "object store", "channel"]
+Component = Literal["database", "replica", "Redis", "object store", "channel", "state server"]
 
 QUIET_S = 10.0
 """A component that fails again so soon after it came back is reported later, if it still fails: at most two lines in this time."""
@@ -21,6 +21,7 @@ STILL_WORKS: dict[Component, str] = {
     "Redis": "reads go to the database, writes go on, changes of other processes are read from the database",
     "object store": "new content goes into the database, content in the object store cannot be read",
     "channel": "changes of other processes are read from the database, reads and writes go on",
+    "state server": "calls of state fail, the other stores go on",
 }
 TRIED_AGAIN: dict[Component, str] = {
     "database": "with every call",
@@ -28,6 +29,7 @@ TRIED_AGAIN: dict[Component, str] = {
     "Redis": "every 1 to 2 s",
     "object store": "every 5 s and with every call",
     "channel": "every second",
+    "state server": "every 1 to 2 s",
 }
 
 

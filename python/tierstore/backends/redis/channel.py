@@ -21,6 +21,7 @@ from tierstore.backends import Change, Echo, Event, Gap, Invalidated
 from tierstore.backends.redis.commands import PUBLISH, Command, Plain
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Link
+from tierstore.backends.redis.retry import Retry
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.wire import ReplyError, pack
 from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError
@@ -34,7 +35,6 @@ HARD_TIMEOUT_S = 0.25
 PINGS_KEPT = 1024
 PINGS_LAST_S = 30
 PINGS_A_TURN = 256
-FIRST_RETRY_S, LAST_RETRY_S = 0.05, 1.0
 ID_BYTES = 8
 
 
@@ -65,7 +65,7 @@ class RedisChannel:
         self._silent_s = fresh_s / 2
         self._next_ping = 0.0
         self._subscription: _Subscription | None = None
-        self._retry = _Retry()
+        self._retry = Retry()
 
     def _name(self, namespace: Namespace) -> None:
         self._channel, self._sequence, self._pings = channel_names(namespace)
@@ -180,23 +180,6 @@ class RedisChannel:
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
-
-
-class _Retry:
-    """When to try again: twice as late after each failure."""
-
-    def __init__(self) -> None:
-        self._pause_s = FIRST_RETRY_S
-        self._at = 0.0
-
-    def failed(self, now: float) -> None:
-        self._at, self._pause_s = now + self._pause_s, min(LAST_RETRY_S, self._pause_s * 2)
-
-    def succeeded(self) -> None:
-        self._pause_s, self._at = FIRST_RETRY_S, 0.0
-
-    def wait_s(self, now: float) -> float:
-        return max(0.0, self._at - now)
 
 
 class _Subscription:

@@ -7,35 +7,54 @@ ASK or TRYAGAIN was not executed, so that it may be sent again.
 from __future__ import annotations
 
 import binascii
+import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from tierstore.backends.redis.commands import Command, Plain
 from tierstore.backends.redis.errors import refused_login, typed
 from tierstore.backends.redis.link import Link, facts, open_link
-from tierstore.backends.redis.node import Node
+from tierstore.backends.redis.node import CACHE, Duty, Node
 from tierstore.backends.redis.route import Settings, account_of
 from tierstore.backends.redis.wire import ReplyError, settings_of
 from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 
 CLUSTER_SLOTS = 16_384
-ROUNDS = 4
 PAUSE_S = 0.005
 REREAD_S = 1.0
 Address = tuple[str, int]
 ASKING = Plain("", ("ASKING",))
 
 
-@lru_cache(65_536)
-def _slot_of_tag(tag: str) -> int:
+class _InFull(NamedTuple):
+    """A command as for a server that does not know its script: said a second time, it would not be behind its ASKING."""
+
+    command: Command
+
+    @property
+    def key(self) -> str:
+        return self.command.key
+
+    def packed(self, epoch: bytes) -> bytes:
+        return self.command.whole(epoch)
+
+    def whole(self, epoch: bytes) -> bytes:
+        return self.command.whole(epoch)
+
+
+def slot_of_tag(tag: str) -> int:
+    """CRC16 (XMODEM) of what stands in braces."""
     return binascii.crc_hqx(tag.encode(), 0) % CLUSTER_SLOTS
 
 
+_slot_of_tag = lru_cache(65_536)(slot_of_tag)
+
+
 def cluster_slot(key: str) -> int:
-    """Where Redis Cluster keeps a key: CRC16 (XMODEM) of what stands in its first braces, else of all of it."""
+    """Where Redis Cluster keeps a key: by what stands in its first braces, else by all of it."""
     start = key.find("{") + 1
     end = key.find("}", start) if start else -1
     return _slot_of_tag(key[start:end] if end > start else key)
@@ -46,8 +65,9 @@ class Cluster:
 
     single = False
 
-    def __init__(self, runtime: Runtime, urls: Sequence[str]) -> None:
+    def __init__(self, runtime: Runtime, urls: Sequence[str], duty: Duty = CACHE) -> None:
         self._runtime = runtime
+        self._duty = duty
         seeds = [settings_of(url) for url in urls]
         if not seeds:
             raise ConfigError("failed to create redis client: a cluster needs the address of at least one node")
@@ -58,10 +78,11 @@ class Cluster:
         self._owners: list[Address] = []
         self._stale = True
         self._read_at = 0.0
+        self.layout = ""
 
     def _node(self, address: Address) -> Node:
         if (node := self._nodes.get(address)) is None:
-            made = Node(self._runtime, f"{address[0]}:{address[1]}", self._opener(address))
+            made = Node(self._runtime, f"{address[0]}:{address[1]}", self._opener(address), duty=self._duty)
             node = self._nodes.setdefault(address, made)  # another thread may have been first
         return node
 
@@ -87,10 +108,18 @@ class Cluster:
         await self._refresh(deadline)
         return [self._node(address) for address in sorted(set(self._owners))]
 
+    async def slots(self, deadline: Deadline) -> Mapping[Node, Sequence[int]]:
+        """Which slots each node has now."""
+        await self.nodes(deadline)
+        owned: dict[Node, list[int]] = defaultdict(list)
+        for slot, address in enumerate(self._owners):
+            owned[self._node(address)].append(slot)
+        return owned
+
     async def ask(self, commands: Sequence[Command], deadline: Deadline) -> list[tuple[bytes, Any]]:
         answers: list[Any] = [None] * len(commands)
         todo = list(range(len(commands)))
-        for round in range(ROUNDS):
+        for round in range(self._duty.rounds):
             if round > 1:
                 await self._runtime.sleep(PAUSE_S)  # a slot is on its way
             await self._refresh(deadline)
@@ -138,7 +167,7 @@ class Cluster:
 
     async def _asking(self, address: Address, command: Command, deadline: Deadline) -> tuple[bytes, Any]:
         try:
-            link, (_, reply) = await self._node(address).ask([ASKING, command], deadline)
+            link, (_, reply) = await self._node(address).ask([ASKING, _InFull(command)], deadline)
         except StorageError as error:
             return b"", error
         return link.epoch, reply
@@ -189,6 +218,7 @@ class Cluster:
         if missing:
             raise ConnectionError(f"the cluster does not serve {missing} of its {CLUSTER_SLOTS} slots")
         self._owners = [owner for owner in owners if owner is not None]
+        self.layout = hashlib.sha256(repr(sorted(reply)).encode()).hexdigest()
         self._stale = False
         self._retire()
 

@@ -20,9 +20,10 @@ UNAVAILABLE = {
 """The server is there but cannot serve now; the caller goes on without it and it is tried again."""
 
 REFUSED = {
-    "OOM": "is out of memory: raise maxmemory, or let it evict (maxmemory-policy allkeys-lru)",
+    "OOM": "is out of memory: raise maxmemory, or remove keys; only one that is nothing but a cache may evict them",
     "MISCONF": "refuses writes because it cannot save to its disk",
 }
+_SENT = "may_be_executed"
 FORBIDDEN = ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED")
 
 
@@ -43,6 +44,15 @@ def refused_login(reply: ReplyError) -> StorageError:
     if reply.code in UNAVAILABLE:
         return typed(reply)
     return ConfigError(f"the Redis server refuses the account or the database number ({reply})", tier="l2")
+
+
+def mark_sent(error: StorageError) -> None:
+    """The commands were on their way when it failed: the server may have executed them."""
+    error.__dict__[_SENT] = True
+
+
+def was_sent(error: StorageError) -> bool:
+    return _SENT in error.__dict__
 
 
 def must_reconnect(reply: object) -> bool:

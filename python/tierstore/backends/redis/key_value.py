@@ -19,6 +19,7 @@ from tierstore.backends.redis.cluster import Cluster, cluster_slot
 from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, RELEASE, Call, Command, Plain
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import EPOCH_BYTES
+from tierstore.backends.redis.node import CACHE, Duty
 from tierstore.backends.redis.route import Route, SentinelAddress, by_sentinel, by_url
 from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConfigError, ConnectionError, StorageError
@@ -41,14 +42,15 @@ def route(
     url: str | None = None,
     sentinel: SentinelAddress | None = None,
     cluster: Sequence[str] | None = None,
+    duty: Duty = CACHE,
 ) -> Route:
     """How the servers are found: exactly one of the three. Nothing is connected yet. ConfigError."""
     if url:
-        return by_url(runtime, url)
+        return by_url(runtime, url, duty)
     if sentinel:
-        return by_sentinel(runtime, sentinel)
+        return by_sentinel(runtime, sentinel, duty)
     if cluster:
-        return Cluster(runtime, cluster)
+        return Cluster(runtime, cluster, duty)
     raise ConfigError(FAILED.format("no url, sentinel or cluster was given"))
 
 

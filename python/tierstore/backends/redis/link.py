@@ -9,11 +9,11 @@ before, in the same run, and comes back with what its successor did not know to 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tierstore.backends.redis.errors import refused_login, typed
-from tierstore.backends.redis.wire import ReplyError, Wire, open_asyncio, open_blocking, pack
+from tierstore.backends.redis.wire import ReplyError, Wire, open_asyncio, open_blocking, pack, until_any
 from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 
@@ -40,7 +40,7 @@ class Link:
     """A wire with its place in the reply stream. Once `exchange` failed it is closed and never used again."""
 
     def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+        self.wire = wire
         self.epoch = b""
         self.identity = ""
         self.version = ""
@@ -80,7 +80,7 @@ class Link:
     async def exchange(self, payload: bytes, count: int, deadline: Deadline) -> list[Any]:
         """Send commands and read their `count` replies; an error reply is a `ReplyError` among them."""
         try:
-            return await self._wire.exchange(payload, count, deadline)
+            return await self.wire.exchange(payload, count, deadline)
         except BaseException:  # cancelled too: the replies that are still to come must reach nobody
             self.close()
             raise
@@ -91,25 +91,30 @@ class Link:
 
     async def pushed(self, deadline: Deadline) -> list[Any]:
         try:
-            return await self._wire.pushed(deadline)
+            return await self.wire.pushed(deadline)
         except StorageError:
             self.close()
             raise
 
     def idle(self) -> bool:
         """Whether it may be used again."""
-        return not self.closed and self._wire.idle()
+        return not self.closed and self.wire.idle()
 
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._wire.close()
+            self.wire.close()
 
 
 async def open_link(runtime: Runtime, settings: Mapping[str, Any], deadline: Deadline) -> Link:
     """Connect, without a handshake."""
     opener = open_asyncio if runtime.face == "async" else open_blocking
     return Link(await opener(settings, deadline))
+
+
+async def until_pushed(links: Sequence[Link], deadline: Deadline) -> None:
+    """Until one of them may have something to take by `pushed`; at the deadline at the latest."""
+    await until_any([link.wire for link in links], deadline)
 
 
 def facts(info: bytes) -> dict[str, str]:

@@ -6,15 +6,16 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tierstore.backends.redis.breaker import Breaker
 from tierstore.backends.redis.commands import Command
-from tierstore.backends.redis.errors import must_reconnect
+from tierstore.backends.redis.errors import mark_sent, must_reconnect
 from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ClosedError, ConnectionError, PoolTimeoutError, StorageError, TimeoutError
 from tierstore.runtime import Deadline, Runtime, Waiter
+from tierstore.runtime.outages import Component
 
 Open = Callable[[Deadline], Coroutine[Any, Any, Link]]
 LIMIT = 16
@@ -22,6 +23,18 @@ LINK_LIFE_S = 300.0
 """A primary whose last replica has long left changes its replication id; after this long all links agree on the epoch again."""
 _leaked: list[Link] = []
 """Links of a parent process: closing them here would end the parent's TLS session."""
+
+
+class Duty(NamedTuple):
+    """What servers are for. `component`: as an outage is reported; `fair_s`: a call that was given less and ran out of it says nothing of
+    the server; `rounds`: how often a cluster is asked for a key that is on its way, as long as the deadline lets it."""
+
+    component: Component
+    fair_s: float
+    rounds: int
+
+
+CACHE, STATE = Duty("Redis", 0.0, 4), Duty("state server", 1.0, 1_000_000)
 
 
 class _Permit:
@@ -50,10 +63,11 @@ class _Turn:
 class Node:
     """Asks one server. ConnectionError and TimeoutError count against its breaker, answers of any kind do not."""
 
-    def __init__(self, runtime: Runtime, name: str, open: Open, limit: int = LIMIT) -> None:
+    def __init__(self, runtime: Runtime, name: str, open: Open, limit: int = LIMIT, duty: Duty = CACHE) -> None:
         self.name = name
         self._runtime = runtime
-        self.outage = runtime.outages.of("Redis", name)
+        self._fair_s = duty.fair_s
+        self.outage = runtime.outages.of(duty.component, name)
         self.breaker = self._new_breaker()
         self._open = open
         self._limit = limit
@@ -90,13 +104,16 @@ class Node:
         deadline.check(f"asking Redis at {self.name}")
         permit = _Permit(self._lost)
         link, generation = await self._acquire(permit, deadline)
+        given_s = deadline.remaining()
         try:
             epoch = link.epoch
             words = [command.whole(epoch) if whole else command.packed(epoch) for command in commands]
             payload = words[0] if len(words) == 1 else b"".join(words)
             replies = await link.exchange(payload, len(words), deadline)
         except (ConnectionError, TimeoutError) as error:
-            self.breaker.failed(error)
+            mark_sent(error)
+            if isinstance(error, ConnectionError) or given_s >= self._fair_s:
+                self.breaker.failed(error)
             raise
         finally:
             self._release(link, generation, permit)

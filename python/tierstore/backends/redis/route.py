@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from tierstore.backends.redis.commands import Command
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Account, Link, open_link
-from tierstore.backends.redis.node import Node
+from tierstore.backends.redis.node import CACHE, Duty, Node
 from tierstore.backends.redis.wire import ReplyError, pack, settings_of
 from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
@@ -19,6 +19,8 @@ Settings = dict[str, Any]
 class Route(Protocol):
     single: bool
     """One server has every key: MGET takes them all at once."""
+    layout: str
+    """Changes when keys may have gone to another server of a cluster, as far as that is known."""
 
     async def node(self, key: str, deadline: Deadline) -> Node:
         """The server that has this key."""
@@ -67,6 +69,7 @@ class OneServer:
     """A single server, by URL or by Sentinel."""
 
     single = True
+    layout = ""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -88,7 +91,7 @@ class OneServer:
         self._node.close()
 
 
-def by_url(runtime: Runtime, url: str) -> OneServer:
+def by_url(runtime: Runtime, url: str, duty: Duty = CACHE) -> OneServer:
     settings = settings_of(url)
     account = account_of(settings)
 
@@ -98,12 +101,12 @@ def by_url(runtime: Runtime, url: str) -> OneServer:
         return link
 
     name = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
-    return OneServer(Node(runtime, name, open))
+    return OneServer(Node(runtime, name, open, duty=duty))
 
 
-def by_sentinel(runtime: Runtime, address: SentinelAddress) -> OneServer:
+def by_sentinel(runtime: Runtime, address: SentinelAddress, duty: Duty = CACHE) -> OneServer:
     sentinels = Sentinels(runtime, address)
-    return OneServer(Node(runtime, f"sentinel service {address.service}", sentinels.open))
+    return OneServer(Node(runtime, f"sentinel service {address.service}", sentinels.open, duty=duty))
 
 
 class Sentinels:

@@ -12,7 +12,7 @@ import contextlib
 import select
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import hiredis
@@ -227,6 +227,14 @@ class AsyncioWire(asyncio.BufferedProtocol):
         replies, self._replies = self._replies, []
         return replies
 
+    def has_pushed(self) -> bool:
+        """Whether something came already, or nothing will come any more."""
+        return bool(self._replies) or self._lost is not None
+
+    def wake(self, waiter: asyncio.Future[None] | None) -> None:
+        """Whom to wake with the next reply."""
+        self._wanted, self._waiter = 1, waiter
+
     def idle(self) -> bool:
         unread = self._replies or self._reader.has_data()
         return not (unread or self._lost is not None or self._transport.is_closing())
@@ -235,6 +243,39 @@ class AsyncioWire(asyncio.BufferedProtocol):
         if hasattr(self, "_transport"):
             with contextlib.suppress(RuntimeError):  # its loop is closed already
                 self._transport.abort()
+
+
+async def until_any(wires: Sequence[Wire], deadline: Deadline) -> None:
+    """Until one of them has something for `pushed`, or broke, or the deadline comes. All of one face; nobody else waits for them."""
+    if isinstance(wires[0], AsyncioWire):
+        await _any_arrived(cast("Sequence[AsyncioWire]", wires), deadline)
+    else:
+        _any_readable(cast("Sequence[BlockingWire]", wires), deadline)
+
+
+async def _any_arrived(wires: Sequence[AsyncioWire], deadline: Deadline) -> None:
+    if any(wire.has_pushed() for wire in wires):
+        return
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(deadline.remaining(), _expire, waiter)
+    for wire in wires:
+        wire.wake(waiter)
+    try:
+        await waiter
+    except (_builtin_timeout, OSError):
+        return  # `pushed` says what became of it
+    finally:
+        timer.cancel()
+        for wire in wires:
+            wire.wake(None)
+
+
+def _any_readable(wires: Sequence[BlockingWire], deadline: Deadline) -> None:
+    poll, held_back = select.poll(), False
+    for wire in wires:
+        held_back |= wire.register(poll)
+    poll.poll(0 if held_back else deadline.remaining() * 1000)
 
 
 def _expire(waiter: asyncio.Future[None]) -> None:
@@ -324,6 +365,11 @@ class BlockingWire:
             except OSError as error:
                 raise ConnectionError(LOST.format(error)) from None
         return replies
+
+    def register(self, poll: select.poll) -> bool:
+        """Have it polled; whether TLS holds back what came already."""
+        poll.register(self._socket, select.POLLIN)
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def idle(self) -> bool:
         return not (self._reader.has_data() or self._poll.poll(0))

@@ -1,0 +1,268 @@
+"""What callers of one process ask for at the same time travels together: reads as one MGET, values to be stored as one script.
+
+The first caller sets off at once, so that a lone one waits for nobody; who comes meanwhile goes with the next exchange. A write that was
+sent is never sent again: where its answer is lost, every caller in the exchange hears so. An exchange of several callers' writes belongs
+to none of them: one that is cancelled or late leaves the others in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tierstore.backends.pairs import Put
+from tierstore.backends.redis.commands import Command, Plain
+from tierstore.backends.redis.errors import typed, was_sent
+from tierstore.backends.redis.link import Link
+from tierstore.backends.redis.node import Node
+from tierstore.backends.redis.route import Route
+from tierstore.backends.redis.state.scripts import Names
+from tierstore.backends.redis.state.trailer import expectation
+from tierstore.backends.redis.wire import ReplyError
+from tierstore.errors import ConfigError, ConnectionError, OutcomeUnknownError, StorageError, TimeoutError
+from tierstore.runtime import Deadline, Runtime
+from tierstore.runtime.coalesce import Coalescer, settle
+from tierstore.runtime.flight import Flight
+
+LANES = 1
+MOST_CALLERS = 256
+UNKNOWN = "the answer of Redis was lost: the change may or may not have been made; read it before you call again"
+Answers = list[Any]
+"""What the server said to each command: a reply, or the StorageError that stands for it."""
+
+
+class Stored:
+    """A value on its way, as the script `put` takes it: three arguments."""
+
+    __slots__ = ("arguments", "key")
+
+    def __init__(self, key: str, put: Put, trailer: bytes) -> None:
+        ttl = "" if put.ttl_ms is None else "keep" if put.ttl_ms < 0 else str(put.ttl_ms)
+        self.key = key
+        self.arguments = (put.value + trailer, ttl, expectation(put.expected))
+
+
+class Reads:
+    """Values by key."""
+
+    def __init__(self, runtime: Runtime, route: Route, names: Names) -> None:
+        self._runtime = runtime
+        self._route = route
+        self._names = names
+        self._together: Coalescer[_Read] = Coalescer(runtime, self._run, lanes=LANES, most=MOST_CALLERS)
+
+    async def get(self, keys: Sequence[str], deadline: Deadline) -> list[bytes | None]:
+        """What is stored under each. It may be asked for twice, where a connection broke."""
+        flight = _Read(keys)
+        try:
+            if self._together.line_up(flight):
+                await self._together.serve([flight], deadline)
+            if not flight.done:
+                await settle(self._runtime, flight, (self._together,), deadline)
+        except BaseException:
+            flight.done = True
+            raise
+        found: list[bytes | None] = flight.result()
+        return found
+
+    async def _run(self, flights: list[_Read], deadline: Deadline) -> None:
+        if len(flights) == 1:
+            flights[0].land(await self._ask_again(flights[0].keys, deadline))
+            return
+        found = await self._ask_again([key for flight in flights for key in flight.keys], deadline)
+        at = 0
+        for flight in flights:
+            end = at + len(flight.keys)
+            flight.land(found[at:end])
+            at = end
+
+    async def _ask_again(self, keys: Sequence[str], deadline: Deadline) -> list[bytes | None]:
+        try:
+            return await self._ask(keys, deadline)
+        except ConnectionError as error:
+            if not was_sent(error):
+                raise
+        return await self._ask(keys, deadline)
+
+    async def _ask(self, keys: Sequence[str], deadline: Deadline) -> list[bytes | None]:
+        groups = self._names.group(keys)
+        commands = [Plain(keys[ats[0]], ("MGET", *(keys[at] for at in ats))) for ats in groups]
+        found: list[bytes | None] = [None] * len(keys)
+        for ats, values in zip(groups, await ask(self._route, commands, deadline), strict=True):
+            if isinstance(values, StorageError):
+                raise values
+            for at, value in zip(ats, values, strict=True):
+                found[at] = value
+        return found
+
+
+class _Read(Flight):
+    __slots__ = ("keys",)
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__()
+        self.keys = keys
+
+
+class Writes:
+    """Changes: values to be stored, and calls of the other scripts."""
+
+    def __init__(self, runtime: Runtime, route: Route, names: Names) -> None:
+        self._runtime = runtime
+        self._route = route
+        self._names = names
+        self._together: Coalescer[_Write] = Coalescer(runtime, self._run, lanes=LANES, most=MOST_CALLERS)
+
+    async def store(self, stored: Stored, deadline: Deadline, *, again: bool) -> bool:
+        """Whether it was stored. `again`: as for `change`."""
+        (answer,) = await self._travel(_Write(stored, (), deadline), again=again)
+        return bool(answer == 1)
+
+    async def change(self, commands: Sequence[Command], deadline: Deadline, *, again: bool) -> list[Any]:
+        """The replies. `again`: it may be called again whatever became of it; else a lost answer is an OutcomeUnknownError."""
+        return await self._travel(_Write(None, commands, deadline), again=again)
+
+    async def _travel(self, write: _Write, *, again: bool) -> list[Any]:
+        try:
+            if self._together.line_up(write):
+                await self._together.serve([write], write.deadline)
+            if not write.done:
+                await settle(self._runtime, write, (self._together,), write.deadline)
+        except BaseException as error:
+            landed, write.done = write.done, True
+            if not landed and write.begun and not again and isinstance(error, TimeoutError):
+                raise OutcomeUnknownError(UNKNOWN, tier="state") from error
+            if not landed or not isinstance(error, TimeoutError):
+                raise
+        try:
+            answers: Answers = write.result()
+            for answer in answers:
+                if isinstance(answer, StorageError):
+                    raise answer
+        except StorageError as error:
+            if not again and was_sent(error):
+                raise OutcomeUnknownError(UNKNOWN, tier="state") from error
+            raise
+        return answers
+
+    async def _run(self, batch: list[_Write], own: Deadline) -> None:
+        for write in batch:
+            write.begun = True
+        writes = [
+            write for write in batch if not write.done
+        ]  # in this order: a caller that leaves looks at `begun` last
+        if not writes:
+            return
+        if len(writes) == 1 and writes[0].deadline is own:
+            await self._carry(writes, own)
+            return
+        deadline = own
+        if self._runtime.face == "async":  # in the blocking face this caller does it, and ends when it must
+            deadline = max((write.deadline for write in writes), key=lambda deadline: deadline.at)
+        exchange = self._runtime.detach(self._carry(writes, deadline))
+        try:
+            await exchange.wait(own.at)
+        except BaseException:
+            batch.clear()  # they stay in their exchange: nobody else may take them
+            raise
+
+    async def _carry(self, writes: list[_Write], deadline: Deadline) -> None:
+        """One exchange. Ends when each has its answers: what was sent is not left to anybody who would send it again."""
+        try:
+            answers = await self._exchange(writes, deadline)
+        except Exception as error:
+            for write in writes:
+                write.fail(error)
+        except BaseException:
+            for write in writes:
+                write.fail(OutcomeUnknownError(UNKNOWN, tier="state"))
+            raise
+        else:
+            for write, own in zip(writes, answers, strict=True):
+                write.land(own)
+
+    async def _exchange(self, writes: list[_Write], deadline: Deadline) -> list[Answers]:
+        stored = [write.stored for write in writes if write.stored is not None]
+        puts, places = self.puts(stored)
+        commands = [*puts, *(command for write in writes for command in write.commands)]
+        replies = await ask(self._route, commands, deadline)
+        each: list[Any] = [None] * len(stored)
+        for ats, reply in zip(places, replies, strict=False):
+            for at, one in zip(ats, _singly(reply, len(ats)), strict=True):
+                each[at] = one
+        if len(stored) > 1:
+            await self._apart(stored, each, deadline)
+        own, others = iter(each), iter(replies[len(puts) :])
+        return [[next(own)] if write.stored else [next(others) for _ in write.commands] for write in writes]
+
+    async def _apart(self, stored: list[Stored], each: list[Any], deadline: Deadline) -> None:
+        """A script may be refused because the account may not touch one of its keys: then nothing was done, and each goes alone."""
+        refused = [at for at, answer in enumerate(each) if isinstance(answer, ConfigError)]
+        if refused:
+            commands = [command for at in refused for command in self.puts([stored[at]])[0]]
+            for at, reply in zip(refused, await ask(self._route, commands, deadline), strict=True):
+                (each[at],) = _singly(reply, 1)
+
+    def puts(self, stored: Sequence[Stored]) -> tuple[list[Command], list[list[int]]]:
+        """The scripts that store them, one a slot in a cluster, and the places of the values that each has."""
+        keys = [one.key for one in stored]
+        places = self._names.group(keys)
+        commands: list[Command] = []
+        for ats in places:
+            arguments = [argument for at in ats for argument in stored[at].arguments]
+            commands.append(self._names.call(self._names.scripts.put, [keys[at] for at in ats], *arguments))
+        return commands, places
+
+
+class _Write(Flight):
+    """`begun`: it may have been sent."""
+
+    __slots__ = ("begun", "commands", "deadline", "stored")
+
+    def __init__(self, stored: Stored | None, commands: Sequence[Command], deadline: Deadline) -> None:
+        super().__init__()
+        self.stored = stored
+        self.commands = commands
+        self.deadline = deadline
+        self.begun = False
+
+
+def _singly(reply: Any, count: int) -> list[Any]:
+    """The answer of a script for each of its values."""
+    return reply if isinstance(reply, list) else [reply] * count
+
+
+async def ask(route: Route, commands: Sequence[Command], deadline: Deadline) -> Answers:
+    """The answers of the servers that have the keys. Raises where the only server cannot be asked."""
+    try:
+        return [of_state(reply) for _, reply in await route.ask(commands, deadline)]
+    except StorageError as error:
+        raise of_state(error)  # noqa: B904  (the same error)
+
+
+async def ask_node(
+    node: Node, commands: Sequence[Command], deadline: Deadline, *, probe: bool = False
+) -> tuple[Link, list[Any]]:
+    """The link that answered, and its replies. Raises the error that one of them is."""
+    try:
+        link, replies = await node.ask(commands, deadline, probe=probe)
+    except StorageError as error:
+        raise of_state(error)  # noqa: B904  (the same error)
+    for reply in replies:
+        if isinstance(reply, ReplyError):
+            raise of_state(typed(reply))
+    return link, replies
+
+
+async def all_nodes(route: Route, deadline: Deadline) -> list[Node]:
+    try:
+        return await route.nodes(deadline)
+    except StorageError as error:
+        raise of_state(error)  # noqa: B904  (the same error)
+
+
+def of_state(reply: Any) -> Any:
+    """The answer; an error names the tier."""
+    if isinstance(reply, StorageError):
+        reply.tier = "state"
+    return reply
