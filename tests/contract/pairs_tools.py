@@ -23,6 +23,7 @@ class State:
     def __init__(self, face: Any, *, prefix: str | None = None, **where: Any) -> None:
         options = {name: where.pop(name) for name in ("cache_prefix", "max_watched") if name in where}
         self.face = face
+        self.url = where.get("url", "")
         self.runtime = face.runtime()
         self.prefix = f"{os.urandom(6).hex()}:" if prefix is None else prefix
         self.pairs = RedisPairs(self.runtime, route(self.runtime, duty=STATE, **where), prefix=self.prefix, **options)

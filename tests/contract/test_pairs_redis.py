@@ -12,7 +12,7 @@ import redis
 
 from tests.contract.pairs_tools import TTL_MS, State
 from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS, Put
-from tierstore.errors import InvalidKeyError
+from tierstore.errors import InvalidKeyError, QueryError
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 
@@ -359,3 +359,72 @@ def test_expiry_is_told(state):
     heard = watch.until("expire", "longer")
     assert {name for kind, name in heard if kind == "expire"} == {"before", "short", "longer"}
     watch.close()
+
+
+@pytest.fixture
+def alone(request, face) -> Iterator[State]:
+    """On one server, where values are stored by plain SET while nobody watches."""
+    made = State(face, **where(request, "redis")).open()
+    yield made
+    made.close()
+
+
+def calls_of(server: redis.Redis, command: str) -> int:
+    return server.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0)
+
+
+def test_values_are_stored_by_plain_set_until_somebody_watches(alone, redis_server):
+    with redis.Redis.from_url(redis_server.url) as server:
+        alone.put("a", b"0")
+        scripts, sets = calls_of(server, "evalsha"), calls_of(server, "set")
+        for number in range(10):
+            alone.put("a", b"%d" % number)
+        assert (calls_of(server, "evalsha"), calls_of(server, "set")) == (scripts, sets + 10)
+        watch = alone.watch()
+        for number in range(10):
+            alone.put("b", b"%d" % number)
+        watch.until("set", "b")
+        watch.close()
+        assert alone.get("b") == b"9"
+
+
+def test_a_watcher_that_comes_between_two_sets_hears_the_second(alone):
+    for number in range(20):
+        alone.put("a", b"1")
+        alone.put("a", b"1")  # from here on this link counts on nobody
+        watch = alone.watch()
+        etag = alone.put("a", b"%d" % number)
+        watch.until("set", "a")
+        assert watch.heard[0].etag == etag
+        watch.close()
+        with redis.Redis.from_url(alone.url) as server:
+            server.delete(alone.pairs._names.mark, alone.pairs._names.stream)
+
+
+def test_out_of_memory_nothing_is_written_and_what_is_there_can_go(face, redis_server):
+    with redis.Redis.from_url(redis_server.url) as server:
+        state = State(face, url=redis_server.url).open()
+        for watched in (False, True):
+            watch = state.watch() if watched else None
+            etag = state.put("a", b"1")
+            state.put("n", b"1")
+            try:
+                server.config_set("maxmemory", "1")
+                for refused in (
+                    lambda: state.put("a", b"2"),
+                    lambda: state.put("b", b"2", expected=ABSENT_TAG),
+                    lambda: state.run("put_many", [Put("b", b"1", None), Put("c", b"1", None)]),
+                    lambda: state.run("increment", "n", 1, None),
+                ):
+                    with pytest.raises(QueryError, match="out of memory"):
+                        refused()
+                assert set(state.keys()) == {"a", "n"}
+                assert state.etag("a") == etag
+                assert state.run("expire", "a", 90_000)
+                assert state.run("delete", "a")
+                assert state.run("pop", "n") == b"1"
+            finally:
+                server.config_set("maxmemory", "0")
+            if watch is not None:
+                watch.until("delete", "n")
+        state.close()

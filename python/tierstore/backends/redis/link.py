@@ -47,6 +47,8 @@ class Link:
         self.closed = False
         self.until = float("inf")
         """When its pool gives it up, on the runtime's clock."""
+        self.is_guarded = False
+        """Whether a transaction on it would fail if anybody watched state by now (`state/writes.py`)."""
 
     async def greet(self, account: Account, deadline: Deadline) -> None:
         """Log in and learn which server this is, in one round trip. ConnectionError if it is a replica."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 from tierstore.backends.redis.breaker import Breaker
@@ -98,6 +98,17 @@ class Node:
     async def _exchange(
         self, commands: Sequence[Command], deadline: Deadline, *, probe: bool, whole: bool = False
     ) -> tuple[Link, list[Any]]:
+        async def say(link: Link) -> list[Any]:
+            epoch = link.epoch
+            words = [command.whole(epoch) if whole else command.packed(epoch) for command in commands]
+            return await link.exchange(words[0] if len(words) == 1 else b"".join(words), len(words), deadline)
+
+        return await self.talk(say, deadline, probe=probe)
+
+    async def talk(
+        self, say: Callable[[Link], Awaitable[list[Any]]], deadline: Deadline, *, probe: bool = False
+    ) -> tuple[Link, list[Any]]:
+        """Run an exchange on one of the links, which nobody else has meanwhile: the link and the replies."""
         if self._pid != os.getpid():
             self._start_anew()
         self.breaker.enter(probe=probe)
@@ -106,10 +117,7 @@ class Node:
         link, generation = await self._acquire(permit, deadline)
         given_s = deadline.remaining()
         try:
-            epoch = link.epoch
-            words = [command.whole(epoch) if whole else command.packed(epoch) for command in commands]
-            payload = words[0] if len(words) == 1 else b"".join(words)
-            replies = await link.exchange(payload, len(words), deadline)
+            replies = await say(link)
         except (ConnectionError, TimeoutError) as error:
             mark_sent(error)
             if isinstance(error, ConnectionError) or given_s >= self._fair_s:

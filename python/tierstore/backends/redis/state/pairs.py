@@ -20,8 +20,9 @@ from tierstore.backends.redis.state.scripts import LOOK, Names
 from tierstore.backends.redis.state.shards import ShardFeed
 from tierstore.backends.redis.state.stream import StreamFeed
 from tierstore.backends.redis.state.trailer import ANY, etag_of, expectation, new_trailer, pair_of, split
-from tierstore.backends.redis.state.travel import Reads, Stored, Writes, all_nodes, ask, ask_node
+from tierstore.backends.redis.state.travel import Reads, Stored, all_nodes, ask, ask_node
 from tierstore.backends.redis.state.watching import Ground, WatchingFeed
+from tierstore.backends.redis.state.writes import ByScript, BySet
 from tierstore.errors import ConfigError, ConnectionError, StorageError, UnsupportedError
 from tierstore.runtime import Deadline, Job, Runtime
 
@@ -51,7 +52,8 @@ class RedisPairs:
         self._names = Names(prefix, single=route.single)
         self._keys = Keys(route, prefix, cache_prefix)
         self._reads = Reads(runtime, route, self._names)
-        self._writes = Writes(runtime, route, self._names)
+        self._writes = ByScript(runtime, route, self._names)
+        self._sets = BySet(self._writes, runtime, route, self._names) if route.single else self._writes
         self._ground = Ground(runtime, route, self._names, self._keys, max_watched)
         self._feeds: list[WatchingFeed] = []
         self._expired_before = 0
@@ -95,7 +97,7 @@ class RedisPairs:
     async def put(self, put: Put, *, deadline: Deadline) -> str | None:
         trailer = new_trailer(self._runtime)
         stored = Stored(self._prefix + put.key, put, trailer)
-        done = await self._writes.store(stored, deadline, again=put.expected is None)
+        done = await (self._sets if stored.again else self._writes).store(stored, deadline)
         return etag_of(trailer) if done else None
 
     async def put_many(self, puts: Sequence[Put], *, deadline: Deadline) -> list[str]:

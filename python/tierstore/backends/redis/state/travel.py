@@ -19,7 +19,7 @@ from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.state.scripts import Names
 from tierstore.backends.redis.state.trailer import expectation
 from tierstore.backends.redis.wire import ReplyError
-from tierstore.errors import ConfigError, ConnectionError, OutcomeUnknownError, StorageError, TimeoutError
+from tierstore.errors import ConnectionError, OutcomeUnknownError, StorageError, TimeoutError
 from tierstore.runtime import Deadline, Runtime
 from tierstore.runtime.coalesce import Coalescer, settle
 from tierstore.runtime.flight import Flight
@@ -32,14 +32,27 @@ Answers = list[Any]
 
 
 class Stored:
-    """A value on its way, as the script `put` takes it: three arguments."""
+    """A value on its way. `again`: whatever is there may be replaced, as often as one likes."""
 
-    __slots__ = ("arguments", "key")
+    __slots__ = ("_expected", "_ttl", "_value", "again", "key")
 
     def __init__(self, key: str, put: Put, trailer: bytes) -> None:
-        ttl = "" if put.ttl_ms is None else "keep" if put.ttl_ms < 0 else str(put.ttl_ms)
         self.key = key
-        self.arguments = (put.value + trailer, ttl, expectation(put.expected))
+        self.again = put.expected is None
+        self._value = put.value + trailer
+        self._ttl = "" if put.ttl_ms is None else "keep" if put.ttl_ms < 0 else str(put.ttl_ms)
+        self._expected = put.expected
+
+    def arguments(self) -> tuple[str | bytes, ...]:
+        """For the script `put`."""
+        return self._value, self._ttl, expectation(self._expected)
+
+    def words(self) -> tuple[str | bytes, ...]:
+        """As a plain SET."""
+        ttl = self._ttl
+        if not ttl:
+            return "SET", self.key, self._value
+        return ("SET", self.key, self._value, "KEEPTTL") if ttl == "keep" else ("SET", self.key, self._value, "PX", ttl)
 
 
 class Reads:
@@ -104,25 +117,17 @@ class _Read(Flight):
         self.keys = keys
 
 
-class Writes:
-    """Changes: values to be stored, and calls of the other scripts."""
+class Together:
+    """Changes that are asked for at the same time; a subclass has the exchange."""
 
     def __init__(self, runtime: Runtime, route: Route, names: Names) -> None:
         self._runtime = runtime
         self._route = route
         self._names = names
-        self._together: Coalescer[_Write] = Coalescer(runtime, self._run, lanes=LANES, most=MOST_CALLERS)
+        self._together: Coalescer[Write] = Coalescer(runtime, self._run, lanes=LANES, most=MOST_CALLERS)
 
-    async def store(self, stored: Stored, deadline: Deadline, *, again: bool) -> bool:
-        """Whether it was stored. `again`: as for `change`."""
-        (answer,) = await self._travel(_Write(stored, (), deadline), again=again)
-        return bool(answer == 1)
-
-    async def change(self, commands: Sequence[Command], deadline: Deadline, *, again: bool) -> list[Any]:
-        """The replies. `again`: it may be called again whatever became of it; else a lost answer is an OutcomeUnknownError."""
-        return await self._travel(_Write(None, commands, deadline), again=again)
-
-    async def _travel(self, write: _Write, *, again: bool) -> list[Any]:
+    async def travel(self, write: Write, *, again: bool) -> list[Any]:
+        """The answers. `again`: the change may be made again whatever became of it; else a lost answer is an OutcomeUnknownError."""
         try:
             if self._together.line_up(write):
                 await self._together.serve([write], write.deadline)
@@ -145,12 +150,10 @@ class Writes:
             raise
         return answers
 
-    async def _run(self, batch: list[_Write], own: Deadline) -> None:
+    async def _run(self, batch: list[Write], own: Deadline) -> None:
         for write in batch:
             write.begun = True
-        writes = [
-            write for write in batch if not write.done
-        ]  # in this order: a caller that leaves looks at `begun` last
+        writes = [write for write in batch if not write.done]  # then: a caller that leaves looks at `begun` last
         if not writes:
             return
         if len(writes) == 1 and writes[0].deadline is own:
@@ -166,10 +169,10 @@ class Writes:
             batch.clear()  # they stay in their exchange: nobody else may take them
             raise
 
-    async def _carry(self, writes: list[_Write], deadline: Deadline) -> None:
+    async def _carry(self, writes: list[Write], deadline: Deadline) -> None:
         """One exchange. Ends when each has its answers: what was sent is not left to anybody who would send it again."""
         try:
-            answers = await self._exchange(writes, deadline)
+            answers = await self.exchange(writes, deadline)
         except Exception as error:
             for write in writes:
                 write.fail(error)
@@ -181,41 +184,13 @@ class Writes:
             for write, own in zip(writes, answers, strict=True):
                 write.land(own)
 
-    async def _exchange(self, writes: list[_Write], deadline: Deadline) -> list[Answers]:
-        stored = [write.stored for write in writes if write.stored is not None]
-        puts, places = self.puts(stored)
-        commands = [*puts, *(command for write in writes for command in write.commands)]
-        replies = await ask(self._route, commands, deadline)
-        each: list[Any] = [None] * len(stored)
-        for ats, reply in zip(places, replies, strict=False):
-            for at, one in zip(ats, _singly(reply, len(ats)), strict=True):
-                each[at] = one
-        if len(stored) > 1:
-            await self._apart(stored, each, deadline)
-        own, others = iter(each), iter(replies[len(puts) :])
-        return [[next(own)] if write.stored else [next(others) for _ in write.commands] for write in writes]
-
-    async def _apart(self, stored: list[Stored], each: list[Any], deadline: Deadline) -> None:
-        """A script may be refused because the account may not touch one of its keys: then nothing was done, and each goes alone."""
-        refused = [at for at, answer in enumerate(each) if isinstance(answer, ConfigError)]
-        if refused:
-            commands = [command for at in refused for command in self.puts([stored[at]])[0]]
-            for at, reply in zip(refused, await ask(self._route, commands, deadline), strict=True):
-                (each[at],) = _singly(reply, 1)
-
-    def puts(self, stored: Sequence[Stored]) -> tuple[list[Command], list[list[int]]]:
-        """The scripts that store them, one a slot in a cluster, and the places of the values that each has."""
-        keys = [one.key for one in stored]
-        places = self._names.group(keys)
-        commands: list[Command] = []
-        for ats in places:
-            arguments = [argument for at in ats for argument in stored[at].arguments]
-            commands.append(self._names.call(self._names.scripts.put, [keys[at] for at in ats], *arguments))
-        return commands, places
+    async def exchange(self, writes: Sequence[Write], deadline: Deadline) -> list[Answers]:
+        """What the server said to each."""
+        raise NotImplementedError
 
 
-class _Write(Flight):
-    """`begun`: it may have been sent."""
+class Write(Flight):
+    """Values to be stored, or calls of scripts. `begun`: it may have been sent."""
 
     __slots__ = ("begun", "commands", "deadline", "stored")
 
@@ -225,11 +200,6 @@ class _Write(Flight):
         self.commands = commands
         self.deadline = deadline
         self.begun = False
-
-
-def _singly(reply: Any, count: int) -> list[Any]:
-    """The answer of a script for each of its values."""
-    return reply if isinstance(reply, list) else [reply] * count
 
 
 async def ask(route: Route, commands: Sequence[Command], deadline: Deadline) -> Answers:
