@@ -346,7 +346,7 @@ def test_changes_are_told_in_order(state):
 
 
 def test_expiry_is_told(state):
-    state.put("before", b"1", 300)
+    state.put("before", b"1", 3_000)
     state.put("stays", b"1", None)
     watch = state.watch()
     state.put("short", b"1", 300)
@@ -356,7 +356,7 @@ def test_expiry_is_told(state):
     state.run("expire", "longer", 600)
     state.put("gone", b"1", 300)
     state.run("delete", "gone")
-    heard = watch.until("expire", "longer")
+    heard = watch.until("expire", "before")
     assert {name for kind, name in heard if kind == "expire"} == {"before", "short", "longer"}
     watch.close()
 
