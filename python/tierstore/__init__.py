@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         PostgresConfig,
         RedisConfig,
         SentinelConfig,
+        StateConfig,
+        StateEncryption,
     )
     from tierstore.errors import (
         ClosedError,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
         SchemaType,
         SearchHit,
     )
+    from tierstore.stores.state import ABSENT, DEFAULT, KEEP, Entry, StateChange, StateStatistics, StateStore
     from tierstore.telemetry import Series, Telemetry, Total
     from tierstore.tiers.kind import Meta
     from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
@@ -72,7 +75,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "tierstore.config": "CacheConfig Config Deadlines Gates ObjectConfig PostgresConfig RedisConfig SentinelConfig",
+    "tierstore.config": "CacheConfig Config Deadlines Gates ObjectConfig PostgresConfig RedisConfig SentinelConfig "
+    "StateConfig StateEncryption",
     "tierstore.errors": "ClosedError ConfigError ConflictError ConnectionError CorruptError InvalidKeyError NotFoundError "
     "OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError StorageError TimeoutError UnsupportedError ValidationError",
     "tierstore._native": "Placement SizeRouter VectorClock",
@@ -85,6 +89,7 @@ _HOME = {
     "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
     "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaStatistics SchemaStore SchemaTransaction SearchHit",
+    "tierstore.stores.state": "ABSENT DEFAULT KEEP Entry StateChange StateStatistics StateStore",
     "tierstore.plan.values": "Id",
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
     "tierstore.telemetry": "Series Telemetry Total",
@@ -95,6 +100,9 @@ _MODULES = ("blocking", "codec", "errors", "proto", "telemetry")
 _HOME_OF = {name: home for home, names in _HOME.items() for name in names.split()}
 
 __all__ = [
+    "ABSENT",
+    "DEFAULT",
+    "KEEP",
     "Answer",
     "BlobStore",
     "Bounded",
@@ -108,6 +116,7 @@ __all__ = [
     "ConnectionError",
     "CorruptError",
     "Deadlines",
+    "Entry",
     "FillTicket",
     "Gates",
     "Health",
@@ -142,6 +151,11 @@ __all__ = [
     "SentinelConfig",
     "Series",
     "SizeRouter",
+    "StateChange",
+    "StateConfig",
+    "StateEncryption",
+    "StateStatistics",
+    "StateStore",
     "Statistics",
     "StorageError",
     "Store",

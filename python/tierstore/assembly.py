@@ -11,10 +11,11 @@ from typing import Any
 
 from tierstore._native import SizeRouter
 from tierstore.backends import Blobs, Channel, KeyValue, Records
+from tierstore.backends.pairs import Pairs
 from tierstore.backends.private import open_to_others
 from tierstore.calls.store import Ground
 from tierstore.calls.store import Parts as StoreParts
-from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, RedisConfig
+from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, PairsPlace, RedisConfig
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.keys import Namespace, namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
@@ -36,20 +37,22 @@ Ping = Callable[[Deadline], Awaitable[str]]
 
 @dataclass
 class Backends:
-    """The drivers of one store, opened. `carriers`: the first, and the one that stands by."""
+    """The drivers of one store, opened. `carriers`: the first, and the one that stands by. `pairs`: by the store whose pairs they hold."""
 
     name: str
     records: Records
     blobs: CountedBlobs | None = None
     key_value: KeyValue | None = None
     carriers: tuple[Channel | None, Channel | None] = (None, None)
+    pairs: dict[str, Pairs] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     absent: dict[Component, str] = field(default_factory=dict)
     """What did not answer at open, and what it said."""
 
     def opened(self) -> dict[str, Any]:
         """By the name that health gives them, in the order in which they are closed."""
-        named = {
+        named: dict[str, Any] = {
+            **self.pairs,
             "channel": self.carriers[0],
             "standby channel": self.carriers[1],
             "l2": self.key_value,
@@ -87,10 +90,11 @@ class Parts:
         self._backends = backends
         self._supervisor: Supervisor = runtime.supervisor()
 
-    async def start(self) -> None:
+    async def start(self, deadline: Deadline) -> None:
         """Start the background jobs."""
         await self.engine.open(self._supervisor)
         for name, store in self.stores.items():
+            await store.open(deadline)
             for job, step in store.jobs().items():
                 self._supervisor.start(f"{name}: {job}", step)
         self._supervisor.start("blob uploads", self.blobs.settle)
@@ -193,7 +197,7 @@ async def assemble(config: Config, runtime: Runtime, telemetry: Telemetry) -> Pa
         await migrator.ensure(config.migrate)
         await _open_others(config, runtime, telemetry, backends, deadline)
         parts = await _tiers(config, runtime, telemetry, backends, deadline)
-        await parts.start()
+        await parts.start(deadline)
     except BaseException:
         await backends.close(runtime.deadline(config.deadlines.close))
         await runtime.close()
@@ -273,6 +277,9 @@ async def _open_others(
     if backends.blobs is not None:
         required = config.objects is None or config.objects.required
         await _open(backends, "object store", backends.blobs, runtime, deadline, required=required)
+    for name, place in config.pairs().items():
+        backends.pairs[name] = _pairs(runtime, place)
+        await backends.pairs[name].open(deadline)
     channel = _sql_channel(runtime, backends.records)
     backends.carriers = (channel, None)
     await channel.open(deadline)
@@ -324,6 +331,19 @@ def _sql_channel(runtime: Runtime, records: Any) -> Channel:
     return OutboxChannel(runtime, records)
 
 
+def _pairs(runtime: Runtime, place: PairsPlace) -> Pairs:
+    if place.redis is None:
+        from tierstore.backends.memory.pairs import MemoryPairs
+
+        return MemoryPairs(runtime, max_entries=place.max_entries)
+    from tierstore.backends.redis.key_value import route
+    from tierstore.backends.redis.pairs import RedisPairs
+
+    policy = place.redis
+    where = route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster)
+    return RedisPairs(runtime, where, prefix=place.prefix)
+
+
 def _redis(policy: RedisConfig, runtime: Runtime, named: Namespace) -> tuple[KeyValue, Channel]:
     from tierstore.backends.redis.channel import RedisChannel
     from tierstore.backends.redis.key_value import RedisKeyValue, route
@@ -357,7 +377,7 @@ async def _tiers(
     threshold = config.objects.threshold if config.objects else MIB
     driver: Blobs | None = backends.blobs
     blobs = BlobTier(runtime, records, driver, SizeRouter(INLINE_MAX, threshold))
-    stores = build(Ground(engine, blobs, runtime, telemetry, config.deadlines))
+    stores = build(Ground(engine, blobs, runtime, telemetry, config, backends.pairs))
     return Parts(runtime, backends, engine, blobs, stores)
 
 

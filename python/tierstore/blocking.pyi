@@ -2,10 +2,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from tierstore.config import Config
 from tierstore.plan.paging import Page
@@ -14,6 +21,7 @@ from tierstore.plan.schemas import SchemaState, SchemaStates
 from tierstore.plan.values import Id
 from tierstore.store import Health, Statistics
 from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
+from tierstore.stores.state.model import D, Default, Entry, Keep, StateChange, StateStatistics, T
 from tierstore.telemetry import Telemetry
 from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
@@ -209,6 +217,173 @@ class SchemaStore:
     ) -> Page[SchemaInfo]:
         """Return the versions of a subject, the highest first. `deleted=True` lists deleted ones too, with `deleted_at` set."""
 
+class StateStore:
+    """Values under keys, each with an end (`store.state`).
+
+    A key is 1 to 1,024 bytes of UTF-8 without control characters. A value is any JSON value (int64 exact), bytes, or whatever `type=`
+    reads back. `ttl=`: seconds or a timedelta, None for no end, DEFAULT for `StateConfig.ttl`, which is a day. What has ended is never
+    returned."""
+
+    def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
+        """Load what is most used into the caches, at most `limit` records, and return how many."""
+
+    def statistics(self, *, timeout: float | None = ...) -> StateStatistics | None:
+        """Return how much there is, and how many reads found something. Where the server does not tell, None stands for it."""
+
+    @overload
+    def get(self, key: str, *, timeout: float | None = ...) -> Any:
+        """Return the value, or `default` if there is none.
+
+        `type`: any annotation; the value is checked and converted to it, without coercion. ValidationError, which names the place in the
+        value, if it does not fit. A stored None is told from absence by `get_entry`."""
+
+    @overload
+    def get(self, key: str, *, default: Any, timeout: float | None = ...) -> Any:
+        """Return the value, or `default` if there is none.
+
+        `type`: any annotation; the value is checked and converted to it, without coercion. ValidationError, which names the place in the
+        value, if it does not fit. A stored None is told from absence by `get_entry`."""
+
+    @overload
+    def get(self, key: str, *, type: type[T], timeout: float | None = ...) -> T | None:
+        """Return the value, or `default` if there is none.
+
+        `type`: any annotation; the value is checked and converted to it, without coercion. ValidationError, which names the place in the
+        value, if it does not fit. A stored None is told from absence by `get_entry`."""
+
+    @overload
+    def get(self, key: str, *, type: type[T], default: D, timeout: float | None = ...) -> T | D:
+        """Return the value, or `default` if there is none.
+
+        `type`: any annotation; the value is checked and converted to it, without coercion. ValidationError, which names the place in the
+        value, if it does not fit. A stored None is told from absence by `get_entry`."""
+
+    @overload
+    def get(self, key: str, *, type: Any, default: Any = ..., timeout: float | None = ...) -> Any:
+        """Return the value, or `default` if there is none.
+
+        `type`: any annotation; the value is checked and converted to it, without coercion. ValidationError, which names the place in the
+        value, if it does not fit. A stored None is told from absence by `get_entry`."""
+
+    def get_entry(self, key: str, *, type: Any = ..., timeout: float | None = ...) -> Entry | None:
+        """Return the value with its etag and its end, or None if there is none. `type`: as for `get`."""
+
+    def get_many(self, keys: Iterable[str], *, type: Any = ..., timeout: float | None = ...) -> list[Any]:
+        """Return the values in the order of the keys, None for what is absent. One round trip a server. `type`: as for `get`."""
+
+    def exists(self, key: str, *, timeout: float | None = ...) -> bool:
+        """Return whether there is a value."""
+
+    def ttl(self, key: str, *, timeout: float | None = ...) -> float | None:
+        """Return the seconds that the value has left, by the server's clock: `math.inf` without an end, None if there is none."""
+
+    def keys(
+        self, prefix: str = ..., *, limit: int = ..., after: str | None = ..., timeout: float | None = ...
+    ) -> Page[str]:
+        """Return keys that begin with `prefix`, whose characters mean themselves, a page at a time and in no particular order.
+
+        Keys that are there throughout all come; on Redis a page may repeat keys of earlier ones."""
+
+    def scan(self, prefix: str = ..., *, timeout: float | None = ...) -> Iterator[str]:
+        """Give every key that begins with `prefix` once: `async for key in store.state.scan("polly:")`. `timeout`: of each round trip."""
+
+    def watch(
+        self, prefix: str = ..., *, idle: float | None = ..., timeout: float | None = ...
+    ) -> AbstractContextManager[Iterator[StateChange]]:
+        """Tell the changes of all keys that begin with `prefix`.
+
+        with store.state.watch("polly:") as changes:
+            async for change in changes: ...
+
+        Every change that is committed after the block began comes at least once, in order per key; an end within 15 seconds. Where changes
+        were missed, a change of the kind "gap" says so. New ends (`touch`, `persist`) are no changes. The loop ends when nothing came for
+        `idle` seconds; without it, never. `timeout`: of the beginning."""
+
+    def ping(self, *, timeout: float | None = ...) -> float:
+        """Ask the server of state, and return the seconds until it answered."""
+
+    def add(
+        self, key: str, value: Any, *, ttl: float | timedelta | Default | None = ..., timeout: float | None = ...
+    ) -> bool:
+        """Store the value if there is none, and return whether it was stored: of several callers one gets True."""
+
+    def delete(self, key: str, *, expected_etag: str | None = ..., timeout: float | None = ...) -> bool:
+        """Delete the value, and return whether there was one. ConflictError, and nothing is changed, if its etag is not `expected_etag`."""
+
+    def touch(self, key: str, ttl: float | timedelta | Default | None = ..., *, timeout: float | None = ...) -> bool:
+        """Give the value a new end, and return whether there is one. Its etag stays."""
+
+    def persist(self, key: str, *, timeout: float | None = ...) -> bool:
+        """Take the value's end away, and return whether there is a value. Its etag stays."""
+
+    def pop(self, key: str, *, type: Any = ..., default: Any = ..., timeout: float | None = ...) -> Any:
+        """Delete the value and return it, or `default` if there is none: of several callers one gets it.
+
+        `type`: as for `get`; a value that does not fit is not deleted."""
+
+    def increment(
+        self, key: str, by: int = ..., *, ttl: float | timedelta | Default | None = ..., timeout: float | None = ...
+    ) -> int:
+        """Add to the number, and return the sum. An absent one counts as 0 and gets `ttl`; one that is there keeps its end.
+
+        ConflictError, and nothing is changed, if the value is not an int or the sum has more than 64 bits."""
+
+    def compare_and_set(
+        self,
+        key: str,
+        expected: Any,
+        value: Any,
+        *,
+        ttl: float | timedelta | Default | Keep | None = ...,
+        timeout: float | None = ...,
+    ) -> bool:
+        """Store the value if the one that is there equals `expected`, and return whether it was stored.
+
+        Equal as JSON: the order of names does not count, and 1, 1.0 and True differ. `expected=ABSENT`: there must be none."""
+
+    def update(
+        self,
+        key: str,
+        function: Callable[[Any], Any],
+        *,
+        type: Any = ...,
+        default: Any = ...,
+        ttl: float | timedelta | Default | Keep | None = ...,
+        timeout: float | None = ...,
+    ) -> Any:
+        """Store `function(value)` in place of the value, and return it. The function gets `default` if there is no value.
+
+        It is called again with the new value when others changed it meanwhile, until the deadline: it must have no other effect. What it
+        raises is raised, and nothing is changed. `type`: as for `get`."""
+
+    def set_many(
+        self, mapping: Mapping[str, Any], *, ttl: float | timedelta | Default | None = ..., timeout: float | None = ...
+    ) -> None:
+        """Store every value under its key, in one round trip a server: all or nothing (on Redis Cluster all or nothing per slot)."""
+
+    def delete_many(self, keys: Iterable[str], *, timeout: float | None = ...) -> int:
+        """Delete the values, and return how many there were."""
+
+    def delete_prefix(self, prefix: str, *, everything: bool = ..., timeout: float | None = ...) -> int:
+        """Delete every key that begins with `prefix`, and return how many there were. The empty prefix needs `everything=True`.
+
+        In batches: after a TimeoutError some are deleted, and another call goes on."""
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        ttl: float | timedelta | Default | Keep | None = ...,
+        if_absent: bool = ...,
+        expected_etag: str | None = ...,
+        timeout: float | None = ...,
+    ) -> str:
+        """Store the value, with a new end, in place of what is there. Return its etag.
+
+        ConflictError, and nothing is changed, with `if_absent` if there is a value, with `expected_etag` if there is none or its etag is
+        another one."""
+
 class SchemaTransaction(SchemaStore):
     """The calls of the store in one commit, and the transaction's own (`store.schemas.transaction`)."""
 
@@ -225,6 +400,7 @@ class Transaction:
     """All stores in one database transaction. Reads see the database; nothing is cached and nothing invalidated until the commit."""
 
     schemas: SchemaStore
+    state: StateStore
 
     def commit(self) -> None:
         """Commit now; the block may end afterwards, but nothing more can be written in it."""
@@ -239,6 +415,7 @@ class Store:
     """An open store of the blocking face. Threads may share it; `close` it, or use it as a context manager."""
 
     schemas: SchemaStore
+    state: StateStore
     blobs: BlobStore
 
     @property

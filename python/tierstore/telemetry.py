@@ -95,6 +95,7 @@ Totals = Callable[[], dict[Total, int]]
 Counts = Callable[[], dict[Series, int]]
 T = TypeVar("T", bound=Hashable)
 _NO_SPAN: Final = nullcontext()
+NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
 
 
 class Telemetry:
@@ -117,7 +118,7 @@ class Telemetry:
     def call(self, store: str, operation: str, seconds: float, error: type[BaseException] | None) -> None:
         """One public call that L1 did not answer at once, and the class of what it raised."""
 
-    def span(self, operation: str) -> AbstractContextManager[object]:
+    def span(self, operation: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> AbstractContextManager[object]:
         """Round one public operation, "schemas.get" for one. An error that leaves it is recorded."""
         return _NO_SPAN
 
@@ -323,8 +324,8 @@ class OpenTelemetry(_Watching):
     def _observe_call(self, store: str, operation: str, seconds: float) -> None:
         self._durations.record(seconds, {"store": store, "operation": operation})
 
-    def span(self, operation: str) -> AbstractContextManager[object]:
-        return self._tracer.start_as_current_span(f"tierstore.{operation}")
+    def span(self, operation: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> AbstractContextManager[object]:
+        return self._tracer.start_as_current_span(f"tierstore.{operation}", attributes=attributes)
 
     def close(self) -> None:
         self._sources.clear()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tierstore.backends import Change, Fill, KeyValue, Lease
-from tierstore.backends.memory import MemoryKeyValue
+from tierstore.backends.memory.key_value import MemoryKeyValue
 from tierstore.backends.redis.commands import Script
 from tierstore.backends.redis.key_value import RedisKeyValue, route
 from tierstore.plan.keys import l2_key, lease_key, namespace

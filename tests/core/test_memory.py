@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tierstore.backends import Fill
-from tierstore.backends.memory import MemoryKeyValue
+from tierstore.backends.memory.key_value import MemoryKeyValue
 from tierstore.plan.keys import Namespace, l2_key
 from tierstore.runtime import ThreadsRuntime, drive
 

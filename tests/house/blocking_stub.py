@@ -86,6 +86,19 @@ def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> ast.stm
     return made
 
 
+def _methods(cls: ast.ClassDef, owner: str) -> dict[str, list[ast.stmt]]:
+    """By name: the overloads of a method where it has some, in a stub without what they are overloads of."""
+    found: dict[str, list[ast.stmt]] = {}
+    for item in cls.body:
+        if _public(item) and (_is_overload(item) or item.name not in found):
+            found.setdefault(item.name, []).append(_method(item, owner))
+    return found
+
+
+def _is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(isinstance(item, ast.Name) and item.id == "overload" for item in node.decorator_list)
+
+
 def _public(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         named = node.name in ("__aenter__", "__aexit__")
@@ -125,16 +138,16 @@ def generate() -> str:
     taken = {cls.__name__ for cls in public()} | {"annotations"}
     for cls in public():
         base, parts = made_of(cls)
-        members: dict[str, ast.stmt] = {}
+        members: dict[str, list[ast.stmt]] = {}
         for part in parts:
             node, lines = _source(part, taken)
             imports += lines
             named = [(item.target.id, item) for item in (*_attributes(node), *_stores(node)) if _is_named(item)]
-            members |= dict(named) | {item.name: _method(item, cls.__name__) for item in node.body if _public(item)}
+            members |= {name: [item] for name, item in named} | _methods(node, cls.__name__)
         last = sorted(
             members, key=lambda name: hasattr(builtins, name)
         )  # behind `def list`, list[…] is no type any more
-        body = [*_docstring(_source(cls, taken)[0]), *(members[name] for name in last)]
+        body = [*_docstring(_source(cls, taken)[0]), *(item for name in last for item in members[name])]
         bases = [] if base is None else [ast.Name(base.__name__)]
         shell = ast.ClassDef(cls.__name__, bases, [], body or [ast.Pass()], [], type_params=[])
         classes.append(ast.unparse(ast.fix_missing_locations(shell)))

@@ -93,7 +93,9 @@ def _kind(annotation: Any, setting: Setting) -> str:
     words = {bool: "switch", int: f"whole number, {setting.least:g} or more", float: "seconds", str: "text"}
     if annotation in words:
         return "address" if setting.address else words[annotation]
-    return "folder" if "PathLike" in str(annotation) else "`name=seconds` pairs"
+    if "PathLike" in str(annotation):
+        return "folder"
+    return f"`name={'base64' if get_args(annotation)[1] is bytes else 'seconds'}` pairs"
 
 
 def _default(item: Field[Any]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Row
-from tierstore.backends.memory import MemoryKeyValue
+from tierstore.backends.memory.key_value import MemoryKeyValue
 from tierstore.errors import ClosedError, ConnectionError
 from tierstore.layout import u64
 from tierstore.plan.keys import Namespace

@@ -67,6 +67,36 @@ async def _schemas(store: Store, folder: Path) -> dict[str, Call]:
     }
 
 
+async def _state(store: Store, folder: Path) -> dict[str, Call]:
+    prefix = uuid.uuid4().hex
+    state = store.state
+    await state.set_many({f"{prefix}:{number}": number for number in range(5)})
+    one, two, three = (f"{prefix}:{number}" for number in range(3))
+    return {
+        "set": Call((one, {"a": [1, None]})),
+        "add": Call((f"{prefix}:new", 1)),
+        "get": Call((one,)),
+        "get_entry": Call((one,)),
+        "get_many": Call(([one, two],)),
+        "exists": Call((one,)),
+        "ttl": Call((one,)),
+        "touch": Call((one, 60)),
+        "persist": Call((one,)),
+        "pop": Call((two,)),
+        "delete": Call((three,)),
+        "delete_many": Call(([two, three],)),
+        "delete_prefix": Call((f"{prefix}:4",)),
+        "increment": Call((f"{prefix}:count", 2)),
+        "compare_and_set": Call((one, 0, 1)),
+        "update": Call((one, lambda value: value)),
+        "set_many": Call(({one: 1, two: 2},)),
+        "keys": Call((prefix,)),
+        "ping": Call(),
+        "statistics": Call(),
+        "warm": Call(),
+    }
+
+
 async def _notes(store: Store, folder: Path) -> dict[str, Call]:
     """Of the toy store, where it is planted."""
     notes: Any = getattr(store, "notes")  # noqa: B009  (the planted store is in no annotation here)
@@ -82,4 +112,4 @@ async def _notes(store: Store, folder: Path) -> dict[str, Call]:
     }
 
 
-PREPARE: dict[str, Prepare] = {"schemas": _schemas, "notes": _notes}
+PREPARE: dict[str, Prepare] = {"schemas": _schemas, "state": _state, "notes": _notes}

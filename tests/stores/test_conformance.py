@@ -85,7 +85,7 @@ def test_read_and_not_before_are_checked_in_both_scopes(shared: Opened, name: st
         return found
 
     answers = shared.face.run(scenario)
-    assert answers
+    assert answers or not having(name, "read")
     for scope, call, error in answers:
         assert isinstance(error, ValidationError), (scope, call)
         assert error.place in ("read", "not_before")

@@ -3,8 +3,9 @@
 | protocol | what it is | drivers |
 |---|---|---|
 | `Records` | rows and transactions: the truth | `sqlite/records.py`, `postgres/records.py` |
-| `KeyValue` | the shared cache tier with its fences | `memory.py`, `redis/key_value.py` |
+| `KeyValue` | the shared cache tier with its fences | `memory/key_value.py`, `redis/key_value.py` |
 | `Blobs` | bytes under their digest | `folder/blobs.py`, `s3/blobs.py` |
+| `Pairs` | values under keys, with an end and an etag (`pairs.py`) | `memory/pairs.py`, `redis/pairs.py`, and the tables of a store |
 | `Channel` | what others changed, and how fresh that knowledge is | `redis/channel.py`, `postgres/channel.py`, `sqlite/channel.py` |
 
 Every method is a coroutine and takes a `Deadline`. In the blocking face the driver blocks and never suspends, so that
@@ -83,6 +84,8 @@ class Records(Protocol):
     """A SQL database. Queries are named `file.query`, from `sql/<dialect>/queries/<file>.sql`."""
 
     dialect: Literal["sqlite", "postgres"]
+    remote: bool
+    """Whether a call is a round trip to a server, so that reads asked for at the same time gain by going together."""
 
     async def open(self, deadline: Deadline) -> None:
         """Connect. ConnectionError if it cannot, with the reason and without secrets."""
@@ -110,6 +113,13 @@ class Records(Protocol):
         """A write transaction: commits when the block ends, rolls back when it raises.
 
         A commit whose answer was lost raises OutcomeUnknownError.
+        """
+        ...
+
+    async def write(self, query: str, params: Params = ..., *, deadline: Deadline) -> list[Row]:
+        """The rows of one query in a transaction of its own, which is committed when they are returned. One round trip.
+
+        It takes no fence: for what no cache holds. OutcomeUnknownError where the answer was lost.
         """
         ...
 

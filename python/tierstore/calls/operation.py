@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Literal, NamedTuple, Self, get_args
 from uuid import UUID
 
 from tierstore.config import Deadlines
 from tierstore.errors import StorageError, ValidationError
-from tierstore.plan.arguments import shown
+from tierstore.plan import arguments
 from tierstore.runtime import Deadline, Runtime
 from tierstore.telemetry import Telemetry
 
+log = logging.getLogger("tierstore.calls")
 MAX_TIMEOUT_S = 86_400.0
 Budget = Literal["read", "write", "search", "bulk"]
 """Which of `Deadlines` a call gets when its caller gives no `timeout=`."""
+
+
+class Shown(NamedTuple):
+    """What is shown of a call's key: in errors, and as attributes of its span and its line of the log."""
+
+    text: str | None
+    attributes: Mapping[str, str] = {}
+
+
+def whole(key: object) -> Shown:
+    """All of it in errors."""
+    if key is None:
+        return Shown(None)
+    return Shown(str(key) if isinstance(key, (str, UUID, os.PathLike)) else arguments.shown(key))
 
 
 class Operation:
@@ -32,9 +49,11 @@ class Operation:
         self.deadline = deadline
 
     def __enter__(self) -> Self:
-        if self._of.telemetry.on:
+        of = self._of
+        if of.telemetry.on or (of.logged and log.isEnabledFor(logging.DEBUG)):
             self._started = self.deadline.now()
-            self._span = self._of.telemetry.span(f"{self._of.store}.{self._of.prefix}{self._name}")
+            name, attributes = f"{of.store}.{of.prefix}{self._name}", of.shown(self._key).attributes
+            self._span = of.telemetry.span(name, attributes)
             self._span.__enter__()
         return self
 
@@ -47,15 +66,40 @@ class Operation:
             of, seconds = self._of, self.deadline.now() - self._started
             self._span.__exit__(exc_type, error, trace)
             of.telemetry.call(of.store, f"{of.prefix}{self._name}", seconds, exc_type)
+            if of.logged:
+                self._log(seconds, error)
+
+    def _log(self, seconds: float, error: BaseException | None) -> None:
+        of = self._of
+        attributes = of.shown(self._key).attributes
+        told = {"store": of.store, "operation": f"{of.prefix}{self._name}", "seconds": seconds, **attributes}
+        said = "" if error is None else f": {type(error).__name__}: {error}"
+        shown = " ".join(attributes.values())
+        log.debug(
+            "%s.%s %s took %.6f s%s", of.store, told["operation"], shown, seconds, said, extra={"tierstore": told}
+        )
 
 
 class Operations:
-    """Begins the operations of one store, under its name. `prefix`: before the names of its calls."""
+    """Begins the operations of one store, under its name. `prefix`: before the names of its calls.
+
+    `shown`: what is shown of a call's key. `logged`: whether each call is a line of the log, at DEBUG.
+    """
 
     def __init__(
-        self, store: str, runtime: Runtime, telemetry: Telemetry, deadlines: Deadlines, *, prefix: str = ""
+        self,
+        store: str,
+        runtime: Runtime,
+        telemetry: Telemetry,
+        deadlines: Deadlines,
+        *,
+        prefix: str = "",
+        shown: Callable[[object], Shown] = whole,
+        logged: bool = False,
     ) -> None:
         self.store = store
+        self.shown = shown
+        self.logged = logged
         self.prefix = prefix
         self.telemetry = telemetry
         self._check_owner, self._clock = runtime.check_owner, runtime.monotonic
@@ -82,8 +126,7 @@ class Operations:
 
     def name(self, error: StorageError, operation: str, key: object) -> None:
         """Say in the error which call failed, and what it was called with."""
-        text = str(key) if isinstance(key, (str, UUID, os.PathLike)) else shown(key)
-        error.about(store=self.store, operation=f"{self.prefix}{operation}", key=None if key is None else text)
+        error.about(store=self.store, operation=f"{self.prefix}{operation}", key=self.shown(key).text)
 
 
 def seconds_of(timeout: object, default: float) -> float:
@@ -91,6 +134,6 @@ def seconds_of(timeout: object, default: float) -> float:
     if timeout is None:
         return default
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= MAX_TIMEOUT_S:
-        text = f"timeout must be a positive number of seconds up to {MAX_TIMEOUT_S:.0f}, got {shown(timeout)}"
+        text = f"timeout must be a positive number of seconds up to {MAX_TIMEOUT_S:.0f}, got {arguments.shown(timeout)}"
         raise ValidationError(text, place="timeout")
     return float(timeout)

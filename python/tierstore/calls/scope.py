@@ -58,6 +58,14 @@ class Scope(Protocol):
         """Reads of what is not cached. ValidationError as for `get`."""
         ...
 
+    def rows(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
+        """The rows of a query of `sql/` as the primary database holds them now, for what no cache holds."""
+        ...
+
+    def change(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
+        """The rows of one query that changes what no cache holds."""
+        ...
+
     def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         """A block whose changes take effect together, or not at all when it raises."""
         ...
@@ -106,6 +114,13 @@ class Outside:
     def fetch(self, deadline: Deadline, read: str = "session", not_before: str | None = None) -> Fetch:
         return self._engine.reading(deadline, read=read, not_before=not_before)
 
+    def rows(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
+        return self._engine.records.fetch(query, params, deadline=deadline, primary=True)
+
+    def change(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
+        self._engine.check_writable()
+        return self._engine.statement(query, params, deadline)
+
     def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         return self._engine.write(deadline=deadline, idempotency_key=idempotency_key)
 
@@ -150,6 +165,13 @@ class Inside:
     def fetch(self, deadline: Deadline, read: str = "session", not_before: str | None = None) -> Fetch:
         route(read, not_before)
         return self.transaction.unit.fetch
+
+    def rows(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
+        return self.transaction.unit.fetch(query, params)
+
+    async def change(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
+        async with self.transaction.savepoint():
+            return await self.transaction.unit.fetch(query, params)
 
     @asynccontextmanager
     async def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:

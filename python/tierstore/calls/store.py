@@ -15,9 +15,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from tierstore.calls.operation import Budget, Operation, Operations
+from tierstore.backends.pairs import Pairs
+from tierstore.calls.operation import Budget, Operation, Operations, Shown, whole
 from tierstore.calls.scope import Inside, Scope
-from tierstore.config import Deadlines
+from tierstore.config import Config
 from tierstore.errors import UnsupportedError
 from tierstore.runtime import Deadline, Job, Runtime
 from tierstore.telemetry import Telemetry, Total
@@ -33,7 +34,9 @@ class Ground:
     blobs: BlobTier
     runtime: Runtime
     telemetry: Telemetry
-    deadlines: Deadlines
+    config: Config
+    pairs: Mapping[str, Pairs]
+    """By the name of a store: where its pairs lie outside the database."""
 
 
 class Parts:
@@ -43,13 +46,24 @@ class Parts:
     starts a failed one again; `flush` once more after the jobs have stopped and before the tiers close.
     """
 
+    logged: ClassVar[bool] = False
+    """Whether each call is a line of the log, at DEBUG."""
+
     def __init__(self, ground: Ground, name: str) -> None:
         self.name = name
         """The roster's name of the store: the attribute of `Store`, the first word of its spans, the label of its metrics."""
         self.engine, self.blobs, self.runtime = ground.engine, ground.blobs, ground.runtime
-        given = name, ground.runtime, ground.telemetry, ground.deadlines
-        self.operations = Operations(*given)
-        self.operations_inside = Operations(*given, prefix="transaction.")
+        given = name, ground.runtime, ground.telemetry, ground.config.deadlines
+        how: Any = {"shown": self.shown, "logged": self.logged}
+        self.operations = Operations(*given, **how)
+        self.operations_inside = Operations(*given, prefix="transaction.", **how)
+
+    def shown(self, key: object) -> Shown:
+        """What is shown of a call's key: the whole of it in errors, and nothing in spans and logs."""
+        return whole(key)
+
+    async def open(self, deadline: Deadline) -> None:
+        """Once, before the jobs and the first call: the tiers are open."""
 
     def jobs(self) -> Mapping[str, Job]:
         """Background work, by a name of its own. A step MUST end within its own deadline."""
@@ -94,11 +108,13 @@ class BaseStore(Generic[P]):
 
     async def warm(self, limit: int = 100, *, timeout: float | None = None) -> int:
         """Load what is most used into the caches, at most `limit` records, and return how many."""
-        return 0
+        with self._operation("warm", None, timeout, "bulk", inside=False):
+            return 0
 
     async def statistics(self, *, timeout: float | None = None) -> Any:
         """Return counts of what the store holds; None if it counts nothing."""
-        return None
+        with self._operation("statistics", None, timeout, "search"):
+            return None
 
     # For the calls of a store
 

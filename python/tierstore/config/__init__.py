@@ -9,6 +9,7 @@ from tierstore.config.place import postgres_address
 from tierstore.config.postgres import MIN_CONNECTIONS, PostgresConfig
 from tierstore.config.redis import RedisConfig, SentinelConfig
 from tierstore.config.secrets import redacted
+from tierstore.config.state import PairsPlace, StateConfig, StateEncryption
 
 __all__ = [
     "INLINE_MAX",
@@ -19,9 +20,12 @@ __all__ = [
     "Deadlines",
     "Gates",
     "ObjectConfig",
+    "PairsPlace",
     "PostgresConfig",
     "RedisConfig",
     "SentinelConfig",
+    "StateConfig",
+    "StateEncryption",
     "environment_names_a_store",
     "postgres_address",
     "redacted",

@@ -67,6 +67,9 @@ def _unless_right(value: Any, annotation: Any, setting: Setting) -> str | None:
     if origin is tuple and get_args(annotation)[0] is str:
         right = isinstance(value, tuple) and all(_is_text(one, setting) for one in value)
         return None if right else f"a list, each item {_text(setting)}"
+    if origin is not None and issubclass(origin, Mapping) and get_args(annotation)[1] is bytes:
+        right = isinstance(value, Mapping) and all(isinstance(one, bytes) for one in value.values())
+        return None if right else "for each name bytes, in a text as base64"
     if origin is not None and issubclass(origin, Mapping):
         right = isinstance(value, Mapping) and all(_is_number(one, float, setting.least) for one in value.values())
         return None if right else f"for each name {_number(float, setting.least)}"

@@ -18,6 +18,7 @@ from tierstore.config.postgres import PostgresConfig
 from tierstore.config.redis import RedisConfig
 from tierstore.config.setting import Policy, named, settings
 from tierstore.config.sources import CONFIG_FILE, Given, build, from_document, from_variables, parse_toml
+from tierstore.config.state import PairsPlace, StateConfig, with_local_valkey
 from tierstore.errors import ConfigError
 
 FOLDER = (
@@ -42,6 +43,7 @@ class Config(Policy):
     redis: RedisConfig | None = None
     objects: ObjectConfig | None = None
     cache: CacheConfig = field(default_factory=CacheConfig)
+    state: StateConfig = field(default_factory=StateConfig)
     deadlines: Deadlines = field(default_factory=Deadlines)
     gates: Gates = field(default_factory=Gates)
     migrate: Literal["auto", "check", "never"] = field(default="auto", metadata=named("TIERSTORE_MIGRATE", "migrate"))
@@ -69,10 +71,12 @@ class Config(Policy):
     def resolved(self) -> Config:
         """With the folder as it is found now: absolute, without `~` and symbolic links. ConfigError where it is a file, or is not known.
 
-        A store is opened with this, so that neither a change of the working directory nor a link that is turned moves it.
+        A store is opened with this, so that neither a change of the working directory nor a link that is turned moves it. Where `state`
+        leaves its place to the environment, that is looked up now.
         """
+        state = self.state.settled(with_local_valkey(from_variables(type(self), os.environ, {})))
         if self.path is None:
-            return self
+            return replace(self, state=state)
         try:
             folder = resolved(os.fspath(self.path))
             is_file = folder.is_file()
@@ -82,7 +86,12 @@ class Config(Policy):
             ) from error
         expected = "the path of a folder, not of a file (Config.from_toml reads a file of settings)"
         require("path", str(folder), not is_file and folder.suffix != ".toml", expected)
-        return replace(self, path=folder)
+        return replace(self, path=folder, state=state)
+
+    def pairs(self) -> Mapping[str, PairsPlace]:
+        """The stores whose pairs of keys and values lie outside the database, and where."""
+        place = self.state.place(None if self.gates.redis is False else self.redis)
+        return {} if place is None else {"state": place}
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Config:
@@ -91,7 +100,7 @@ class Config(Policy):
         given: dict[str, Given] = {}
         if file := variables.get(CONFIG_FILE):
             given = from_document(cls, parse_toml(Path(file)), file)
-        return build(cls, from_variables(cls, variables, given))
+        return build(cls, with_local_valkey(from_variables(cls, variables, given)))
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Config:

@@ -5,6 +5,7 @@ A text that is not of its field's type is handed on as it is: the policy refuses
 
 from __future__ import annotations
 
+import base64
 import re
 import tomllib
 from collections.abc import Mapping
@@ -117,6 +118,8 @@ def _leaves(table: Mapping[str, Any], known: Mapping[str, Known], prefix: str = 
 
 
 def _from_toml(annotation: Any, value: Any) -> Any:
+    if isinstance(value, dict) and get_args(annotation)[-1:] == (bytes,):
+        return {name: _bytes(one) if isinstance(one, str) else one for name, one in value.items()}
     if not isinstance(value, list):
         return _hosts(value) if _is_hosts(annotation) and isinstance(value, str) else value
     return _hosts(",".join(map(str, value))) if _is_hosts(annotation) else tuple(value)
@@ -136,7 +139,9 @@ def _from_text(annotation: Any, text: str) -> Any:
     if get_origin(annotation) is tuple:
         return tuple(_items(text))
     if isinstance(origin := get_origin(annotation), type) and issubclass(origin, Mapping):
-        return _pairs(text)
+        return _pairs(text, get_args(annotation)[1])
+    if annotation is bytes:
+        return _bytes(text)
     return text
 
 
@@ -157,7 +162,14 @@ def _hosts(text: str) -> Any:
     return tuple((match[1] or match[2], int(match[3])) for match in matches if match)
 
 
-def _pairs(text: str) -> Any:
-    """`name=seconds,name=seconds`."""
+def _pairs(text: str, annotation: Any) -> Any:
+    """`name=value,name=value`."""
     pairs = [item.partition("=") for item in _items(text)]
-    return {name.strip(): _from_text(float, value) for name, _, value in pairs}
+    return {name.strip(): _from_text(annotation, value) for name, _, value in pairs}
+
+
+def _bytes(text: str) -> Any:
+    try:
+        return base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        return text

@@ -25,6 +25,7 @@ class Clocked:
             raise ClosedError("this store was opened before the process forked: open it again in the child")
 
     monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)

@@ -47,6 +47,10 @@ class Runtime(Protocol):
     """Where what a store stands on reports that it does not answer."""
 
     def monotonic(self) -> float: ...
+    def wall(self) -> float:
+        """Seconds since the epoch by this machine's clock, for what is stored with its end."""
+        ...
+
     def random_bytes(self, count: int) -> bytes:
         """From the operating system, so that a forked child draws others."""
         ...

@@ -9,12 +9,14 @@ from typing import Any, get_type_hints
 from tierstore.calls.scope import Scope
 from tierstore.calls.store import BaseStore, Ground, Parts
 from tierstore.stores.schemas import SchemaStore
+from tierstore.stores.state import StateStore
 
 
 class Stores:
     """One store an attribute. `tierstore.Store` and `tierstore.Transaction` are such: the first outside, the second inside."""
 
     schemas: SchemaStore
+    state: StateStore
 
 
 @functools.cache

@@ -246,6 +246,16 @@ class Engine:
         self.check_writable()
         return self.records.housekeeping(deadline=deadline)
 
+    async def statement(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
+        """A write of one query, in a commit of its own, that changes nothing that is cached. What another one undid is done again."""
+        while True:
+            try:
+                return await self.records.write(query, params, deadline=deadline)
+            except ConflictError as error:
+                if not error.transient:
+                    raise
+            deadline.check("another transaction was in the way")
+
     def check_writable(self) -> None:
         """ConflictError in a task or thread that holds an open transaction on this store: it would wait for itself."""
         caller = self.runtime.caller()

@@ -3,6 +3,8 @@
 The first caller opens a transaction for its own write; who comes meanwhile goes with the next one. A lone caller waits for nobody. A
 transaction belongs to none of its callers: one that is cancelled or late leaves the others in it, and when all have left it is stopped.
 Where the database refuses a transaction of several, or a lock in its way is not released soon, each caller does its own write alone.
+
+`GroupStatement` is the same for writes that one query does, of what no cache holds: that query is the transaction.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tierstore.backends import Params
 from tierstore.errors import (
     ClosedError,
     ConnectionError,
@@ -154,6 +157,31 @@ class GroupCommit(Generic[I, A]):
             else:
                 write.position = own.position
                 write.land(answer)
+
+
+class GroupStatement(GroupCommit[I, None]):
+    """`query` does several writes. `params` makes its parameters of them, and of its patience: a lock_timeout in ms, zero for none."""
+
+    def __init__(self, engine: Engine, query: str, params: Callable[[Sequence[I], str], Params]) -> None:
+        super().__init__(engine, self._in_transaction)
+        self._query = query
+        self._params = params
+
+    async def _in_transaction(self, write: Transaction, items: Sequence[I]) -> list[StorageError | None]:
+        await write.unit.fetch(self._query, self._params(items, patience(write.patience_s)))
+        return [None] * len(items)
+
+    async def _commit(self, pending: list[_PendingWrite], deadline: Deadline) -> None:
+        several = len(pending) > 1
+        params = self._params([write.item for write in pending], patience(PATIENCE_S if several else None))  # type: ignore[misc]  # items are what callers gave
+        await self._engine.statement(self._query, params, deadline.shared() if several else deadline)
+        for write in pending:
+            write.land(None)
+
+
+def patience(seconds: float | None) -> str:
+    """PostgreSQL's lock_timeout for a transaction: in milliseconds, zero for none."""
+    return "0" if seconds is None else str(int(seconds * 1000))
 
 
 def _fail(pending: list[_PendingWrite], error: BaseException) -> None:

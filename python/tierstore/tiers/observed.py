@@ -28,6 +28,10 @@ class TimedRecords:
         with self._timed():
             return await self._records.fetch(query, params, **options)
 
+    async def write(self, query: str, params: Params = NOTHING, **options: Any) -> list[Row]:
+        with self._timed():
+            return await self._records.write(query, params, **options)
+
     async def fetch_fenced(self, query: str, params: Params = NOTHING, **options: Any) -> Fenced:
         with self._timed():
             return await self._records.fetch_fenced(query, params, **options)

@@ -19,7 +19,7 @@ from psycopg import waiting
 from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Format
+from psycopg.pq import ConnStatus, Format
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryLoader
 
@@ -97,6 +97,15 @@ class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
 
 
 Limited = AsyncLimited | BlockingLimited
+
+
+def is_cut(connection: Limited) -> bool:
+    """Whether the server has hung up on an idle connection, as far as this side knows. Never waits."""
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.Error:
+        return True
+    return connection.pgconn.status != ConnStatus.OK
 
 
 class _TextLoader(Loader):

@@ -14,6 +14,8 @@ _LATE = ("57014", "55P03")  # query_canceled (statement_timeout, too), lock_not_
 _GONE = ("08", "57P", "25P03", "53300", "28")  # connection, shutdown, idle in transaction, too many clients, login
 OTHER_SERVER = ("26000", "42P05")
 """invalid_sql_statement_name, duplicate_prepared_statement: what was prepared lies on another server process than the one met now."""
+_ENDED = ("57P01", "57P02", "57P03", "08006", "08003")
+"""The connection ended under the statement: admin_shutdown, crash_shutdown, cannot_connect_now, connection_failure, …_does_not_exist."""
 _TAKEN = ("23505", "23P01")
 _REFUSALS = ("23", "25", "40")  # integrity constraint, transaction state, transaction rollback
 
@@ -63,6 +65,11 @@ def is_gone(error: BaseException) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
     return error.sqlstate.startswith(_GONE) or error.sqlstate == READ_ONLY
+
+
+def is_in_doubt(error: BaseException) -> bool:
+    """Whether a statement that commits itself was sent, and nobody said what became of it."""
+    return isinstance(error, LeftStatementError) or (is_gone(error) and error.sqlstate in (None, *_ENDED))  # type: ignore[attr-defined]
 
 
 def no_link(error: BaseException) -> bool:

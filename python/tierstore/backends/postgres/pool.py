@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 
 from tierstore import errors
 from tierstore.backends import Params, PoolStats, Row
-from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, BlockingLimited
+from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, BlockingLimited, is_cut
 from tierstore.backends.postgres.errors import is_gone, no_link, translate
 from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.postgres.wire import Result, Wire, connecting
@@ -267,7 +267,7 @@ class Pool:
         for _ in range(BROKEN_MAX):
             connection = await self.take(deadline)
             try:
-                result = await self._read_once(connection, sql, params, deadline)
+                result = await self._run_once(connection, sql, params, deadline)
             except BaseException as error:
                 self.leave(connection, error)
                 if not (is_gone(error) or self._pooling.discovers(error)) or deadline.remaining() == 0:
@@ -277,7 +277,31 @@ class Pool:
             return result.rows
         raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
 
-    async def _read_once(self, connection: Any, sql: str, params: Params, deadline: Deadline) -> Result:
+    async def write(self, sql: str, params: Params, deadline: Deadline) -> list[Row]:
+        """One statement, committed when it is answered. Sent again only where a pooler shows that it was not done."""
+        while True:
+            connection = await self._take_whole(deadline)
+            try:
+                result = await self._run_once(connection, sql, params, deadline)
+            except BaseException as error:
+                self.leave(connection, error)
+                if not self._pooling.discovers(error):
+                    raise
+                continue
+            self.leave(connection)
+            return result.rows
+
+    async def _take_whole(self, deadline: Deadline) -> Any:
+        """A connection that the server has not closed meanwhile, as far as can be seen without asking it."""
+        for _ in range(BROKEN_MAX):
+            connection = await self.take(deadline)
+            if not is_cut(connection):
+                return connection
+            connection.pgconn.finish()
+            self.leave(connection)
+        raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
+
+    async def _run_once(self, connection: Any, sql: str, params: Params, deadline: Deadline) -> Result:
         limit_ms = self._limit_ms(deadline)
         if self._pooling.is_shared(connection):
             deadline.check(

@@ -23,7 +23,7 @@ from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks
 from tierstore.backends.postgres.connection import address_of, arguments
 from tierstore.backends.postgres.diagnosis import wrong_setting
-from tierstore.backends.postgres.errors import translate
+from tierstore.backends.postgres.errors import is_in_doubt, translate
 from tierstore.backends.postgres.pool import Pool, PoolPolicy
 from tierstore.backends.postgres.pooling import Pooled, Pooling
 from tierstore.backends.postgres.scripts import Scripts, Surroundings
@@ -66,6 +66,7 @@ class PostgresRecords:
     """
 
     dialect: Literal["sqlite", "postgres"] = "postgres"
+    remote = True
 
     def __init__(
         self,
@@ -247,6 +248,20 @@ class PostgresRecords:
         return await self._read(self._jobs, query, params, deadline)
 
     # Writing
+
+    async def write(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> list[Row]:
+        self._check()
+        sql = alone(self._queries, query).text
+        try:
+            return await self._primary.write(sql, params, deadline)
+        except Exception as error:
+            if is_in_doubt(error):
+                raise errors.OutcomeUnknownError(
+                    f"{query}: the deadline passed, or the connection was lost, before PostgreSQL answered: it may or may not be stored; "
+                    "read it, or call again",
+                    tier="database",
+                ) from error
+            raise translate(error, query) from error
 
     def unit(
         self, *, deadline: Deadline, idempotency_key: str | None = None

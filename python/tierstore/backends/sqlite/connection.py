@@ -23,6 +23,8 @@ CACHED_STATEMENTS = 512
 CACHE_KIB = 16_384
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 NEVER = float("inf")
+WAITS_ENOUGH = 0.8
+"""The share of its time that a write waits for another process at least."""
 ASK_AGAIN_S = 0.005
 """How soon a change of the journal mode that was refused is tried again."""
 
@@ -110,8 +112,15 @@ class Connection:
 
     def wait_for_others(self, seconds: float) -> None:
         """How long the next statements may wait for another process's lock."""
+        self.busy_s = seconds
         with self._inside:
             self.raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def wait_until(self, ends_at: float) -> None:
+        """The same until a moment of the monotonic clock, or a little less: a setting that nearly fits is left as it is."""
+        left = max(0.0, ends_at - time.monotonic())
+        if not WAITS_ENOUGH * left <= self.busy_s <= left:
+            self.wait_for_others(left * (1 + WAITS_ENOUGH) / 2)
 
     def fetch(self, sql: str, params: Params, ends_at: float) -> list[Row]:
         return self.run(sql, params, ends_at)[0]

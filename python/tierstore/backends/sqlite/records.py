@@ -21,8 +21,8 @@ from tierstore.backends.sql_unit import NOTHING, Answered, SqlUnit
 from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_busy, translate
 from tierstore.backends.sqlite.file_lock import file_lock
 from tierstore.backends.sqlite.readers import IDLE_MAX, Loan, Readers
-from tierstore.backends.sqlite.writer import Writer
-from tierstore.runtime import Deadline, Runtime, generation
+from tierstore.backends.sqlite.writer import Writer, refused_commit
+from tierstore.runtime import Deadline, Runtime, drive, generation
 from tierstore.sql import Query, load_queries
 
 
@@ -33,6 +33,7 @@ class SqliteRecords:
     """
 
     dialect: Literal["sqlite", "postgres"] = "sqlite"
+    remote = False
 
     def __init__(self, runtime: Runtime, path: Path | str, *, queries: Mapping[str, Query] | None = None) -> None:
         self._runtime = runtime
@@ -148,6 +149,28 @@ class SqliteRecords:
         return fenced(query, found, await self._fetch(query, found, params, deadline))
 
     # Writing
+
+    async def write(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> list[Row]:
+        await self._ready(deadline)
+        deadline.check(query)
+        writer = self._writer
+        unit = _DirectUnit(writer.connection, self._queries, deadline)
+        turn = writer.turn()
+        try:
+            await turn.take(deadline)
+            self._check()
+            statements = lambda: drive(unit.fetch(query, params))  # noqa: E731  (made in the thread that does it)
+            return await writer.at_once(turn, lambda: writer.transact(statements, deadline.at), deadline)
+        except REFUSALS as error:
+            raise refused_commit(error, query, None) from error
+        finally:
+            if turn.held:
+                try:
+                    turn.undo()
+                except REFUSALS:
+                    pass  # what ended it ended the transaction too
+                finally:
+                    turn.give()
 
     def unit(
         self, *, deadline: Deadline, idempotency_key: str | None = None
@@ -269,8 +292,21 @@ class SqliteRecords:
 def _read_on(connection: Connection, sql: str, params: Params, deadline: Deadline, busy_s: float) -> list[Row]:
     if connection.busy_s != busy_s:
         connection.wait_for_others(busy_s)
-        connection.busy_s = busy_s
     return connection.fetch(sql, params, deadline.at)
+
+
+class _DirectUnit(SqlUnit):
+    """The statements of one short transaction, which somebody else begins and ends, in the thread that asks for them."""
+
+    def __init__(self, connection: Connection, queries: Mapping[str, Query], deadline: Deadline) -> None:
+        super().__init__(queries, deadline)
+        self._connection = connection
+
+    async def execute_many(self, query: str, many: Sequence[Params]) -> None:
+        self._connection.run_many(alone(self._queries, query).text, many, self._deadline.at)
+
+    async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
+        return self._connection.run(sql, params or NOTHING, self._deadline.at)
 
 
 class SqliteUnit(SqlUnit):

@@ -99,7 +99,7 @@ class Writer:
                 tier="database",
             ) from None
         except REFUSALS as error:
-            raise _refused_commit(error, idempotency_key) from error
+            raise refused_commit(error, "COMMIT", idempotency_key) from error
 
     def _commit(self) -> None:
         try:
@@ -108,6 +108,39 @@ class Writer:
         except BaseException:
             self.connection.roll_back()
             raise
+
+    async def at_once(self, turn: WriterTurn, work: Callable[[], T], deadline: Deadline) -> T:
+        """A transaction that `work` does from its beginning to its end, in one step of the writer's thread.
+
+        OutcomeUnknownError where the deadline passed meanwhile: nobody knows how far it was.
+        """
+        if not isinstance(turn, _QueuedTurn):
+            return work()
+        try:
+            return await _outcome(turn.work(work), deadline)
+        except (asyncio.CancelledError, _LateError) as error:
+            self.connection.interrupt()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise errors.OutcomeUnknownError(
+                "the deadline passed while SQLite was writing: it may or may not be stored; read it, or call again",
+                tier="database",
+            ) from None
+
+    def transact(self, statements: Callable[[], T], ends_at: float) -> T:
+        """Begin, do the statements, commit; undone where one of them fails."""
+        forks.check_whole(self.path)
+        connection = self.connection
+        connection.wait_until(ends_at)
+        connection.command("BEGIN IMMEDIATE")
+        try:
+            answer = statements()
+            self.held.check()
+            connection.command("COMMIT")
+        except BaseException:
+            connection.roll_back()
+            raise
+        return answer
 
     async def close(self, deadline: Deadline) -> None:
         """Close once the turn is free, or at the deadline whatever holds it."""
@@ -220,7 +253,8 @@ def _seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _refused_commit(error: BaseException, idempotency_key: str | None) -> BaseException:
+def refused_commit(error: BaseException, doing: str, idempotency_key: str | None) -> BaseException:
+    """The error of what may have been a commit."""
     if is_io(error):
-        return errors.OutcomeUnknownError(f"COMMIT: {error}", idempotency_key=idempotency_key, tier="database")
-    return translate(error, "COMMIT")
+        return errors.OutcomeUnknownError(f"{doing}: {error}", idempotency_key=idempotency_key, tier="database")
+    return translate(error, doing)

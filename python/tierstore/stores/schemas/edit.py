@@ -26,6 +26,7 @@ from tierstore.stores.schemas.rows import (
     is_deleted,
     schema_of,
 )
+from tierstore.tiers.group_commit import patience
 from tierstore.tiers.transaction import Transaction
 
 IS_PURGED = AT["is_purged"]
@@ -90,15 +91,10 @@ async def _edit(write: Transaction, kinds: Kinds, numbered: Collection[tuple[int
 async def apply(write: Transaction, kinds: Kinds, edits: Sequence[Edit]) -> dict[str, Row]:
     """The rows as they are now, by id; without those whose conditions did not hold. Each edit is of another schema."""
     asked = orjson.dumps([edit._asdict() for edit in edits]).decode()
-    rows = await write.unit.fetch("schemas_write.edit", {"edits": asked, "patience": patience(write)})
+    rows = await write.unit.fetch("schemas_write.edit", {"edits": asked, "patience": patience(write.patience_s)})
     for row in rows:
         _changed(write, kinds, row, row)
     return {row[ID]: row for row in rows}
-
-
-def patience(write: Transaction) -> str:
-    """PostgreSQL's lock_timeout for the transaction: in milliseconds, zero for none."""
-    return "0" if write.patience_s is None else str(int(write.patience_s * 1000))
 
 
 def _changed(write: Transaction, kinds: Kinds, row: Row, named: Row) -> None:

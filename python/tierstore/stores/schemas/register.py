@@ -24,6 +24,7 @@ from tierstore.stores.schemas.registration import Registration, at_index, bytes_
 from tierstore.stores.schemas.rows import AT, ID, SUBJECT, identity_of, is_deleted, schema_of
 from tierstore.stores.schemas.validation import PARALLEL_BYTES
 from tierstore.tiers.blobs import Staged
+from tierstore.tiers.group_commit import patience
 from tierstore.tiers.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ async def _insert(write: Transaction, registrations: Sequence[Registration]) -> 
         rows = await write.unit.fetch("schemas_write.register", registrations[0].params)
     else:
         owners = sorted({registration.subject for registration in registrations})
-        many = columns(registrations) | {"owners": owners, "patience": edit.patience(write)}
+        many = columns(registrations) | {"owners": owners, "patience": patience(write.patience_s)}
         rows = await write.unit.fetch("schemas_write.register_many", many)
     return {row[REGISTERED["id"]]: row for row in rows}
 

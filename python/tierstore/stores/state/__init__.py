@@ -1,4 +1,12 @@
-"""State: values under keys, with an end and an etag.
+"""Values under keys, each with an end: `store.state`.
 
-values, reading: what a value is as bytes, and back as a type · envelope: compressed and sealed
+model, arguments: what is taken and returned · reader, store: the calls · watch: changes and all keys · values, reading, envelope: what is
+stored for a value · parts: what the store has once · tables, table_feed, housekeeping: state in the store's database
 """
+
+from __future__ import annotations
+
+from tierstore.stores.state.model import ABSENT, DEFAULT, KEEP, Entry, StateChange, StateStatistics
+from tierstore.stores.state.store import StateStore
+
+__all__ = ["ABSENT", "DEFAULT", "KEEP", "Entry", "StateChange", "StateStatistics", "StateStore"]

@@ -1,0 +1,1 @@
+"""What lives in this process alone. Nothing in it waits."""

@@ -1,0 +1,3 @@
+DROP TABLE state_changes;
+DROP TABLE state;
+DELETE FROM tierstore_meta WHERE key LIKE 'state%';
