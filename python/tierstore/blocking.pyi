@@ -225,7 +225,7 @@ class StateStore:
     returned."""
 
     def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
-        """Load what is most used into the caches, at most `limit` records, and return how many."""
+        """State is never cached: ask its server, and return 0."""
 
     def statistics(self, *, timeout: float | None = ...) -> StateStatistics | None:
         """Return how much there is, and how many reads found something. Where the server does not tell, None stands for it."""
