@@ -67,7 +67,18 @@ if TYPE_CHECKING:
         SchemaType,
         SearchHit,
     )
-    from tierstore.stores.state import ABSENT, DEFAULT, KEEP, Entry, StateChange, StateStatistics, StateStore
+    from tierstore.stores.state import (
+        ABSENT,
+        DEFAULT,
+        KEEP,
+        Absent,
+        Default,
+        Entry,
+        Keep,
+        StateChange,
+        StateStatistics,
+        StateStore,
+    )
     from tierstore.telemetry import Series, Telemetry, Total
     from tierstore.tiers.kind import Meta
     from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
@@ -89,7 +100,7 @@ _HOME = {
     "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
     "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaStatistics SchemaStore SchemaTransaction SearchHit",
-    "tierstore.stores.state": "ABSENT DEFAULT KEEP Entry StateChange StateStatistics StateStore",
+    "tierstore.stores.state": "ABSENT DEFAULT KEEP Absent Default Entry Keep StateChange StateStatistics StateStore",
     "tierstore.plan.values": "Id",
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
     "tierstore.telemetry": "Series Telemetry Total",
@@ -103,6 +114,7 @@ __all__ = [
     "ABSENT",
     "DEFAULT",
     "KEEP",
+    "Absent",
     "Answer",
     "BlobStore",
     "Bounded",
@@ -116,12 +128,14 @@ __all__ = [
     "ConnectionError",
     "CorruptError",
     "Deadlines",
+    "Default",
     "Entry",
     "FillTicket",
     "Gates",
     "Health",
     "Id",
     "InvalidKeyError",
+    "Keep",
     "Meta",
     "NotFoundError",
     "ObjectConfig",

@@ -15,7 +15,7 @@ from tierstore.backends.pairs import Pairs
 from tierstore.backends.private import open_to_others
 from tierstore.calls.store import Ground
 from tierstore.calls.store import Parts as StoreParts
-from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, PairsPlace, RedisConfig
+from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, PairsPlace, RedisConfig, pairs_of
 from tierstore.errors import ConnectionError, StorageError, UnsupportedError
 from tierstore.plan.keys import Namespace, namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
@@ -277,7 +277,7 @@ async def _open_others(
     if backends.blobs is not None:
         required = config.objects is None or config.objects.required
         await _open(backends, "object store", backends.blobs, runtime, deadline, required=required)
-    for name, place in config.pairs().items():
+    for name, place in pairs_of(config).items():
         backends.pairs[name] = _pairs(runtime, place)
         await backends.pairs[name].open(deadline)
     channel = _sql_channel(runtime, backends.records)

@@ -2,28 +2,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import (
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
-from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, TypeVar
 
+from tierstore.calls.store import Parts
 from tierstore.config import Config
+from tierstore.telemetry import Telemetry
+from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
+
+P = TypeVar("P", bound=Parts)
+T = TypeVar("T", bound=BaseStore[Any])
+from collections.abc import Callable, Iterable
+from typing import overload
+
+from tierstore.calls.store import BaseStore
 from tierstore.plan.paging import Page
 from tierstore.plan.route import Read
 from tierstore.plan.schemas import SchemaState, SchemaStates
 from tierstore.plan.values import Id
-from tierstore.store import Health, Statistics
 from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
-from tierstore.stores.state.model import D, Default, Entry, Keep, StateChange, StateStatistics, T
-from tierstore.telemetry import Telemetry
-from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
+from tierstore.stores.state.model import Entry, StateChange, StateStatistics
+
+T = TypeVar("T")
+D = TypeVar("D")
+from datetime import timedelta
+
+from tierstore.stores.state.model import Default, Keep
+
+I = TypeVar("I")
+A = TypeVar("A")
+from types import TracebackType
+from typing import Self
+
+from tierstore.store import Health, Statistics
 
 class BlobStore:
     """Content outside the rows of the stores, under its SHA-256 (`store.blobs`). docs/operations.md says when to use it."""

@@ -164,6 +164,8 @@ def _source(cls: type, taken: set[str]) -> tuple[ast.ClassDef, list[str]]:
             node.names = [item for item in node.names if item.name not in taken]
             taken |= {item.name for item in node.names}
             lines += [ast.unparse(node)] if node.names else []
+        elif isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("TypeVar("):
+            lines.append(ast.unparse(node))
         elif isinstance(node, ast.ClassDef) and node.name == cls.__name__:
             found = node
         elif isinstance(node, ast.ClassDef) and node.name not in taken:

@@ -1,7 +1,7 @@
 """Configuration: small frozen policies, given in code, by a TOML file or by the environment. No other package reads the environment."""
 
 from tierstore.config.cache import CacheConfig
-from tierstore.config.config import Config, environment_names_a_store
+from tierstore.config.config import Config, environment_names_a_store, pairs_of
 from tierstore.config.deadlines import Deadlines
 from tierstore.config.gates import Gates
 from tierstore.config.objects import INLINE_MAX, MIB, ObjectConfig
@@ -27,6 +27,7 @@ __all__ = [
     "StateConfig",
     "StateEncryption",
     "environment_names_a_store",
+    "pairs_of",
     "postgres_address",
     "redacted",
 ]

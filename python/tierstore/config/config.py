@@ -18,7 +18,7 @@ from tierstore.config.postgres import PostgresConfig
 from tierstore.config.redis import RedisConfig
 from tierstore.config.setting import Policy, named, settings
 from tierstore.config.sources import CONFIG_FILE, Given, build, from_document, from_variables, parse_toml
-from tierstore.config.state import PairsPlace, StateConfig, with_local_valkey
+from tierstore.config.state import PairsPlace, StateConfig, place_of, settled, with_local_valkey
 from tierstore.errors import ConfigError
 
 FOLDER = (
@@ -74,7 +74,7 @@ class Config(Policy):
         A store is opened with this, so that neither a change of the working directory nor a link that is turned moves it. Where `state`
         leaves its place to the environment, that is looked up now.
         """
-        state = self.state.settled(with_local_valkey(from_variables(type(self), os.environ, {})))
+        state = settled(self.state, from_variables(type(self), os.environ, {}))
         if self.path is None:
             return replace(self, state=state)
         try:
@@ -87,11 +87,6 @@ class Config(Policy):
         expected = "the path of a folder, not of a file (Config.from_toml reads a file of settings)"
         require("path", str(folder), not is_file and folder.suffix != ".toml", expected)
         return replace(self, path=folder, state=state)
-
-    def pairs(self) -> Mapping[str, PairsPlace]:
-        """The stores whose pairs of keys and values lie outside the database, and where."""
-        place = self.state.place(None if self.gates.redis is False else self.redis)
-        return {} if place is None else {"state": place}
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Config:
@@ -106,6 +101,12 @@ class Config(Policy):
     def from_toml(cls, path: str | os.PathLike[str]) -> Config:
         """From a file with a [storage] table. ConfigError names a key that is unknown."""
         return build(cls, from_document(cls, parse_toml(Path(path)), os.fspath(path)))
+
+
+def pairs_of(config: Config) -> Mapping[str, PairsPlace]:
+    """The stores whose pairs of keys and values lie outside the database, by name, and where. ConfigError where there is no such place."""
+    place = place_of(config.state, None if config.gates.redis is False else config.redis)
+    return {} if place is None else {"state": place}
 
 
 def environment_names_a_store(environment: Mapping[str, str] | None = None) -> bool:

@@ -104,39 +104,44 @@ class StateConfig(Policy):
         if re.search(r"[{}\s]", self.prefix) or not self.prefix.isprintable():
             refuse("state.prefix", self.prefix, "text without braces and blanks")
 
-    def settled(self, given: Mapping[str, Given]) -> StateConfig:
-        """With the place that variables gave, where this one leaves it to them."""
-        if self.backend != "auto" or self.url is not None:
-            return self
-        return replace(self, **{name: given[f"state.{name}"].value for name in PLACE if f"state.{name}" in given})
 
-    def place(self, redis: RedisConfig | None) -> PairsPlace | None:
-        """Where state lies; None: in the store's database. `redis`: the store's own. ConfigError where there is no such place."""
-        if self.backend == "memory":
-            return PairsPlace("memory", None, self.prefix, self.max_entries)
-        if self.backend == "sql" or (self.backend == "auto" and self.url is None):
-            return None
-        if self.url is not None:
-            policy = RedisConfig(self._address(self.url), required=True)
-        elif redis is not None:
-            policy = replace(redis, required=True)
-        else:
-            refuse(
-                "state.backend", self.backend, "state.url (POLLY_VALKEY_ADDRESS), or Redis for the store (REDIS_URL)"
-            )
-        prefix = (redis.prefix if redis is not None and self.url is None else "") + self.prefix
-        return PairsPlace(f"redis {_named(policy)} {prefix}".strip(), policy, prefix, self.max_entries)
+def settled(policy: StateConfig, given: Mapping[str, Given]) -> StateConfig:
+    """With the place that variables gave, where the policy leaves it to them."""
+    if policy.backend != "auto" or policy.url is not None:
+        return policy
+    found = with_local_valkey(given)
+    return replace(policy, **{name: found[f"state.{name}"].value for name in PLACE if f"state.{name}" in found})
 
-    def _address(self, url: str) -> str:
-        if url.startswith(SCHEMES):
-            scheme, rest = url.split("://", 1)
-        else:
-            scheme, rest = "redis", url if _HOST.fullmatch(url)[2] else f"{url}:6379"  # type: ignore[index]  # checked before
-        if "@" not in rest and (self.username is not None or self.password is not None):
-            rest = f"{quote(self.username or '', safe='')}:{quote(self.password or '', safe='')}@{rest}"
-        if self.db and scheme != "unix" and not re.search(r"/\d+(\?|$)", rest):
-            rest = f"{rest.rstrip('/')}/{self.db}"
-        return f"{scheme}://{rest}"
+
+def place_of(policy: StateConfig, redis: RedisConfig | None) -> PairsPlace | None:
+    """Where state lies; None: in the store's database. `redis`: the store's own. ConfigError where there is no such place."""
+    if policy.backend == "memory":
+        return PairsPlace("memory", None, policy.prefix, policy.max_entries)
+    if policy.backend == "sql" or (policy.backend == "auto" and policy.url is None):
+        return None
+    if policy.url is not None:
+        own, prefix = RedisConfig(_address(policy, policy.url), required=True), policy.prefix
+    elif redis is not None:
+        own, prefix = replace(redis, required=True), redis.prefix + policy.prefix
+    else:
+        refuse(
+            "state.backend",
+            policy.backend,
+            "state.url (POLLY_VALKEY_ADDRESS) beside it, or Redis for the store (REDIS_URL)",
+        )
+    return PairsPlace(f"redis {_named(own)} {prefix}".strip(), own, prefix, policy.max_entries)
+
+
+def _address(policy: StateConfig, url: str) -> str:
+    if url.startswith(SCHEMES):
+        scheme, rest = url.split("://", 1)
+    else:
+        scheme, rest = "redis", url if re.search(r":\d+$", url) else f"{url}:6379"
+    if "@" not in rest and (policy.username is not None or policy.password is not None):
+        rest = f"{quote(policy.username or '', safe='')}:{quote(policy.password or '', safe='')}@{rest}"
+    if policy.db and scheme != "unix" and not re.search(r"/\d+(\?|$)", rest):
+        rest = f"{rest.rstrip('/')}/{policy.db}"
+    return f"{scheme}://{rest}"
 
 
 def with_local_valkey(given: Mapping[str, Given]) -> Mapping[str, Given]:

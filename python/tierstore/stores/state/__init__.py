@@ -6,7 +6,28 @@ stored for a value · parts: what the store has once · tables, table_feed, hous
 
 from __future__ import annotations
 
-from tierstore.stores.state.model import ABSENT, DEFAULT, KEEP, Entry, StateChange, StateStatistics
+from tierstore.stores.state.model import (
+    ABSENT,
+    DEFAULT,
+    KEEP,
+    Absent,
+    Default,
+    Entry,
+    Keep,
+    StateChange,
+    StateStatistics,
+)
 from tierstore.stores.state.store import StateStore
 
-__all__ = ["ABSENT", "DEFAULT", "KEEP", "Entry", "StateChange", "StateStatistics", "StateStore"]
+__all__ = [
+    "ABSENT",
+    "DEFAULT",
+    "KEEP",
+    "Absent",
+    "Default",
+    "Entry",
+    "Keep",
+    "StateChange",
+    "StateStatistics",
+    "StateStore",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from tierstore.answers import Answer, exposed
 from tierstore.plan.state import pattern
@@ -30,9 +30,6 @@ class Absent(enum.Enum):
 
     ABSENT = "ABSENT"
 
-
-T = TypeVar("T")
-D = TypeVar("D")
 
 DEFAULT: Final = Default.DEFAULT
 KEEP: Final = Keep.KEEP

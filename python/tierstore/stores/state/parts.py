@@ -12,6 +12,7 @@ from tierstore.backends.pairs import Pairs
 from tierstore.calls.operation import Shown
 from tierstore.calls.scope import Scope
 from tierstore.calls.store import Ground, Parts
+from tierstore.config import pairs_of
 from tierstore.errors import StorageError, ValidationError
 from tierstore.plan.state import check_ttl, pattern
 from tierstore.runtime import Deadline, Job
@@ -41,7 +42,7 @@ class StateParts(Parts):
         self.envelope = Envelope(
             config.compress_min, config.encryption, most=config.max_value_bytes, prefix=config.prefix
         )
-        place = ground.config.pairs().get(name)
+        place = pairs_of(ground.config).get(name)
         self._place = HERE if place is None else place.named
         self._moved: str | None = None
         self.hits = self.misses = self.peeks = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from tierstore.backends.pairs import Feed
 from tierstore.calls.operation import Budget, Operation
@@ -15,11 +15,13 @@ from tierstore.errors import UnsupportedError
 from tierstore.plan.paging import Page, check_limit, read_cursor, write_cursor
 from tierstore.plan.state import check_key, check_prefix
 from tierstore.stores.state import arguments, values
-from tierstore.stores.state.model import D, Entry, StateChange, StateStatistics, T, moment
+from tierstore.stores.state.model import Entry, StateChange, StateStatistics, moment
 from tierstore.stores.state.parts import StateParts
 from tierstore.stores.state.watch import PAGE_KEYS, Keys, watching
 
-MAX_WARMED = 100_000
+MAX_WARMED = 1_000_000
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 class StateReader(BaseStore[StateParts]):
