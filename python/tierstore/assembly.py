@@ -16,7 +16,7 @@ from tierstore.backends.private import open_to_others
 from tierstore.calls.store import Ground
 from tierstore.calls.store import Parts as StoreParts
 from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, PairsPlace, RedisConfig, pairs_of
-from tierstore.errors import ConnectionError, StorageError, UnsupportedError
+from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.keys import Namespace, namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
 from tierstore.runtime.outages import Component
@@ -336,7 +336,13 @@ def _pairs(runtime: Runtime, place: PairsPlace) -> Pairs:
         from tierstore.backends.memory.pairs import MemoryPairs
 
         return MemoryPairs(runtime, max_entries=place.max_entries)
-    raise UnsupportedError("state on Redis is not built yet: keep it in the database with StateConfig(backend='sql')")
+    from tierstore.backends.redis.key_value import route
+    from tierstore.backends.redis.state.pairs import RedisPairs
+
+    policy = place.redis
+    where = route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster)
+    shared, most = place.cache_prefix, place.max_watched
+    return RedisPairs(runtime, where, prefix=place.prefix, cache_prefix=shared, max_watched=most)
 
 
 def _redis(policy: RedisConfig, runtime: Runtime, named: Namespace) -> tuple[KeyValue, Channel]:

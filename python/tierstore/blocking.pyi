@@ -2,40 +2,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
 
-from tierstore.calls.store import Parts
 from tierstore.config import Config
-from tierstore.telemetry import Telemetry
-from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
-
-P = TypeVar("P", bound=Parts)
-T = TypeVar("T", bound=BaseStore[Any])
-from collections.abc import Callable, Iterable
-from typing import overload
-
-from tierstore.calls.store import BaseStore
 from tierstore.plan.paging import Page
 from tierstore.plan.route import Read
 from tierstore.plan.schemas import SchemaState, SchemaStates
 from tierstore.plan.values import Id
-from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
-from tierstore.stores.state.model import Entry, StateChange, StateStatistics
-
-T = TypeVar("T")
-D = TypeVar("D")
-from datetime import timedelta
-
-from tierstore.stores.state.model import Default, Keep
-
-I = TypeVar("I")
-A = TypeVar("A")
-from types import TracebackType
-from typing import Self
-
 from tierstore.store import Health, Statistics
+from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
+from tierstore.stores.state.model import Default, Entry, Keep, StateChange, StateStatistics
+from tierstore.telemetry import Telemetry
+from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
+
+_T = TypeVar("_T")
+_D = TypeVar("_D")
 
 class BlobStore:
     """Content outside the rows of the stores, under its SHA-256 (`store.blobs`). docs/operations.md says when to use it."""
@@ -257,14 +248,14 @@ class StateStore:
         value, if it does not fit. A stored None is told from absence by `get_entry`."""
 
     @overload
-    def get(self, key: str, *, type: type[T], timeout: float | None = ...) -> T | None:
+    def get(self, key: str, *, type: type[_T], timeout: float | None = ...) -> _T | None:
         """Return the value, or `default` if there is none.
 
         `type`: any annotation; the value is checked and converted to it, without coercion. ValidationError, which names the place in the
         value, if it does not fit. A stored None is told from absence by `get_entry`."""
 
     @overload
-    def get(self, key: str, *, type: type[T], default: D, timeout: float | None = ...) -> T | D:
+    def get(self, key: str, *, type: type[_T], default: _D, timeout: float | None = ...) -> _T | _D:
         """Return the value, or `default` if there is none.
 
         `type`: any annotation; the value is checked and converted to it, without coercion. ValidationError, which names the place in the

@@ -151,27 +151,29 @@ def generate() -> str:
         bases = [] if base is None else [ast.Name(base.__name__)]
         shell = ast.ClassDef(cls.__name__, bases, [], body or [ast.Pass()], [], type_params=[])
         classes.append(ast.unparse(ast.fix_missing_locations(shell)))
-    return _formatted(HEAD + "\n".join(dict.fromkeys(imports)) + "\n\n" + "\n\n".join(classes) + "\n" + TAIL)
+    first = sorted(dict.fromkeys(imports), key=lambda line: not line.startswith(("from ", "import ")))
+    return _formatted(HEAD + "\n".join(first) + "\n\n" + "\n\n".join(classes) + "\n" + TAIL)
 
 
 def _source(cls: type, taken: set[str]) -> tuple[ast.ClassDef, list[str]]:
     """The statement of a class, and the imports that its signatures may need. A name is `taken` from one place only."""
     file = Path(inspect.getfile(cls))
     module = ".".join(("tierstore", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-    lines, found = [], None
+    lines, variables, found = [], [], None
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.ImportFrom):
             node.names = [item for item in node.names if item.name not in taken]
             taken |= {item.name for item in node.names}
             lines += [ast.unparse(node)] if node.names else []
         elif isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("TypeVar("):
-            lines.append(ast.unparse(node))
+            variables.append(node)
         elif isinstance(node, ast.ClassDef) and node.name == cls.__name__:
             found = node
         elif isinstance(node, ast.ClassDef) and node.name not in taken:
             lines.append(f"from {module} import {node.name}")
     assert found is not None, f"{file} has no class {cls.__name__}"
-    return found, lines
+    named = {each.id for item in found.body if _public(item) for each in ast.walk(item) if isinstance(each, ast.Name)}
+    return found, lines + [ast.unparse(node) for node in variables if {ast.unparse(node.targets[0])} <= named - taken]
 
 
 def _is_named(item: ast.stmt) -> TypeGuard[Any]:

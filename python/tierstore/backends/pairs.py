@@ -65,8 +65,8 @@ class Feed(Protocol):
 
 
 class Pairs(Protocol):
-    name: Literal["memory", "sql", "redis"]
-
+    @property
+    def name(self) -> Literal["memory", "sql", "redis"]: ...
     async def open(self, deadline: Deadline) -> None: ...
 
     async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[Pair | None]:

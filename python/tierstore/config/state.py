@@ -32,13 +32,16 @@ PLACE: Final = ("backend", "url", "username", "password", "db")
 class PairsPlace(NamedTuple):
     """Where pairs of keys and values lie outside the database. `redis`: the server; None: this process's memory.
 
-    `prefix`: before every key. `max_entries`: how many memory holds. `named`: for people, without secrets.
+    `prefix`: before every key. `cache_prefix`: that of the cache tier, if it is on the same server. `max_entries`: how many keys memory
+    holds; `max_watched`: how many one watch follows on Redis. `named`: for people, without secrets.
     """
 
     named: str
     redis: RedisConfig | None
     prefix: str
+    cache_prefix: str | None
     max_entries: int
+    max_watched: int
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,21 +118,19 @@ def settled(policy: StateConfig, given: Mapping[str, Given]) -> StateConfig:
 
 def place_of(policy: StateConfig, redis: RedisConfig | None) -> PairsPlace | None:
     """Where state lies; None: in the store's database. `redis`: the store's own. ConfigError where there is no such place."""
-    if policy.backend == "memory":
-        return PairsPlace("memory", None, policy.prefix, policy.max_entries)
     if policy.backend == "sql" or (policy.backend == "auto" and policy.url is None):
         return None
+    bounds = {"max_entries": policy.max_entries, "max_watched": policy.max_watched}
+    if policy.backend == "memory":
+        return PairsPlace("memory", None, policy.prefix, None, **bounds)
     if policy.url is not None:
-        own, prefix = RedisConfig(_address(policy, policy.url), required=True), policy.prefix
-    elif redis is not None:
-        own, prefix = replace(redis, required=True), redis.prefix + policy.prefix
-    else:
-        refuse(
-            "state.backend",
-            policy.backend,
-            "state.url (POLLY_VALKEY_ADDRESS) beside it, or Redis for the store (REDIS_URL)",
-        )
-    return PairsPlace(f"redis {_named(own)} {prefix}".strip(), own, prefix, policy.max_entries)
+        own = RedisConfig(_address(policy, policy.url), required=True)
+        return PairsPlace(_named(own, policy.prefix), own, policy.prefix, None, **bounds)
+    if redis is None:
+        expected = "state.url (POLLY_VALKEY_ADDRESS) beside it, or Redis for the store (REDIS_URL)"
+        refuse("state.backend", policy.backend, expected)
+    prefix = redis.prefix + policy.prefix
+    return PairsPlace(_named(redis, prefix), redis, prefix, redis.prefix, **bounds)
 
 
 def _address(policy: StateConfig, url: str) -> str:
@@ -151,10 +152,14 @@ def with_local_valkey(given: Mapping[str, Given]) -> Mapping[str, Given]:
     return given
 
 
-def _named(policy: RedisConfig) -> str:
-    """Which servers, without accounts."""
-    if policy.url is not None:
-        return policy.url.split("://", 1)[1].rpartition("@")[2]
+def _named(policy: RedisConfig, prefix: str) -> str:
+    """Which servers and names on them, without accounts and parameters."""
     if policy.sentinel is not None:
-        return f"sentinel {policy.sentinel.service}/{policy.sentinel.db}"
-    return ",".join(sorted(url.split("://", 1)[1].rpartition("@")[2] for url in policy.cluster or ()))
+        where = f"sentinel {policy.sentinel.service}/{policy.sentinel.db}"
+    else:
+        where = ",".join(sorted(map(_server, policy.cluster or (str(policy.url),))))
+    return f"redis {where} {prefix}".rstrip()
+
+
+def _server(url: str) -> str:
+    return url.split("://", 1)[1].rpartition("@")[2].partition("?")[0]

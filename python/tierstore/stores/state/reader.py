@@ -20,8 +20,8 @@ from tierstore.stores.state.parts import StateParts
 from tierstore.stores.state.watch import PAGE_KEYS, Keys, watching
 
 MAX_WARMED = 1_000_000
-T = TypeVar("T")
-D = TypeVar("D")
+_T = TypeVar("_T")
+_D = TypeVar("_D")
 
 
 class StateReader(BaseStore[StateParts]):
@@ -56,9 +56,9 @@ class StateReader(BaseStore[StateParts]):
     @overload
     async def get(self, key: str, *, default: Any, timeout: float | None = None) -> Any: ...
     @overload
-    async def get(self, key: str, *, type: type[T], timeout: float | None = None) -> T | None: ...
+    async def get(self, key: str, *, type: type[_T], timeout: float | None = None) -> _T | None: ...
     @overload
-    async def get(self, key: str, *, type: type[T], default: D, timeout: float | None = None) -> T | D: ...
+    async def get(self, key: str, *, type: type[_T], default: _D, timeout: float | None = None) -> _T | _D: ...
     @overload
     async def get(self, key: str, *, type: Any, default: Any = None, timeout: float | None = None) -> Any: ...
     async def get(self, key: str, *, type: Any = None, default: Any = None, timeout: float | None = None) -> Any:

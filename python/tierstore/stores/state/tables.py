@@ -14,11 +14,11 @@ from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS, Feed, Pair, PairCounts
 from tierstore.calls.scope import Outside, Scope
 from tierstore.plan.state import bounds
 from tierstore.runtime import Deadline, Job
+from tierstore.runtime.coalesce import Coalescer, settle
+from tierstore.runtime.flight import Flight
 from tierstore.stores.state.housekeeping import Housekeeping
 from tierstore.stores.state.table_feed import TableFeeds
-from tierstore.tiers.coalesce import Coalescer, settle
 from tierstore.tiers.engine import Engine
-from tierstore.tiers.flight import Flight
 from tierstore.tiers.group_commit import GroupStatement, patience
 
 ETAG_BYTES: Final = 8
