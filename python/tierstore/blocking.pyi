@@ -12,7 +12,7 @@ from collections.abc import (
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from tierstore.config import Config
 from tierstore.plan.paging import Page
@@ -21,7 +21,16 @@ from tierstore.plan.schemas import SchemaState, SchemaStates
 from tierstore.plan.values import Id
 from tierstore.store import Health, Statistics
 from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
-from tierstore.stores.state.model import Default, Entry, Keep, StateChange, StateStatistics
+from tierstore.stores.state.model import (
+    Default,
+    Entry,
+    Keep,
+    StateChange,
+    StateExport,
+    StateImport,
+    StateRekey,
+    StateStatistics,
+)
 from tierstore.telemetry import Telemetry
 from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
@@ -371,6 +380,39 @@ class StateStore:
         """Delete every key that begins with `prefix`, and return how many there were. The empty prefix needs `everything=True`.
 
         In batches: after a TimeoutError some are deleted, and another call goes on."""
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        prefix: str = ...,
+        resume: bool = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
+    ) -> StateExport:
+        """Write every value under `prefix` to one file of JSON lines, with the time at which it ends; sealed values are opened.
+
+        The file is readable by its owner alone. It is no snapshot: what is written meanwhile may be in it or not. With `resume` an export
+        that was interrupted leaves what it has written beside `path`, and the next one goes on with that. `progress(done, total)` is
+        called now and then. ValidationError for a path that cannot be written."""
+
+    def import_(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        existing: Literal["replace", "skip"] = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
+    ) -> StateImport:
+        """Store the values of a file that `export` wrote, each with the end that it had; those whose time has come are left out.
+
+        `existing`: what happens to a key that is there, "replace" or "skip". An import that was interrupted can be run again.
+        ValidationError and CorruptError name the line."""
+
+    def rekey(self, prefix: str = ..., *, progress: Progress = ..., timeout: float | None = ...) -> StateRekey:
+        """Seal every value under `prefix` with the active key of `StateEncryption`, or open it where there is no encryption any more.
+
+        Ends stay; etags change. What is sealed so already is left alone: run it again at any time, and to go on after a TimeoutError."""
 
     def set(
         self,

@@ -68,9 +68,10 @@ async def _schemas(store: Store, folder: Path) -> dict[str, Call]:
 
 
 async def _state(store: Store, folder: Path) -> dict[str, Call]:
-    prefix = uuid.uuid4().hex
+    prefix, path = uuid.uuid4().hex, folder / f"{uuid.uuid4().hex}.jsonl"
     state = store.state
     await state.set_many({f"{prefix}:{number}": number for number in range(5)})
+    await state.export(path, prefix=prefix)
     one, two, three = (f"{prefix}:{number}" for number in range(3))
     return {
         "set": Call((one, {"a": [1, None]})),
@@ -91,6 +92,9 @@ async def _state(store: Store, folder: Path) -> dict[str, Call]:
         "update": Call((one, lambda value: value)),
         "set_many": Call(({one: 1, two: 2},)),
         "keys": Call((prefix,)),
+        "export": Call((folder / f"{uuid.uuid4().hex}.jsonl",)),
+        "import_": Call((path,)),
+        "rekey": Call((prefix,)),
         "ping": Call(),
         "statistics": Call(),
         "warm": Call(),

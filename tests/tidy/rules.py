@@ -16,6 +16,7 @@ Rule = Callable[[Tree], Iterator[str]]
 
 PACKAGE = "python/tierstore/"
 LONGEST_FILE, LONGEST_FUNCTION = 500, 60
+GENERATED = "# Generated from"
 # Called by the unwinder, not by the interpreter.
 UNWINDER_CALLS = "rust/binding/src/exit.rs"
 
@@ -311,9 +312,9 @@ def redis_names(tree: Tree) -> Iterator[str]:
 
 
 def length(tree: Tree) -> Iterator[str]:
-    """No file over 500 lines, no Python function over 60."""
+    """No file over 500 lines, no Python function over 60. What is generated is as long as what it is made of."""
     for path, text in tree.items():
-        if path.endswith(SOURCES) and (lines := text.count("\n")) > LONGEST_FILE:
+        if path.endswith(SOURCES) and not text.startswith(GENERATED) and (lines := text.count("\n")) > LONGEST_FILE:
             yield f"{path}:1 has {lines} lines"
     for path, module in _python(tree, ""):
         for node in ast.walk(module):

@@ -5,15 +5,11 @@ from __future__ import annotations
 from tierstore.calls.operation import Operations
 from tierstore.errors import ValidationError
 from tierstore.plan.arguments import check_flag, shown
-from tierstore.tiers.sweep import Progress, Sweeper, SweepReport, VerifyReport
+from tierstore.tiers.sweep import Progress, Sweeper, SweepReport, VerifyReport, quiet
 
 DAY_S = 86_400.0
 MAX_GRACE_S = 3650 * DAY_S
 MAX_SHARE = 0.5
-
-
-def _quiet(_done: int, _total: int) -> None:
-    return None
 
 
 class BlobStore:
@@ -29,7 +25,7 @@ class BlobStore:
         dry_run: bool = True,
         grace: float = DAY_S,
         max_share: float = MAX_SHARE,
-        progress: Progress = _quiet,
+        progress: Progress = quiet,
         timeout: float | None = None,
     ) -> SweepReport:
         """Remove content that no store needs: purged content, and what crashes left behind. By default only say what would go.
@@ -49,7 +45,7 @@ class BlobStore:
             )
 
     async def verify(
-        self, *, after: str | None = None, progress: Progress = _quiet, timeout: float | None = None
+        self, *, after: str | None = None, progress: Progress = quiet, timeout: float | None = None
     ) -> VerifyReport:
         """Read every content in each place where it lies, and replace damaged copies by good ones.
 

@@ -11,7 +11,7 @@ import base64
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import orjson
@@ -88,12 +88,23 @@ def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:
 class LinesFile:
     """An export under way: `open`, `write` batches, then `finish`. `abandon` leaves nothing, or with `resume` what is written.
 
-    `count`: the records that the file holds. Errors of the file system are ValidationErrors that name the path. Each step may run on a
+    `private`: readable by its owner alone. `each`: told every line that a resumed export has already. `count`: the records that the file
+    holds. Errors of the file system are ValidationErrors that name the path. Each step may run on a
     thread that its caller has left: `abandon` does not wait for it, and it tidies up at its own end.
     """
 
-    def __init__(self, path: str | os.PathLike[str], store: str, *, resume: bool) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        store: str,
+        *,
+        resume: bool,
+        private: bool = False,
+        each: Callable[[bytes], object] | None = None,
+    ) -> None:
         self._path = check_path(path)
+        self._mode = 0o600 if private else 0o666
+        self._each = each
         self._header = header(store)
         self._resume = resume
         name = f".{self._path.name}.partial" if resume else f".{self._path.name}.{uuid7()}"
@@ -107,7 +118,7 @@ class LinesFile:
         with self._step() as goes_on:
             if not goes_on:
                 return None
-            self._file = file = os.fdopen(os.open(self._beside, OPENING, 0o666), "r+b")
+            self._file = file = os.fdopen(os.open(self._beside, OPENING, self._mode), "r+b")
             self._check_alone(file)
             return self._last_line(file)
 
@@ -136,6 +147,8 @@ class LinesFile:
             if not line.endswith(b"\n"):
                 break
             last, end, self.count = line, end + len(line), self.count + 1
+            if self._each is not None:
+                self._each(line)
         file.seek(end)
         file.truncate()
         try:
@@ -213,3 +226,12 @@ def _check_header(line: bytes, store: str) -> None:
     if found != orjson.loads(header(store)):
         text = f"the file is not an export of {store}: expected the first line {header(store).decode().strip()}"
         raise ValidationError(text, place="line 1")
+
+
+def count_lines(path: str | os.PathLike[str]) -> int:
+    """How many records a file seems to hold. 0 for one that cannot be read: reading its lines says why."""
+    try:
+        with check_path(path).open("rb") as file:
+            return max(0, sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(BATCH_BYTES), b"")) - 1)
+    except OSError:
+        return 0

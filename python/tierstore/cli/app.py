@@ -2,119 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any
 
 import click
 
-from tierstore.assembly import DATABASE_FILE
 from tierstore.cli.confirm import Confirmation
-from tierstore.cli.output import Output, printable
-from tierstore.config import Config, environment_names_a_store, redacted
-from tierstore.errors import ConfigError, NotFoundError, StorageError
-from tierstore.store import Store, as_config
-from tierstore.store import open as open_store
-
-FAILED = 1
-
-
-class Invocation:
-    """What every command gets: where the store is, and how to print."""
-
-    def __init__(self) -> None:
-        self.path: str | None = None
-        self.file: Path | None = None
-        self.out = Output(as_json=False)
-
-    def config(self) -> Config:
-        """From --path, --config or the environment, in this order. Never a store in memory, which no other command would find."""
-        return replace(self._named().resolved(), on_unavailable="raise")
-
-    def _named(self) -> Config:
-        if self.path is not None:
-            return as_config(self.path)
-        if self.file is not None:
-            return Config.from_toml(self.file)
-        if not environment_names_a_store():
-            raise ConfigError(
-                "no store is named; give --path FOLDER or --config FILE, or set TIERSTORE_PATH or DATABASE_URL"
-            )
-        return Config.from_env()
-
-    @property
-    def names_a_store(self) -> bool:
-        """Whether the command line or the environment says where the store is."""
-        return self.path is not None or self.file is not None or environment_names_a_store()
-
-    def run(self, action: Callable[[Store], Awaitable[None]], *, makes: bool = False) -> None:
-        """Open the store, do `action`, close, print; an error becomes one line and exit code 1.
-
-        Only a command that `makes` something applies migrations and creates what is missing; the others only read.
-        """
-
-        async def invocation() -> None:
-            async with open_store(self.config() if makes else self._reading()) as store:
-                await action(store)
-
-        self.guard(invocation)
-
-    def _reading(self) -> Config:
-        config = self.existing()
-        migrate: Literal["check", "never"] = "never" if config.migrate == "never" else "check"
-        return replace(config, migrate=migrate, cache=replace(config.cache, warm_on_start=False))
-
-    def existing(self) -> Config:
-        """The store, which must be there: a folder without one is a mistake in its name. NotFoundError."""
-        config = self.config()
-        if config.path is not None and not Path(config.path, DATABASE_FILE).exists():
-            raise NotFoundError(
-                f"there is no store in {config.path}; check the path, or create a store with `import` or `migrate up`"
-            )
-        return config
-
-    def guard(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` and print what it collected. A StorageError becomes one line."""
-        try:
-            asyncio.run(_as_coroutine(work))
-        except StorageError as error:
-            fail(str(error))
-        except KeyboardInterrupt:
-            fail("interrupted; finished work is kept, and the same command continues from there", 130)
-        self.out.finish()
-
-
-async def _as_coroutine(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
-
-
-def fail(message: str, code: int = FAILED) -> NoReturn:
-    """One line on standard error, without secrets, and an exit code."""
-    click.echo(f"tierstore: {printable(' '.join(redacted(message).split()))}", err=True)
-    sys.exit(code)
-
-
-class Seconds(click.ParamType[float]):
-    """`60s`, `2m` or a plain number of seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, (int, float)):
-            return float(value)
-        factor = {"s": 1, "m": 60, "h": 3600}.get(value[-1:], 0)
-        try:
-            seconds = float(value[:-1]) * factor if factor else float(value)
-        except ValueError:
-            seconds = math.nan
-        if not 0 < seconds < math.inf:
-            self.fail(f"{value!r} is not a duration; expected for example 60s, 2m or 1h", param, ctx)
-        return seconds
+from tierstore.cli.invocation import FAILED, Invocation, Seconds
+from tierstore.cli.state import state
+from tierstore.store import Store
 
 
 def _keep(context: click.Context, param: click.Parameter, value: Any) -> None:
@@ -381,6 +279,9 @@ def load_test(invocation: Invocation, duration: float, concurrency: int, writes:
     from tierstore.cli.load import LoadTest
 
     invocation.run(lambda store: LoadTest(store, invocation.out, concurrency, writes / 100).run(duration), makes=True)
+
+
+cli.add_command(state)
 
 
 def _accept_common(group: click.Group) -> None:

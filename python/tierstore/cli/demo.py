@@ -23,7 +23,7 @@ from tierstore.store import Store
 from tierstore.store import open as open_store
 
 if TYPE_CHECKING:
-    from tierstore.cli.app import Invocation
+    from tierstore.cli.invocation import Invocation
     from tierstore.cli.output import Output
 
 MEASURED_S = 1.0

@@ -27,8 +27,12 @@ LEAST_LEFT_S = 1.0
 """`verify` stops where less time than this is left, and says where to go on."""
 
 Progress = Callable[[int, int], object]
-"""Called with how many contents were looked at, and how many there are."""
+"""Called with how many things were looked at, and how many there are."""
 Referenced = Callable[[Sequence[str], Deadline], Awaitable[set[str]]]
+
+
+def quiet(_done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Values under keys, each with an end: `store.state`.
 
 model, arguments: what is taken and returned · reader, store: the calls · watch: changes and all keys · values, reading, envelope: what is
-stored for a value · parts: what the store has once · tables, table_feed, housekeeping: state in the store's database
+stored for a value · transfer, rekey: all values at once · service: facts with types over the calls · parts: what the store has once ·
+tables, table_feed, housekeeping: state in the store's database
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from tierstore.stores.state.model import (
     Entry,
     Keep,
     StateChange,
+    StateExport,
+    StateImport,
+    StateRekey,
     StateStatistics,
 )
+from tierstore.stores.state.service import Fact, StateField, StateService
 from tierstore.stores.state.store import StateStore
 
 __all__ = [
@@ -26,8 +31,14 @@ __all__ = [
     "Absent",
     "Default",
     "Entry",
+    "Fact",
     "Keep",
     "StateChange",
+    "StateExport",
+    "StateField",
+    "StateImport",
+    "StateRekey",
+    "StateService",
     "StateStatistics",
     "StateStore",
 ]

@@ -94,3 +94,31 @@ class StateStatistics(Answer):
         """The share of the reads that found a value; 0.0 before the first."""
         asked = self.hits + self.misses
         return self.hits / asked if asked else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StateExport(Answer):
+    """`exported`: the lines of the file. `unreadable` values do not open and are not in it; `patterns`: of their keys."""
+
+    exported: int
+    unreadable: int
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StateImport(Answer):
+    """`stored` values; those `skipped` because there was one already; those whose time had `ended`."""
+
+    stored: int
+    skipped: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateRekey(Answer):
+    """`checked` values, of which so many were `sealed` anew. `unreadable` values do not open; `patterns`: of their keys."""
+
+    checked: int
+    sealed: int
+    unreadable: int
+    patterns: tuple[str, ...]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS, Pair, Put
 from tierstore.errors import ConflictError, ValidationError
-from tierstore.plan.arguments import check_flag
+from tierstore.plan.arguments import check_flag, check_path, shown
 from tierstore.plan.integers import added
 from tierstore.plan.state import check_key, check_prefix
 from tierstore.runtime import Deadline
 from tierstore.stores.state import arguments, values
-from tierstore.stores.state.model import ABSENT, DEFAULT, KEEP, Default, Keep
+from tierstore.stores.state.model import ABSENT, DEFAULT, KEEP, Default, Keep, StateExport, StateImport, StateRekey
 from tierstore.stores.state.reader import StateReader, check_type
+from tierstore.stores.state.rekey import Rekey
+from tierstore.stores.state.transfer import Export, Import
+from tierstore.tiers.sweep import Progress, quiet
 
 DELETED_AT_ONCE = 1_000
 UNTIL_EQUAL = "others kept changing the value"
@@ -247,6 +251,54 @@ class StateStore(StateReader):
                 count += deleted
                 if after is None:
                     return count
+
+    # All of it
+
+    async def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        prefix: str = "",
+        resume: bool = False,
+        progress: Progress = quiet,
+        timeout: float | None = None,
+    ) -> StateExport:
+        """Write every value under `prefix` to one file of JSON lines, with the time at which it ends; sealed values are opened.
+
+        The file is readable by its owner alone. It is no snapshot: what is written meanwhile may be in it or not. With `resume` an export
+        that was interrupted leaves what it has written beside `path`, and the next one goes on with that. `progress(done, total)` is
+        called now and then. ValidationError for a path that cannot be written.
+        """
+        with self._operation("export", None, timeout, "bulk", inside=False) as operation:
+            export = Export(self._parts, path, resume=check_flag(resume, "resume"))
+            return await export.run(check_prefix(prefix), progress, operation.deadline)
+
+    async def import_(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        existing: Literal["replace", "skip"] = "replace",
+        progress: Progress = quiet,
+        timeout: float | None = None,
+    ) -> StateImport:
+        """Store the values of a file that `export` wrote, each with the end that it had; those whose time has come are left out.
+
+        `existing`: what happens to a key that is there, "replace" or "skip". An import that was interrupted can be run again.
+        ValidationError and CorruptError name the line.
+        """
+        with self._operation("import_", None, timeout, "bulk", inside=False) as operation:
+            if existing not in ("replace", "skip"):
+                raise ValidationError(f"existing must be replace or skip, got {shown(existing)}", place="existing")
+            imported = Import(self._parts, check_path(path), keeps_existing=existing == "skip")
+            return await imported.run(progress, operation.deadline)
+
+    async def rekey(self, prefix: str = "", *, progress: Progress = quiet, timeout: float | None = None) -> StateRekey:
+        """Seal every value under `prefix` with the active key of `StateEncryption`, or open it where there is no encryption any more.
+
+        Ends stay; etags change. What is sealed so already is left alone: run it again at any time, and to go on after a TimeoutError.
+        """
+        with self._operation("rekey", prefix, timeout, "bulk", inside=False) as operation:
+            return await Rekey(self._parts, operation.deadline).run(check_prefix(prefix), progress)
 
     # What the calls need
 
