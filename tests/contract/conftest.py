@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import Face
 from tests.contract.engines import Engine, PooledEngine, PostgresEngine, SqliteEngine
 from tests.contract.schema_stores import BACKENDS, FACES, Opened, backend_config, opened
+from tests.contract.state_stores import PLACES, OpenState, state_config
+from tests.servers.redis_sentinel import RedisSentinel
 
 
 @pytest.fixture(params=["sqlite", "postgres", "pgbouncer"])
@@ -69,3 +71,33 @@ def schemas(_schema_store: Opened) -> Opened:
     """An open store, shared by the tests of a module; each has subjects of its own."""
     _schema_store.prefix = uuid.uuid4().hex[:12]
     return _schema_store
+
+
+@pytest.fixture(scope="session")
+def state_sentinel() -> Iterator[RedisSentinel]:
+    """Servers behind Sentinel that no test fails over."""
+    servers = RedisSentinel()
+    servers.start()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def place(request: pytest.FixtureRequest) -> str:
+    """Where state lies."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def _state_store(
+    request: pytest.FixtureRequest, place: str, store_face: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Opened]:
+    config = state_config(request, place, tmp_path_factory.mktemp("state"))
+    with opened(place, store_face, config) as store:
+        yield store
+
+
+@pytest.fixture
+def kept(_state_store: Opened) -> OpenState:
+    """State at a place, in a face; shared by the tests of a module, each with keys of its own."""
+    return OpenState(_state_store)
