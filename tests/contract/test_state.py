@@ -513,7 +513,7 @@ def test_a_value_that_cannot_be_read_back_is_refused(kept: OpenState, value: Any
 
 
 @pytest.mark.parametrize(
-    ("call", "arguments", "place"),
+    ("call", "arguments", "named"),
     [
         ("set", {"value": 1, "if_absent": 1}, "if_absent"),
         ("set", {"value": 1, "if_absent": True, "expected_etag": "x"}, "expected_etag"),
@@ -527,11 +527,11 @@ def test_a_value_that_cannot_be_read_back_is_refused(kept: OpenState, value: Any
         ("get", {"timeout": 0}, "timeout"),
     ],
 )
-def test_other_wrong_arguments_are_named(kept: OpenState, call: str, arguments: dict[str, Any], place: str):
+def test_other_wrong_arguments_are_named(kept: OpenState, call: str, arguments: dict[str, Any], named: str):
     async def scenario(state: StateStore) -> None:
         with pytest.raises(ValidationError) as raised:
             await getattr(state, call)(kept.key(), **arguments)
-        assert (raised.value.place, raised.value.operation) == (place, call)
+        assert (raised.value.place, raised.value.operation) == (named, call)
         assert await state.exists(kept.key()) is False
 
     kept.run(scenario)
