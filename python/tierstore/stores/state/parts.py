@@ -40,7 +40,7 @@ class StateParts(Parts):
         self._attributes = {"tierstore.backend": self.pairs.name}
         super().__init__(ground, name)
         self.envelope = Envelope(
-            config.compress_min, config.encryption, most=config.max_value_bytes, prefix=config.prefix
+            config.compress_min, config.encryption, most=config.max_value_bytes + 1, prefix=config.prefix
         )
         place = pairs_of(ground.config).get(name)
         self._place = HERE if place is None else place.named
@@ -75,14 +75,20 @@ class StateParts(Parts):
         """What is stored for a value. ValidationError for one that cannot be, or is too long."""
         data = values.encode(value)
         most = self.config.max_value_bytes
-        if len(data) > most:
+        if len(data) - data.startswith(values.RAW) > most:
             text = f"value must have at most {most:,} bytes (max_value_bytes of StateConfig), got {len(data):,}"
             raise ValidationError(text, place="value")
         return self.envelope.seal(key, data)
 
     def unsealed(self, key: str, data: bytes) -> bytes:
-        """The encoded value that is stored as `data`. CorruptError if it does not open."""
-        return data if data[:1] > SEALED_MOST else self.envelope.open(key, data)
+        """The encoded value that is stored as `data`. CorruptError, which does not show the key, if it does not open."""
+        if data[:1] > SEALED_MOST:
+            return data
+        try:
+            return self.envelope.open(key, data)
+        except StorageError as error:
+            error.key = pattern(key)
+            raise
 
     def opened(self, key: str, data: bytes, type: Any) -> Any:
         """The value that is stored as `data`."""

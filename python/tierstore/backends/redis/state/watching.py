@@ -115,6 +115,7 @@ class Watched:
     async def scan(self, deadline: Deadline) -> None:
         """Find out when the keys end that are there. ConfigError if there are too many."""
         self.ends.clear()
+        await self.ask_ends([self.prefix], deadline)  # what the server's clock shows, where no key may be yet
         after: str | None = None
         while True:
             keys, after = await self._ground.keys.page(
