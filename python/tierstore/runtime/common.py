@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from tierstore._native import uptime
 from tierstore.errors import ClosedError
 from tierstore.runtime.deadline import Deadline
 from tierstore.runtime.forks import generation
@@ -24,7 +25,8 @@ class Clocked:
         if generation() != self._process:
             raise ClosedError("this store was opened before the process forked: open it again in the child")
 
-    monotonic = staticmethod(time.monotonic)
+    monotonic = staticmethod(uptime)
+    """It goes on while the machine is suspended, unlike `time.monotonic`, by which deadlines and timers end: what is cached gets older."""
     wall = staticmethod(time.time)
 
     def random_bytes(self, count: int) -> bytes:

@@ -46,7 +46,10 @@ class Runtime(Protocol):
     outages: Outages
     """Where what a store stands on reports that it does not answer."""
 
-    def monotonic(self) -> float: ...
+    def monotonic(self) -> float:
+        """Seconds since some moment, those included in which the machine was suspended. Not the clock of a `Deadline`."""
+        ...
+
     def wall(self) -> float:
         """Seconds since the epoch by this machine's clock, for what is stored with its end."""
         ...

@@ -1,20 +1,74 @@
-//! The coarse monotonic clock: milliseconds, right to a few of them, for a few nanoseconds a reading.
+//! Two clocks that go on while the machine is suspended: what is cached gets older then, too.
 
-/// Milliseconds since some fixed moment.
+use pyo3::prelude::*;
+
+/// Seconds since the machine was started, those included in which it was suspended. (Elsewhere than on Linux: since the first call.)
+///
+/// Linux reads CLOCK_BOOTTIME without a system call from 5.3 on, at the cost of CLOCK_MONOTONIC, which stands still meanwhile.
+#[pyfunction]
+#[inline]
+pub fn uptime() -> f64 {
+    clocks::whole().as_secs_f64()
+}
+
+/// Milliseconds since some fixed moment, right to a few of them, for a few nanoseconds a reading.
 #[cfg(target_os = "linux")]
 #[inline]
 pub fn now_ms() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live timespec; this clock exists on every Linux that Rust supports (2.6.32 on).
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
-    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+    use tierstore_core::cache::Suspended;
+    static SUSPENDED: Suspended = Suspended::new();
+    let coarse = clocks::coarse_ms();
+    coarse + SUSPENDED.ms(coarse, || clocks::whole().saturating_sub(clocks::awake()).as_millis() as u64)
 }
 
 #[cfg(not(target_os = "linux"))]
 #[inline]
 pub fn now_ms() -> u64 {
+    clocks::whole().as_millis() as u64
+}
+
+#[cfg(target_os = "linux")]
+mod clocks {
+    use std::time::Duration;
+
+    #[inline]
+    fn read(clock: libc::clockid_t) -> libc::timespec {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the pointer is to a live timespec; these clocks exist on every Linux that Rust supports (2.6.39 on).
+        unsafe { libc::clock_gettime(clock, &raw mut time) };
+        time
+    }
+
+    #[inline]
+    fn duration(time: libc::timespec) -> Duration {
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+
+    #[inline]
+    pub fn whole() -> Duration {
+        duration(read(libc::CLOCK_BOOTTIME))
+    }
+
+    #[inline]
+    pub fn awake() -> Duration {
+        duration(read(libc::CLOCK_MONOTONIC))
+    }
+
+    #[inline]
+    pub fn coarse_ms() -> u64 {
+        let time = read(libc::CLOCK_MONOTONIC_COARSE);
+        time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod clocks {
     use std::sync::OnceLock;
-    use std::time::Instant;
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64
+    use std::time::{Duration, Instant};
+
+    #[inline]
+    pub fn whole() -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
 }

@@ -2,6 +2,7 @@
 //! knows (docs/design/flow.md) are held against the clock.
 
 use super::class::{Cache, Object};
+use super::clock::uptime;
 use super::fast::{Pointer, find_or_none, install_method};
 use super::life::OwnLife;
 use super::owner_loop::OwnerLoop;
@@ -18,7 +19,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tierstore_core::cache::Lifetime;
 
-/// A monotonic moment that is read with every hit and written now and then.
+/// A moment that is read with every hit and written now and then.
 struct Moment(AtomicU64);
 
 impl Moment {
@@ -111,33 +112,24 @@ impl TimedEntry {
 
 /// Where the time is read.
 enum Clock {
-    /// `time.monotonic` itself: read without a call.
-    System,
+    /// `uptime` itself: read without a call.
+    Uptime,
     Asked(Object),
 }
 
 impl Clock {
     fn new(clock: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let system = cfg!(target_os = "linux") && clock.is(&clock.py().import("time")?.getattr("monotonic")?);
-        Ok(if system { Self::System } else { Self::Asked(clock.clone().unbind()) })
+        let own = clock.py().import("tierstore._native")?.getattr("uptime")?;
+        Ok(if clock.is(&own) { Self::Uptime } else { Self::Asked(clock.clone().unbind()) })
     }
 
     #[inline(always)]
     fn now(&self, py: Python<'_>) -> PyResult<f64> {
         match self {
-            Self::System => Ok(monotonic()),
+            Self::Uptime => Ok(uptime()),
             Self::Asked(clock) => clock.call0(py)?.extract(py),
         }
     }
-}
-
-/// What `time.monotonic` of CPython answers on Linux.
-#[inline]
-fn monotonic() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live timespec; this clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// `hit(key)` over a cache of `TimedEntry`s.

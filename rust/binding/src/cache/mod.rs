@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cell` | who may touch the shard, and when |
 //! | `key` | hashing and comparing keys; when Python must be asked |
-//! | `clock` | the coarse monotonic clock |
+//! | `clock` | the time, suspension included: exact, and coarse |
 //! | `life` | reading ttl, tti, weight and tags |
 //! | `class` | the class, as Python sees it |
 //! | `work` | what its methods are made of |
@@ -31,6 +31,7 @@ mod work;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     fast::install(&module.py().get_type::<class::Cache>())?;
     hits::register(module)?;
+    module.add_function(wrap_pyfunction!(clock::uptime, module)?)?;
     module.add_class::<class::Cache>()?;
     module.add_class::<iterate::CacheIterator>()?;
     module.add_class::<stats::CacheStats>()?;

@@ -14,6 +14,7 @@
 //! | `whole` | a change that panics half way |
 //! | `sharded` | shards behind locks, for callers that run at the same time |
 //! | `sync` | the atomics and locks of that |
+//! | `suspended` | how long the machine was suspended, for a coarse clock |
 //!
 //! Whoever owns a shard decides when two keys are equal and drops what leaves it: both may run foreign code, so
 //! `Shard::find` only asks (`Match`), and everything that leaves goes into a `Removed` that outlives the borrow.
@@ -25,6 +26,7 @@ mod policy;
 mod shard;
 mod sharded;
 mod slab;
+mod suspended;
 mod sync;
 mod table;
 mod tags;
@@ -36,6 +38,7 @@ pub use policy::Choice;
 pub use shard::Shard;
 pub use sharded::{Sharded, share};
 pub use slab::Slot;
+pub use suspended::Suspended;
 pub use table::{Gap, mix};
 pub use tags::tag_hash;
 pub use terms::{Counters, Found, Gone, Life, Limits, Match, Reason, Removed};
