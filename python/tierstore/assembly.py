@@ -133,10 +133,20 @@ class Parts:
                 f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, the server has room for {room}: "
                 "lower max_connections"
             )
+        found += await self._l2_warnings(deadline)
         found += self.blobs.damage.warnings()
         for store in self.stores.values():
             found += await store.warnings(deadline)
         return tuple(found)
+
+    async def _l2_warnings(self, deadline: Deadline) -> list[str]:
+        """An L2 that does not answer is a tier that is not ok: no warning."""
+        key_value = self._backends.key_value
+        try:
+            self.runtime.check_owner()
+            return [] if key_value is None else await key_value.warnings(deadline)
+        except StorageError:
+            return []
 
     async def referenced(self, digests: Sequence[str], deadline: Deadline) -> set[str]:
         """Those of the digests that some store still needs. Every store is asked: what none names may be removed."""
@@ -352,7 +362,7 @@ def _redis(policy: RedisConfig, runtime: Runtime, named: Namespace) -> tuple[Key
 
     where = route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster)
     soft, hard = policy.soft_timeout, policy.hard_timeout
-    key_value = RedisKeyValue(runtime, where, soft_timeout_s=soft, hard_timeout_s=hard)
+    key_value = RedisKeyValue(runtime, where, prefix=policy.prefix, soft_timeout_s=soft, hard_timeout_s=hard)
     return key_value, RedisChannel(runtime, where, named, hard_timeout_s=hard)
 
 

@@ -16,6 +16,7 @@ from tierstore.backends import Change, Echo, Gap, Invalidated
 from tierstore.backends.redis.channel import RedisChannel
 from tierstore.backends.redis.commands import Plain
 from tierstore.backends.redis.key_value import route
+from tierstore.config import SentinelConfig
 from tierstore.errors import QueryError
 from tierstore.plan.keys import Namespace
 from tierstore.runtime import AsyncioRuntime
@@ -285,12 +286,9 @@ def test_a_server_that_becomes_a_replica_is_a_gap(face, redis_server):
 
 
 def test_a_fail_over_is_a_gap_and_the_new_primary_is_found(face, redis_sentinel):
-    class Address:
-        hosts, service, username, password, db = redis_sentinel.hosts, redis_sentinel.service, None, None, 0
-
-    runtime = face.runtime()
+    runtime, address = face.runtime(), SentinelConfig(redis_sentinel.hosts, redis_sentinel.service)
     member = Member(
-        face, RedisChannel(runtime, route(runtime, sentinel=Address()), Namespace("", "over"), fresh_s=FRESH_S), runtime
+        face, RedisChannel(runtime, route(runtime, sentinel=address), Namespace("", "over"), fresh_s=FRESH_S), runtime
     )
     member.run("open")
     member.run("publish", CHANGES)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tierstore.backends import Change, Fill, Lease
@@ -15,6 +17,16 @@ TOKEN, OTHER = b"token-0000000001", b"token-0000000002"
 PATIENT_S, RECOVERY_S = 5.0, 8.0
 NOISE_S = 0.1
 """What a busy test machine may add to a time that is measured."""
+
+
+def certificate(folder: Path) -> tuple[str, tuple[str, ...]]:
+    """A certificate for 127.0.0.1 that signed itself: its file, and what a Redis server has to know of it."""
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
+    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", made, *subject)
+    subprocess.run(command, check=True, capture_output=True)
+    files = ("tls-cert-file", str(made), "tls-key-file", str(key), "tls-ca-cert-file", str(made))
+    return str(made), (*files, "tls-auth-clients", "no")
 
 
 class Outcome(NamedTuple):

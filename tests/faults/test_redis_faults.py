@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import redis
@@ -15,6 +14,7 @@ from tests.servers.redis_impostor import Refuser
 from tierstore.backends.redis.breaker import FAILURES
 from tierstore.backends.redis.cluster import cluster_slot
 from tierstore.backends.redis.key_value import HARD_TIMEOUT_S, SOFT_TIMEOUT_S
+from tierstore.config import SentinelConfig
 from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError, TimeoutError
 
 Make = Callable[..., Client]
@@ -179,11 +179,11 @@ def test_a_server_that_becomes_a_replica_is_left_and_found_again(own_server, red
 
 @pytest.mark.requirement("S1-74")
 def test_sentinel_fail_over_is_another_epoch(redis_sentinel, client):
-    stranger = _Address(redis_sentinel)
-    stranger.service = "nobody"
+    hosts = (("127.0.0.1", 1), *redis_sentinel.hosts)  # one that is not there is passed over
+    stranger = SentinelConfig(hosts, "nobody")
     with pytest.raises(ConfigError, match="primary of 'nobody'"):
-        client(sentinel=stranger).get("a")
-    own = client(sentinel=_Address(redis_sentinel))
+        client(sentinel=stranger, patient=True).get("a")
+    own = client(sentinel=SentinelConfig(hosts, redis_sentinel.service), patient=True)
     assert own.load("a", b"one")
     before = own.identity()
     redis_sentinel.primary.kill()
@@ -193,14 +193,6 @@ def test_sentinel_fail_over_is_another_epoch(redis_sentinel, client):
     assert own.identity() != before
     assert own.load("a", b"two")
     assert own.get("a") == [b"two"]
-
-
-class _Address:
-    username, password, db = None, None, 0
-
-    def __init__(self, servers: Any) -> None:
-        self.hosts = (("127.0.0.1", 1), *servers.hosts)  # one that is not there is passed over
-        self.service = servers.service
 
 
 @pytest.mark.requirement("S1-73", "S1-74")

@@ -7,7 +7,6 @@ import os
 import random
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,9 @@ import pytest
 import redis
 
 from tests.conftest import BlockingFace
-from tests.faults.redis_tools import NOISE_S, PATIENT_S, TOKEN, Client
+from tests.faults.redis_tools import NOISE_S, PATIENT_S, TOKEN, Client, certificate
 from tests.servers.process import free_port
-from tests.servers.redis import Redis
+from tests.servers.redis import Redis, options
 from tierstore.backends import Fill
 from tierstore.backends.redis.key_value import SOFT_TIMEOUT_S
 from tierstore.backends.redis.node import LIMIT
@@ -244,28 +243,12 @@ def test_a_client_that_cannot_be_made_says_so(client):
 
 
 def test_tls_is_verified(client, tmp_path):
-    key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
-    command = (
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        key,
-        "-out",
-        certificate,
-        *subject,
-    )
-    subprocess.run(command, check=True, capture_output=True)
-    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate))
-    server = Redis("--tls-port", str(port), "--tls-auth-clients", "no", *files)
+    port, (trusted, settings) = free_port(), certificate(tmp_path)
+    server = Redis("--tls-port", str(port), *options(settings))
     server.start()
     try:
         url = f"rediss://127.0.0.1:{port}"
-        own = client(url=f"{url}?ssl_ca_certs={certificate}", patient=True)
+        own = client(url=f"{url}?ssl_ca_certs={trusted}", patient=True)
         assert own.load("a", b"one")
         with redis.Redis(port=server.port) as plain:
             connections = plain.info("stats")["total_connections_received"]

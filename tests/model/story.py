@@ -52,8 +52,10 @@ class Process:
         runtime = SimRuntime(simulation)
         self.runtime: Any = runtime
         self.records = FakeRecords(story.world, self.runtime, simulation.step, replica=story.replica)
-        self.road = None if story.key_value is None else Road(story.key_value, self.runtime)
-        self.channel = channel = FakeChannel(story.bus, self.runtime, simulation.step) if story.channel else None
+        self.road = Road(story.servers, self.runtime, simulation.step) if story.servers else None
+        self.channel = channel = (
+            FakeChannel(story.bus, self.runtime, simulation.step, road=self.road) if story.channel else None
+        )
         road: Any = self.road
         tiers = Tiers(self.records, road, channel, replicas=story.replica)
         self.engine = Engine(self.runtime, tiers, namespace=Namespace("", "sim"), limits=Limits())
@@ -165,7 +167,7 @@ class Process:
 
 
 class Story:
-    """`slow`: some commits and deliveries take long.
+    """`slow`: some commits and deliveries take long. `fail_over`: other servers of L2 take over, and each process notices some day.
 
     `wrong` changes the engine of every process before it starts: a protocol that must be caught.
     """
@@ -180,6 +182,7 @@ class Story:
         faults: bool = False,
         replica: bool = False,
         slow: bool = False,
+        fail_over: bool = False,
         wrong: Callable[[Process], None] | None = None,
     ) -> None:
         self.simulation = Simulation(seed)
@@ -187,10 +190,11 @@ class Story:
         self.faults = faults
         self.replica = replica
         self.slow = slow
+        self.fail_over = fail_over
         self.world = World()
         self.bus = Bus()
         runtime: Any = SimRuntime(self.simulation)
-        self.key_value = SteppedKeyValue(runtime, self.simulation.step) if l2 else None
+        self.servers = [SteppedKeyValue(runtime, self.simulation.step)] if l2 else []
         self.processes = [Process(self, name) for name in "pq"[:processes]]
         self.committed: list[tuple[float, str, int]] = []
         self.writes: list[Write] = []
@@ -227,6 +231,8 @@ class Story:
             process.tasks.append(self.simulation.spawn(f"{process.name} crowd", process.crowd(writes)))
         if self.replica:
             self.simulation.spawn("replica", self._replay(), daemon=True)
+        if self.fail_over:
+            self.simulation.spawn("fail-overs", self._fail_over(), daemon=True)
         if self.faults:
             self.simulation.spawn("faults", self._cause_faults(), daemon=True)
         self.simulation.run()
@@ -242,11 +248,28 @@ class Story:
         if draw.random() < 0.5 and len(self.processes) > 1:
             self.kill(draw.choice(self.processes))
 
+    @property
+    def key_value(self) -> SteppedKeyValue | None:
+        """The server of L2 that carries."""
+        return self.servers[-1] if self.servers else None
+
+    async def _fail_over(self) -> None:
+        """Another server takes over, with nothing that counts in it. The one before takes commands until the last link to it breaks."""
+        draw, runtime = self.simulation.random, self.processes[0].runtime
+        for _ in range(draw.randrange(1, 3)):
+            await runtime.sleep(draw.expovariate(2))
+            self.servers.append(SteppedKeyValue(runtime, self.simulation.step))
+            for process in draw.sample(self.processes, len(self.processes)):
+                await runtime.sleep(draw.choice((0.0, draw.expovariate(1), 5.0)))
+                if process.road is not None:
+                    process.road.follow()
+
     async def _break_l2(self, process: Process, seconds: float) -> None:
         if self.key_value is not None:
-            self.key_value.broken = ConnectionError("L2 is gone")
+            broken = self.key_value
+            broken.broken = ConnectionError("L2 is gone")
             await process.runtime.sleep(seconds)
-            self.key_value.broken = None
+            broken.broken = None
 
     async def _silence(self, process: Process, seconds: float) -> None:
         if process.channel is not None:

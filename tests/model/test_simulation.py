@@ -21,6 +21,8 @@ SETTINGS = {
     "two processes under faults": {"faults": True},
     "two processes without L2 under faults": {"faults": True, "l2": False},
     "one slow process with L2": {"channel": False, "processes": 1, "slow": True},
+    "two processes over fail-overs of L2": {"fail_over": True},
+    "two processes over fail-overs of L2 under faults": {"fail_over": True, "faults": True},
     "two processes with a replica": {"replica": True},
     "two processes with a replica without L2 under faults": {"replica": True, "faults": True, "l2": False},
 }
@@ -50,6 +52,8 @@ NEEDS = {
     "sets_baselines_back": {"replica": True, "l2": False},
     "confirms_by_key": {"channel": False, "processes": 1, "slow": True},
     "lets_l1_contradict": {"faults": True},
+    "counts_what_an_old_server_took": {"fail_over": True},
+    "believes_a_new_server": {"fail_over": True},
 }
 """Where a wrong form shows soonest; the others in a plain life of two processes."""
 

@@ -321,16 +321,44 @@ class SteppedKeyValue(MemoryKeyValue):
 
 
 class Road:
-    """One process's way to an L2 that others use too. Invalidations take `slow_s`, and fail while it is `cut`; reads go on."""
+    """One process's way to an L2 that others use too. Invalidations take `slow_s`, and fail while it is `cut`; reads go on.
 
-    def __init__(self, key_value: SteppedKeyValue, runtime: Runtime) -> None:
-        self._key_value = key_value
+    `servers`: the last one carries; those before were replaced one after another, and go on answering whoever still asks them. The
+    process asks that of its `reign`, until it looks, or until its links break (`follow`).
+    """
+
+    def __init__(self, servers: list[SteppedKeyValue], runtime: Runtime, step: Step) -> None:
+        self._servers = servers
         self._runtime = runtime
+        self._step = step
+        self._began: Callable[[], None] = lambda: None
+        self.reign = len(servers) - 1
         self.slow_s: Callable[[], float] = at_once
         self.cut = False
+        self.probe = servers[0].probe
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._key_value, name)
+    def watch_reigns(self, began: Callable[[], None]) -> None:
+        self._began = began
+
+    def follow(self) -> None:
+        if self.reign != len(self._servers) - 1:
+            self._began()
+            self.reign = len(self._servers) - 1
+
+    async def still_reigns(self, reign: int, *, deadline: Deadline) -> bool:
+        await self._step("who reigns")
+        self.follow()
+        return reign == self.reign
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def ask(*arguments: Any, **named: Any) -> Any:
+            reign = self.reign
+            answer = await getattr(self._servers[reign], name)(*arguments, **named)
+            if reign != self.reign:
+                raise ConnectionError("the server was replaced meanwhile")
+            return answer
+
+        return ask
 
     async def invalidate(self, changes: Sequence[Change], *, floor: int, deadline: Deadline) -> None:
         if (seconds := self.slow_s()) > 0:
@@ -338,29 +366,36 @@ class Road:
             deadline.check("invalidating")
         if self.cut:
             raise ConnectionError("the way to L2 is cut")
-        await self._key_value.invalidate(changes, floor=floor, deadline=deadline)
+        await self.__getattr__("invalidate")(changes, floor=floor, deadline=deadline)
 
 
 class Bus:
-    """Every message reaches every subscriber, in order; a lost one shows as a gap before the next, as by its missing number."""
+    """Every message reaches every subscriber, in order; a lost one shows as a gap before the next, as by its missing number.
+
+    A message reaches those who listen to the server that it was sent to, and pings wait there.
+    """
 
     def __init__(self) -> None:
         self.channels: list[FakeChannel] = []
-        self.pings: list[bytes] = []
+        self.pings: dict[int, list[bytes]] = {}
 
-    def send(self, event: Event, sender: FakeChannel | None = None) -> None:
+    def send(self, event: Event, server: int, sender: FakeChannel | None = None) -> None:
         for channel in self.channels:
-            if sender is None or channel is sender:
+            if channel.server == server and (sender is None or channel is sender):
                 channel.deliver(event)
 
 
 class FakeChannel:
-    """A relayed carrier, as Redis's: pings wait for the relay. `silent`: nothing gets through."""
+    """A relayed carrier, as Redis's: pings wait for the relay. `silent`: nothing gets through. `road`: whose links it shares."""
 
     name = "fake"
 
-    def __init__(self, bus: Bus, runtime: Runtime, step: Step = no_step, *, ping_every_s: float = 0.5) -> None:
+    def __init__(
+        self, bus: Bus, runtime: Runtime, step: Step = no_step, *, ping_every_s: float = 0.5, road: Road | None = None
+    ) -> None:
         self._bus = bus
+        self._road = road
+        self.server = self._linked
         self._runtime = runtime
         self._step = step
         self._every_s = ping_every_s
@@ -386,32 +421,41 @@ class FakeChannel:
             self.inbox.append(Gap("a message is missing"))
         self.inbox.append(event)
 
+    @property
+    def _linked(self) -> int:
+        """The server that its links lead to; the one that it listens to, `server`, may still be another one."""
+        return 0 if self._road is None else self._road.reign
+
     async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
+        linked = self._linked
         await self._step("publish")
-        self._bus.send(Invalidated(tuple(changes)))
+        self._bus.send(Invalidated(tuple(changes)), linked)
 
     async def receive(self, *, wait_s: float) -> list[Event]:
         now = self._runtime.monotonic()
         if now >= self._next_ping and not self.silent:
             self._next_ping = now + self._every_s
-            self._bus.pings.append(f"{self.number} {now!r}".encode())
+            self._bus.pings.setdefault(self._linked, []).append(f"{self.number} {now!r}".encode())
         if not self.inbox or self.silent:
             await self._runtime.sleep(min(wait_s, 0.01))
         await self._step("receive")
         if self.silent:
             return []
+        if self.server != self._linked:
+            self.server, self.inbox = self._linked, []
+            return [Gap("another server carries the channel now")]
         events, self.inbox = self.inbox, []
         return events
 
     async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
-        taken, self._bus.pings = self._bus.pings, []
-        return taken
+        return self._bus.pings.pop(self._linked, [])
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
+        linked = self._linked
         await self._step("echo")
         for ping in pings:
             number, _, sent_at = ping.decode().partition(" ")
-            self._bus.send(Echo(float(sent_at)), self._bus.channels[int(number)])
+            self._bus.send(Echo(float(sent_at)), linked, self._bus.channels[int(number)])
 
     def move(self, namespace: Namespace) -> None:
         self.moved_to.append(namespace)

@@ -184,11 +184,27 @@ def lets_l1_contradict(process: Process) -> None:
     engine.write = lambda *, deadline, **more: Deaf(engine, deadline, **more)
 
 
+def counts_what_an_old_server_took(process: Process) -> None:
+    """A delivery is marked, and a ping echoed, although the server of L2 that was told had been replaced (rule 2)."""
+    road: Any = process.road
+
+    async def still_reigns(reign: int, *, deadline: Any) -> bool:
+        return reign == road.reign
+
+    road.still_reigns = still_reigns
+
+
+def believes_a_new_server(process: Process) -> None:
+    """What a server of L2 holds that took over is believed before an echo says that it knows all (rule 5)."""
+    road: Any = process.road
+    road.watch_reigns(lambda: None)
+
+
 WRONG = {
     function.__name__: function
     for function in (
         no_generation, no_lease, publish_first, before_commit, no_flush_on_a_gap, joins_old_flights, always_fresh, believes_l2,
         echoes_early, drops_its_duty, leaders_take_all, does_again, forgets_what_it_showed, sets_baselines_back, confirms_by_key,
-        lets_l1_contradict,
+        lets_l1_contradict, counts_what_an_old_server_took, believes_a_new_server,
     )
 }  # fmt: skip

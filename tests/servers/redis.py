@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import redis
 
 from tests.servers.process import Given, Server, free_port
@@ -31,8 +33,8 @@ class Redis(Server):
             "dir": str(self.folder),
             "maxmemory-policy": "noeviction",
         }
-        options = [word for name, value in settings.items() for word in (f"--{name}", value)]
-        return [str(redis_program()), *options, *self._arguments]
+        given = options([word for pair in settings.items() for word in pair])
+        return [str(redis_program()), *given, *self._arguments]
 
     def ready(self) -> bool:
         return answers(self.url)
@@ -41,6 +43,11 @@ class Redis(Server):
         """Remove every key of every database."""
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
+
+
+def options(settings: Sequence[str]) -> list[str]:
+    """Names and values of settings, in turn, as a command line has them."""
+    return [f"--{word}" if at % 2 == 0 else word for at, word in enumerate(settings)]
 
 
 class GivenRedis(Given):

@@ -53,14 +53,14 @@ class BadLink(_Listener):
     """Stands between a client and a server. `answers` does what it likes with the server's bytes; by default it passes them on."""
 
     def __init__(self, port: int) -> None:
-        self._server_port = port
+        self.target = port
         self.answers: Callable[[socket.socket, bytes], None] = socket.socket.sendall
         self.connections = 0
         super().__init__()
 
     def serve(self, client: socket.socket) -> None:
         self.connections += 1
-        with socket.create_connection(("127.0.0.1", self._server_port)) as server:
+        with socket.create_connection(("127.0.0.1", self.target)) as server:
             self._open.append(server)
             threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
             while received := server.recv(CHUNK):

@@ -17,14 +17,16 @@ SERVICE = "tiers"
 class Sentinel(Server):
     name = "redis-sentinel"
 
-    def __init__(self, primary_port: int) -> None:
+    def __init__(self, primary_port: int, quorum: int = QUORUM, *settings: str) -> None:
+        """`settings`: further lines of its configuration file."""
         super().__init__()
         self.port = free_port()
-        (self.folder / "sentinel.conf").write_text(
+        lines = (
             f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n"
-            f"sentinel monitor {SERVICE} 127.0.0.1 {primary_port} {QUORUM}\n"
+            f"sentinel monitor {SERVICE} 127.0.0.1 {primary_port} {quorum}\n"
             f"sentinel down-after-milliseconds {SERVICE} 500\nsentinel failover-timeout {SERVICE} 4000\n"
         )
+        (self.folder / "sentinel.conf").write_text(lines + "".join(f"{line}\n" for line in settings))
 
     def command(self) -> list[str]:
         return [str(redis_program()), str(self.folder / "sentinel.conf"), "--sentinel"]
@@ -33,6 +35,8 @@ class Sentinel(Server):
         try:
             with self.client() as client:
                 return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
         except redis.RedisError:
             return False
 

@@ -188,6 +188,19 @@ class Fill(NamedTuple):
 class KeyValue(Protocol):
     """The shared cache tier with the fences of rule 3: leases, floors, versions. Keys come from `plan.keys`."""
 
+    @property
+    def reign(self) -> int:
+        """Rises when another server takes over from one that was asked. What a server was told counts while it reigns."""
+        ...
+
+    async def still_reigns(self, reign: int, *, deadline: Deadline) -> bool:
+        """Whether nobody has taken over since that reign began, as those know who decide it. StorageError if they do not answer."""
+        ...
+
+    def watch_reigns(self, began: Callable[[], None]) -> None:
+        """Call `began` before another server's first answer is given out, in whatever thread finds it."""
+        ...
+
     async def open(self, deadline: Deadline) -> None: ...
     async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[bytes | None]:
         """Plain MGET, grouped by slot."""
@@ -210,6 +223,10 @@ class KeyValue(Protocol):
 
     async def identity(self, deadline: Deadline) -> str:
         """Which server this is (its run id): a change is a new epoch."""
+        ...
+
+    async def warnings(self, deadline: Deadline) -> list[str]:
+        """What is not wrong yet, in words for people. StorageError if the server does not answer."""
         ...
 
     async def probe(self) -> float:

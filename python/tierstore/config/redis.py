@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ HIGHEST_PORT = 65_535
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SentinelConfig(Policy):
-    """Redis behind Sentinel. User name, password and database are those of the Redis servers."""
+    """Redis behind Sentinel. User name, password and database are those of the Redis servers; the sentinels have their own."""
 
     hosts: tuple[tuple[str, int], ...] = field(
         metadata=named("REDIS_SENTINEL_HOSTS", "cache.sentinel.hosts", opens=True)
@@ -31,6 +32,37 @@ class SentinelConfig(Policy):
     """The user name at the Redis servers."""
     db: int = field(default=0, metadata=named("REDIS_SENTINEL_DB", "cache.sentinel.db", least=0))
     """The number of the database on the Redis servers."""
+    sentinel_password: str | None = field(
+        default=None,
+        metadata=named("REDIS_SENTINEL_SENTINEL_PASSWORD", "cache.sentinel.sentinel_password", secret=True),
+    )
+    """The password at the sentinels."""
+    sentinel_username: str | None = field(
+        default=None, metadata=named("REDIS_SENTINEL_SENTINEL_USERNAME", "cache.sentinel.sentinel_username")
+    )
+    """The user name at the sentinels."""
+    tls: bool = field(default=False, metadata=named("REDIS_SENTINEL_TLS", "cache.sentinel.tls"))
+    """Whether the connections to the Redis servers use TLS."""
+    sentinel_tls: bool = field(
+        default=False, metadata=named("REDIS_SENTINEL_SENTINEL_TLS", "cache.sentinel.sentinel_tls")
+    )
+    """Whether the connections to the sentinels use TLS."""
+    tls_ca_file: str | None = field(
+        default=None, metadata=named("REDIS_SENTINEL_TLS_CA_FILE", "cache.sentinel.tls_ca_file")
+    )
+    """The certificates that are trusted, in a file; without one those of the operating system."""
+    tls_cert_file: str | None = field(
+        default=None, metadata=named("REDIS_SENTINEL_TLS_CERT_FILE", "cache.sentinel.tls_cert_file")
+    )
+    """The own certificate, for servers that ask for one."""
+    tls_key_file: str | None = field(
+        default=None, metadata=named("REDIS_SENTINEL_TLS_KEY_FILE", "cache.sentinel.tls_key_file")
+    )
+    """The private key of the own certificate."""
+    tls_check_hostname: bool = field(
+        default=True, metadata=named("REDIS_SENTINEL_TLS_CHECK_HOSTNAME", "cache.sentinel.tls_check_hostname")
+    )
+    """Whether a certificate must name the host, or the IP address by which the sentinels name a server."""
 
     def __post_init__(self) -> None:
         check(self, "redis.sentinel.")
@@ -38,6 +70,29 @@ class SentinelConfig(Policy):
         right = isinstance(hosts, tuple) and len(hosts) > 0 and all(map(_is_host, hosts))
         require("redis.sentinel.hosts", hosts, right, "host:port,host:port (an IPv6 address in brackets)")
         require("redis.sentinel.service", self.service, self.service != "", "the name of a service")
+        files = (self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+        on = self.tls or self.sentinel_tls
+        require(
+            "redis.sentinel.tls", self.tls, on or not any(files), "true, or sentinel_tls, where TLS files are given"
+        )
+
+    @property
+    def server_options(self) -> Mapping[str, Any]:
+        """What redis-py has to know for TLS to the servers; nothing without TLS."""
+        return self._tls_options() if self.tls else {}
+
+    @property
+    def sentinel_options(self) -> Mapping[str, Any]:
+        """The same for the sentinels."""
+        return self._tls_options() if self.sentinel_tls else {}
+
+    def _tls_options(self) -> Mapping[str, Any]:
+        return {
+            "ssl_ca_certs": self.tls_ca_file,
+            "ssl_certfile": self.tls_cert_file,
+            "ssl_keyfile": self.tls_key_file,
+            "ssl_check_hostname": self.tls_check_hostname,
+        }
 
 
 def _is_host(one: Any) -> bool:

@@ -52,7 +52,9 @@ class CachedKind(Generic[K, R]):
         self._shared = (
             None
             if key_value is None or not kind.shared
-            else Shared(engine.runtime, key_value, self.counters, ttl_s=engine.limits.l2_ttl_s)
+            else Shared(
+                engine.runtime, key_value, self.counters, ttl_s=engine.limits.l2_ttl_s, is_fresh=engine.l2_fresh
+            )
         )
         self._flights: dict[Hashable, Miss] = {}
         self.floors = Floors(self._clock)

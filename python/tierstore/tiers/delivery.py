@@ -1,12 +1,14 @@
 """From a committed write to everybody who must know: L1 here, L2, the channel, the mark in the outbox (rule 2).
 
-A write is acknowledged once it is committed. Whatever fails afterwards is remembered (`Unconfirmed`) and made good by the relay.
+A write is acknowledged once it is committed. Whatever fails afterwards is remembered (`Unconfirmed`) and made good by the relay. A
+delivery counts, and is marked, only if the server of L2 that took it still reigns then: one that was replaced may take it too.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
 
 from tierstore.backends import Answering, Change, Channel, KeyValue, Records, Unit
 from tierstore.errors import StorageError
@@ -101,7 +103,8 @@ class Delivery:
         self._is_published = isinstance(channel, Answering)  # else the carrier reads the outbox itself
         self._counters = counters
         self._wake = wake
-        self._marks: deque[int] = deque()
+        self._marks: deque[tuple[int, int]] = deque()
+        """Outbox rows that were delivered, and in which reign."""
         self.unconfirmed = Unconfirmed()
 
     async def append(self, unit: Unit, change_set: ChangeSet) -> None:
@@ -124,7 +127,7 @@ class Delivery:
         """L2, then the channel, then the mark. Raises nothing but the end of this caller itself."""
         if self._key_value is None and not self._is_published:
             return  # the outbox row is the message; housekeeping marks it
-        deadline = deadline.within(DELIVERY_BUDGET_S)
+        deadline, reign = deadline.within(DELIVERY_BUDGET_S), self.reign()
         try:
             await self._invalidate_l2(change_set.changes, change_set.fence, deadline)
         except StorageError:
@@ -141,13 +144,21 @@ class Delivery:
         except StorageError:
             self._counters.deliveries_failed += 1
             return
-        self._marks.append(change_set.outbox_id)
+        self._marks.append((change_set.outbox_id, reign))
         self._wake()
 
     async def invalidate(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
         """L2, then the channel. All slots of L2 answer before anything is published: who hears of it must not find the old value."""
         await self._invalidate_l2(changes, fence, deadline)
         await self._publish(changes, deadline)
+
+    def reign(self) -> int:
+        """That in which L2 is told of what is delivered from now on."""
+        return 0 if self._key_value is None else self._key_value.reign
+
+    async def still_reigns(self, reign: int, deadline: Deadline) -> bool:
+        """Whether what was delivered in that reign counts. StorageError if nobody can tell."""
+        return self._key_value is None or await self._key_value.still_reigns(reign, deadline=deadline)
 
     async def _invalidate_l2(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
         if self._key_value is not None:
@@ -166,15 +177,18 @@ class Delivery:
         return 0.0 if self._marks else IDLE_S
 
     async def mark(self) -> int:
-        """Mark what was delivered, many rows in one statement; returns how many."""
-        ids: list[int] = []
-        while self._marks and len(ids) < MOST_MARKS:
-            ids.append(self._marks.popleft())
-        if ids:
-            deadline = self._runtime.deadline(MARK_BUDGET_S)
-            try:
-                async with self._records.housekeeping(deadline=deadline) as unit:
-                    await unit.execute("outbox.mark_delivered", {"ids": ids})
-            except StorageError:
-                pass  # the relay delivers them once more
-        return len(ids)
+        """Mark what was delivered, many rows in one statement; returns how many were looked at."""
+        marks: list[tuple[int, int]] = []
+        while self._marks and len(marks) < MOST_MARKS:
+            marks.append(self._marks.popleft())
+        if marks:
+            last = marks[-1][1]
+            ids = [outbox_id for outbox_id, reign in marks if reign == last]
+            with suppress(StorageError):  # the relay delivers them once more
+                await self._mark(ids, last, self._runtime.deadline(MARK_BUDGET_S))
+        return len(marks)
+
+    async def _mark(self, ids: list[int], reign: int, deadline: Deadline) -> None:
+        if await self.still_reigns(reign, deadline):
+            async with self._records.housekeeping(deadline=deadline) as unit:
+                await unit.execute("outbox.mark_delivered", {"ids": ids})

@@ -118,6 +118,8 @@ class Engine:
             has_l2=key_value is not None,
             horizon_s=self.limits.horizon_s,
         )
+        if key_value is not None:
+            key_value.watch_reigns(self.invalidation.on_new_reign)
         self.freshness = self.invalidation.freshness
         self.l2_fresh = self.invalidation.l2_freshness.is_fresh
         self.unconfirmed = self.invalidation.unconfirmed

@@ -27,7 +27,7 @@ class Freshness(FreshUntil):
         self.until = max(self.until, sent_at + self.horizon_s)
 
     def end(self) -> None:
-        """Nothing is fresh any more: the store is closing."""
+        """Nothing is fresh any more, before another echo: the store is closing, or what was heard of is replaced."""
         self.until = -ALWAYS
 
     def is_fresh(self) -> bool:

@@ -7,6 +7,7 @@ gap, or over another database, all of L1 goes and `epoch` rises, so that no load
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -51,6 +52,7 @@ class Invalidation:
         self._counters = counters
         self._answering = answering
         self._has_l2 = has_l2
+        self._reign_began_at = -math.inf
         self._identity: str | None = None
         self._own_writes = RecentWrites()
         self.namespace = namespace
@@ -97,11 +99,22 @@ class Invalidation:
             self.on_l2_echo(sent_at)
 
     def on_l2_echo(self, sent_at: float) -> None:
-        """L2 knows all that was committed before `sent_at`."""
+        """L2 knows all that was committed before `sent_at`. Of another server than today's that means nothing."""
+        began_at = self._reign_began_at
+        if sent_at <= began_at:
+            return
         self.l2_freshness.echo(sent_at)
+        if self._reign_began_at != began_at:  # another one began meanwhile, in another thread
+            self.l2_freshness.end()
+            return
         self._settled.l2(sent_at)
         if self.unconfirmed:
             self.unconfirmed.echo(sent_at)
+
+    def on_new_reign(self) -> None:
+        """Another server carries L2, and may hold what it was never told to drop: it is not read before an echo of a later ping."""
+        self._reign_began_at = self._runtime.monotonic()
+        self.l2_freshness.end()
 
     def on_gap(self, reason: str) -> None:
         self.flush()

@@ -1,7 +1,8 @@
 """The relay: delivers what writers did not get delivered, and answers the pings (rules 2 and 5). One at a time over a database.
 
 A step takes the waiting pings, delivers every outbox row that is committed then and not marked, and only then echoes the pings: so an
-echo says that L2 and the channel know everything that was committed before its ping.
+echo says that L2 and the channel know everything that was committed before its ping. It says so only if the server that was told still
+reigns afterwards.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import orjson
 
 from tierstore.backends import Answering, Change, Records, Row, Unit
+from tierstore.errors import ConnectionError
 from tierstore.plan.invalidate import merged
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.delivery import Delivery
@@ -77,14 +79,20 @@ class Relay:
                 unit = await stack.enter_async_context(self._records.housekeeping(deadline=deadline))
                 if not await unit.fetch("outbox.claim_relay"):
                     return
-            taken_at = self._runtime.monotonic()
+            taken_at, reign = self._runtime.monotonic(), self._delivery.reign()
             pings = [] if self._answering is None else await self._answering.take_pings(deadline=deadline)
-            await self._deliver_all(unit, deadline)
+            await self._deliver_all(unit, reign, deadline)
+            await self._check(reign, deadline)
         self._invalidation.on_l2_echo(taken_at)
         if self._answering is not None:
             await self._answering.echo(pings, deadline=deadline)
 
-    async def _deliver_all(self, unit: Unit | None, deadline: Deadline) -> None:
+    async def _check(self, reign: int, deadline: Deadline) -> None:
+        """ConnectionError where another server took over: what this step has told the one before counts for nothing."""
+        if not await self._delivery.still_reigns(reign, deadline):
+            raise ConnectionError("another server of L2 took over while changes were delivered", tier="l2")
+
+    async def _deliver_all(self, unit: Unit | None, reign: int, deadline: Deadline) -> None:
         while True:
             params = {"limit": BATCH_ROWS}
             if unit is not None:
@@ -92,11 +100,11 @@ class Relay:
             else:
                 rows = await self._records.fetch("outbox.undelivered", params, deadline=deadline, primary=True)
             if rows:
-                await self._deliver(rows, unit, deadline)
+                await self._deliver(rows, unit, reign, deadline)
             if len(rows) < BATCH_ROWS:
                 return
 
-    async def _deliver(self, rows: list[Row], unit: Unit | None, deadline: Deadline) -> None:
+    async def _deliver(self, rows: list[Row], unit: Unit | None, reign: int, deadline: Deadline) -> None:
         changes = merged(Change(key, version) for row in rows for key, version in _pairs(row))
         await self._delivery.invalidate(changes, max(row[3] for row in rows), deadline)
         self._counters.redelivered += len(rows)
@@ -104,6 +112,7 @@ class Relay:
         if unit is not None:
             await unit.execute("outbox.mark_delivered", params)
             return
+        await self._check(reign, deadline)
         async with self._records.housekeeping(deadline=deadline) as own:
             await own.execute("outbox.mark_delivered", params)
 

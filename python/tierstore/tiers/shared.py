@@ -5,7 +5,7 @@ The driver keeps the budgets (50 ms for what a reader waits for) and the breaker
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tierstore import codec
@@ -28,28 +28,40 @@ TOKEN_BYTES = 16
 class Shared:
     """Reads and fills of L2, for one kind, whose counters it keeps."""
 
-    def __init__(self, runtime: Runtime, key_value: KeyValue, counters: KindCounters, *, ttl_s: float) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        key_value: KeyValue,
+        counters: KindCounters,
+        *,
+        ttl_s: float,
+        is_fresh: Callable[[], bool],
+    ) -> None:
+        """`is_fresh`: whether L2 is to be believed. Asked again with each answer, which another server may have given."""
+        self._is_fresh = is_fresh
         self._runtime = runtime
         self._key_value = key_value
         self._counters = counters
         self.ttl_s = ttl_s
 
     async def get_many(self, keys: list[str], deadline: Deadline) -> list[bytes | None] | None:
-        """One MGET; None if L2 did not answer."""
+        """One MGET; None if L2 did not answer, or is not to be believed."""
         try:
-            return await self._key_value.get_many(keys, deadline=deadline)
+            found = await self._key_value.get_many(keys, deadline=deadline)
         except StorageError:
             self._counters.l2_failures += 1
             return None
+        return found if self._is_fresh() else None
 
     async def lease_many(self, keys: list[str], deadline: Deadline) -> tuple[bytes, list[Granted]] | None:
-        """The token, and a value or a lease or neither for each key; None if L2 did not answer."""
+        """The token, and a value or a lease or neither for each key; None if L2 did not answer, or is not to be believed."""
         token = self._runtime.random_bytes(TOKEN_BYTES)
         try:
-            return token, await self._key_value.lease_many(keys, token=token, lease_ms=LEASE_MS, deadline=deadline)
+            leases = await self._key_value.lease_many(keys, token=token, lease_ms=LEASE_MS, deadline=deadline)
         except StorageError:
             self._counters.l2_failures += 1
             return None
+        return (token, leases) if self._is_fresh() else None
 
     async def release(self, leases: Sequence[tuple[str, Lease]], deadline: Deadline) -> None:
         """Give up leases whose load failed, so that another process need not wait for their end."""

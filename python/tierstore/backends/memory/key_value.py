@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tierstore.backends import Change, Fill, Lease
@@ -56,6 +56,15 @@ class MemoryKeyValue:
         self._leases = _Lifetimes(self.fences.leases, max_values)
         self._run_id = runtime.random_bytes(RUN_ID_BYTES).hex()
 
+    reign = 0
+
+    async def still_reigns(self, reign: int, *, deadline: Deadline) -> bool:
+        """Nobody takes over from it."""
+        return True
+
+    def watch_reigns(self, began: Callable[[], None]) -> None:
+        return None
+
     async def open(self, deadline: Deadline) -> None:
         return None
 
@@ -105,6 +114,9 @@ class MemoryKeyValue:
 
     async def identity(self, deadline: Deadline) -> str:
         return self._run_id
+
+    async def warnings(self, deadline: Deadline) -> list[str]:
+        return []
 
     async def probe(self) -> float:
         """It never goes away."""

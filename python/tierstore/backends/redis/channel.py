@@ -11,6 +11,7 @@ for a lost message before an echo must not look fresh. A ping is this process's 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from tierstore.backends import Change, Echo, Event, Gap, Invalidated
 from tierstore.backends.redis.commands import PUBLISH, Command, Plain
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Link
+from tierstore.backends.redis.node import Node
 from tierstore.backends.redis.retry import Retry
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.wire import ReplyError, pack
@@ -64,6 +66,7 @@ class RedisChannel:
         self._ping_every_s = fresh_s / 4
         self._silent_s = fresh_s / 2
         self._next_ping = 0.0
+        self._echoed_at = runtime.monotonic()
         self._subscription: _Subscription | None = None
         self._retry = Retry()
 
@@ -129,11 +132,20 @@ class RedisChannel:
         now = self._runtime.monotonic()
         if now >= self._next_ping:
             self._next_ping = now + self._ping_every_s
+            await self._look(now)
             await self._send_ping(now)
         events = await self._subscription.receive(until.within(self._next_ping - now), self._process)
+        if any(isinstance(event, Echo) for event in events):
+            self._echoed_at = self._runtime.monotonic()
         if not events:
             await self._subscription.prove_life(self._silent_s)
         return events
+
+    async def _look(self, now: float) -> None:
+        """Where echoes fail to come, whether this server was replaced: one that was may go on taking pings that no relay sees."""
+        if now - self._echoed_at >= self._silent_s:
+            with contextlib.suppress(StorageError):
+                await self._route.still_reigns(self._route.reign, self._runtime.deadline(self._hard_s))
 
     async def _subscribe_again(self, until: Deadline) -> list[Event]:
         pause_s = self._retry.wait_s(self._runtime.monotonic())
@@ -185,7 +197,8 @@ class RedisChannel:
 class _Subscription:
     """One subscribed link, and where it is in the stream."""
 
-    def __init__(self, link: Link, runtime: Runtime) -> None:
+    def __init__(self, node: Node, link: Link, runtime: Runtime) -> None:
+        self._node = node
         self._link = link
         self._runtime = runtime
         self._stream = ""
@@ -212,7 +225,7 @@ class _Subscription:
         except BaseException:
             link.close()
             raise
-        made = cls(link, runtime)
+        made = cls(node, link, runtime)
         stream, number = reply
         made._stream = (stream or b"").decode("utf-8", "replace")
         made._number = made._first = int(number) if number is not None and number.isdigit() else 0
@@ -226,6 +239,8 @@ class _Subscription:
                 raise typed(reply)
             if reply[0] == b"message":
                 events += self._events(reply[2], process)
+        if self._link.reign != self._node.reign:  # what a server says that was replaced counts no more
+            raise ConnectionError("another Redis server carries the channel now", tier="l2")
         return events
 
     def _events(self, message: bytes, process: str) -> list[Event]:

@@ -1,7 +1,7 @@
 """Redis Cluster: 16,384 slots on several nodes, each asked in one round trip for the keys that it has.
 
 The map of slots is read from any node, and again when a node answers MOVED or cannot be reached. A command that was answered MOVED,
-ASK or TRYAGAIN was not executed, so that it may be sent again.
+ASK or TRYAGAIN was not executed, so that it may be sent again. A node that owns no slot any more was replaced: a new reign begins.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tierstore.backends.redis.commands import Command, Plain
 from tierstore.backends.redis.errors import refused_login, typed
 from tierstore.backends.redis.link import Link, facts, open_link
 from tierstore.backends.redis.node import CACHE, Duty, Node
-from tierstore.backends.redis.route import Settings, account_of
+from tierstore.backends.redis.route import DEFAULT_USER, Settings, account_of
 from tierstore.backends.redis.wire import ReplyError, settings_of
 from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
@@ -25,7 +25,12 @@ from tierstore.runtime import Deadline, Runtime
 CLUSTER_SLOTS = 16_384
 PAUSE_S = 0.005
 REREAD_S = 1.0
+WITNESSES = 2
+"""How many nodes are asked who owns the slots. One of them is another one than a primary that does not know yet that it was replaced."""
 Address = tuple[str, int]
+Ranges = frozenset[tuple[int, int, Address]]
+"""First and last slot, and who owns them."""
+SLOTS = ("CLUSTER", "SLOTS")
 ASKING = Plain("", ("ASKING",))
 
 
@@ -64,6 +69,7 @@ class Cluster:
     """Nodes by address, and which of them has which slot."""
 
     single = False
+    fails_over = True
 
     def __init__(self, runtime: Runtime, urls: Sequence[str], duty: Duty = CACHE) -> None:
         self._runtime = runtime
@@ -73,16 +79,21 @@ class Cluster:
             raise ConfigError("failed to create redis client: a cluster needs the address of at least one node")
         self._settings: Settings = dict(seeds[0])
         self._account = account_of(self._settings)._replace(db=0)
+        self.account = self._account.username or DEFAULT_USER
         self._seeds = [(str(one.get("host", "localhost")), int(one.get("port", 6379))) for one in seeds]
         self._nodes: dict[Address, Node] = {}
         self._owners: list[Address] = []
+        self._ranges: Ranges = frozenset()
+        self.reign = self._asked = 0
+        self._on_new_reign: Callable[[], None] | None = None
         self._stale = True
         self._read_at = 0.0
         self.layout = ""
 
     def _node(self, address: Address) -> Node:
         if (node := self._nodes.get(address)) is None:
-            made = Node(self._runtime, f"{address[0]}:{address[1]}", self._opener(address), duty=self._duty)
+            name = f"{address[0]}:{address[1]}"
+            made = Node(self._runtime, name, self._opener(address), duty=self._duty, on_new_reign=self._begin)
             node = self._nodes.setdefault(address, made)  # another thread may have been first
         return node
 
@@ -95,6 +106,32 @@ class Cluster:
             return link
 
         return open
+
+    def watch_reigns(self, began: Callable[[], None]) -> None:
+        self._on_new_reign = began
+
+    def _begin(self) -> None:
+        self.reign += 1
+        if self._on_new_reign is not None:
+            self._on_new_reign()
+
+    async def still_reigns(self, reign: int, deadline: Deadline) -> bool:
+        """As some nodes know it, others each time."""
+        for address in self._witnesses():
+            node = self._node(address)
+            _, (reply,) = await node.ask([Plain("", SLOTS)], deadline)
+            if isinstance(reply, ReplyError):
+                raise typed(reply)
+            if _ranges(reply, address[0]) != self._ranges:
+                self._stale = True
+        await self._refresh(deadline)
+        return reign == self.reign
+
+    def _witnesses(self) -> list[Address]:
+        well = [address for address in dict.fromkeys(self._owners) if not self._node(address).breaker.failing]
+        self._asked += 1
+        start = self._asked * WITNESSES
+        return [well[at % len(well)] for at in range(start, start + min(WITNESSES, len(well)))]
 
     async def node(self, key: str, deadline: Deadline) -> Node:
         await self._refresh(deadline)
@@ -197,7 +234,7 @@ class Cluster:
     async def _read_map(self, address: Address, deadline: Deadline) -> None:
         link = await open_link(self._runtime, self._settings | {"host": address[0], "port": address[1]}, deadline)
         try:
-            words = [*self._account.words(), ("INFO", "server"), ("CLUSTER", "SLOTS")]
+            words = [*self._account.words(), ("INFO", "server"), SLOTS]
             payload = b"".join(Plain("", tuple(one)).packed(b"") for one in words)
             *login, info, reply = await link.exchange(payload, len(words), deadline)
         finally:
@@ -211,16 +248,19 @@ class Cluster:
                 else typed(reply)
             )
         owners: list[Address | None] = [None] * CLUSTER_SLOTS
-        for first, last, (host, port, *_), *_ in reply:
-            owner = (host.decode() if host else address[0], int(port))
+        ranges = _ranges(reply, address[0])
+        for first, last, owner in ranges:
             owners[first : last + 1] = [owner] * (last - first + 1)
         missing = owners.count(None)
         if missing:
             raise ConnectionError(f"the cluster does not serve {missing} of its {CLUSTER_SLOTS} slots")
-        self._owners = [owner for owner in owners if owner is not None]
+        before = set(self._owners)
+        self._owners, self._ranges = [owner for owner in owners if owner is not None], ranges
         self.layout = hashlib.sha256(repr(sorted(reply)).encode()).hexdigest()
         self._stale = False
         self._retire()
+        if before - set(self._owners):
+            self._begin()
 
     def _retire(self) -> None:
         for address in self._nodes.keys() - set(self._owners):
@@ -240,6 +280,13 @@ def _is_alone(info: object) -> bool:
     """Whether a server says of itself that it belongs to no cluster."""
     known = facts(info) if isinstance(info, bytes) else {}
     return known.get("redis_mode", known.get("server_mode", "cluster")) != "cluster"
+
+
+def _ranges(reply: Any, host: str) -> Ranges:
+    """The answer to CLUSTER SLOTS of the node at `host`, which may give itself no name."""
+    return frozenset(
+        (first, last, (name.decode() if name else host, int(port))) for first, last, (name, port, *_), *_ in reply
+    )
 
 
 def _failing(part: tuple[Node, list[int]]) -> bool:

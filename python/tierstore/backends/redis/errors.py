@@ -43,6 +43,8 @@ def refused_login(reply: ReplyError) -> StorageError:
     """AUTH or SELECT was answered with an error."""
     if reply.code in UNAVAILABLE:
         return typed(reply)
+    if reply.code == "NOPERM":
+        return ConfigError(f"the account at Redis lacks a right ({reply}); health names what to grant", tier="l2")
     return ConfigError(f"the Redis server refuses the account or the database number ({reply})", tier="l2")
 
 

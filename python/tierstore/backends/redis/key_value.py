@@ -11,21 +11,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tierstore.backends import Change, Fill, Lease
 from tierstore.backends.redis.cluster import Cluster, cluster_slot
 from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, RELEASE, Call, Command, Plain
+from tierstore.backends.redis.diagnosis import missing_rights, unsafe_primaries
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import EPOCH_BYTES
 from tierstore.backends.redis.node import CACHE, Duty
-from tierstore.backends.redis.route import Route, SentinelAddress, by_sentinel, by_url
+from tierstore.backends.redis.route import Route, SentinelAddress, by_url
+from tierstore.backends.redis.sentinel import ServerBySentinel
 from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.plan.keys import floor_key, lease_key
 from tierstore.runtime import Deadline, Runtime
 
+log = logging.getLogger("tierstore")
 SOFT_TIMEOUT_S, HARD_TIMEOUT_S = 0.05, 0.25
 HEADER_BYTES = EPOCH_BYTES + 10
 HELD, SEEDING = 1, 2
@@ -48,7 +52,7 @@ def route(
     if url:
         return by_url(runtime, url, duty)
     if sentinel:
-        return by_sentinel(runtime, sentinel, duty)
+        return ServerBySentinel(runtime, sentinel, duty)
     if cluster:
         return Cluster(runtime, cluster, duty)
     raise ConfigError(FAILED.format("no url, sentinel or cluster was given"))
@@ -62,14 +66,27 @@ class RedisKeyValue:
         runtime: Runtime,
         route: Route,
         *,
+        prefix: str = "",
         soft_timeout_s: float = SOFT_TIMEOUT_S,
         hard_timeout_s: float = HARD_TIMEOUT_S,
     ) -> None:
+        """`prefix`: what all names begin with, to tell which rights the account needs."""
+        self._prefix = prefix
         self._runtime = runtime
         self._route = route
         self._soft_s = soft_timeout_s
         self._hard_s = hard_timeout_s
         self._absent = False
+
+    @property
+    def reign(self) -> int:
+        return self._route.reign
+
+    async def still_reigns(self, reign: int, *, deadline: Deadline) -> bool:
+        return await self._route.still_reigns(reign, deadline.within(self._hard_s))
+
+    def watch_reigns(self, began: Callable[[], None]) -> None:
+        self._route.watch_reigns(began)
 
     async def open(self, deadline: Deadline) -> None:
         """Connect, with all of the deadline. ConfigError where it will not help to wait, else ConnectionError; then `probe` connects."""
@@ -84,6 +101,14 @@ class RedisKeyValue:
     async def _reach(self, deadline: Deadline) -> None:
         for node in await self._route.nodes(deadline):
             await node.ask([Plain("", PING)], deadline, probe=True)
+        with contextlib.suppress(StorageError):
+            for text in await missing_rights(self._route, self._prefix, deadline):
+                log.warning("%s", text)
+
+    async def warnings(self, deadline: Deadline) -> list[str]:
+        deadline = deadline.within(self._hard_s)
+        missing = await missing_rights(self._route, self._prefix, deadline)
+        return missing + await unsafe_primaries(self._route, deadline)
 
     async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[bytes | None]:
         if not keys:

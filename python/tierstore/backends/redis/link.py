@@ -49,6 +49,8 @@ class Link:
         """When its pool gives it up, on the runtime's clock."""
         self.is_guarded = False
         """Whether a transaction on it would fail if anybody watched state by now (`state/writes.py`)."""
+        self.reign = 0
+        """That of its node in which it was made: in another one it leads to a server that was replaced."""
 
     async def greet(self, account: Account, deadline: Deadline) -> None:
         """Log in and learn which server this is, in one round trip. ConnectionError if it is a replica."""
@@ -65,6 +67,11 @@ class Link:
         except StorageError:
             self.close()
             raise
+
+    async def log_in(self, account: Account, deadline: Deadline) -> list[Any]:
+        """The replies to what an account has to say, for a server that is asked for nothing else (a sentinel)."""
+        words = account.words()
+        return await self.exchange(b"".join(map(pack, words)), len(words), deadline) if words else []
 
     def _know(self, server: Mapping[str, str], replication: Mapping[str, str]) -> None:
         if "run_id" not in server:

@@ -1,4 +1,9 @@
-"""One server: its links, at most `limit` of them, handed out one call at a time, and a breaker."""
+"""One server: its links, at most `limit` of them, handed out one call at a time, and a breaker.
+
+A node is a place: another server may take it over, by a fail-over or a restart. Its links compare who answered their handshakes. With
+the first that finds another server a new reign begins: all links of the one before are dropped at once, and what they still bring is
+refused, since a primary that stalled and came back takes commands for some time after it was replaced.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ClosedError, ConnectionError, PoolTimeoutError, StorageError, TimeoutError
 from tierstore.runtime import Deadline, Runtime, Waiter
-from tierstore.runtime.outages import Component
+from tierstore.runtime.outages import Component, Report
 
 Open = Callable[[Deadline], Coroutine[Any, Any, Link]]
 LIMIT = 16
@@ -35,6 +40,10 @@ class Duty(NamedTuple):
 
 
 CACHE, STATE = Duty("Redis", 0.0, 4), Duty("state server", 1.0, 1_000_000)
+
+
+def _nobody() -> None:
+    return None
 
 
 class _Permit:
@@ -63,20 +72,33 @@ class _Turn:
 class Node:
     """Asks one server. ConnectionError and TimeoutError count against its breaker, answers of any kind do not."""
 
-    def __init__(self, runtime: Runtime, name: str, open: Open, limit: int = LIMIT, duty: Duty = CACHE) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        name: str,
+        open: Open,
+        *,
+        limit: int = LIMIT,
+        duty: Duty = CACHE,
+        outage: Report | None = None,
+        on_new_reign: Callable[[], None] = _nobody,
+    ) -> None:
+        """`outage`: where it reports that it does not answer. `on_new_reign`: called before another server's first answer is given out."""
         self.name = name
         self._runtime = runtime
         self._fair_s = duty.fair_s
-        self.outage = runtime.outages.of(duty.component, name)
+        self.outage = outage or runtime.outages.of(duty.component, name)
         self.breaker = self._new_breaker()
         self._open = open
         self._limit = limit
+        self._on_new_reign = on_new_reign
+        self._epoch = b""
+        self.reign = 0
         self._lock = threading.Lock()
         self._idle: list[Link] = []
         self._turns: deque[_Turn] = deque()
         self._used = 0
         self._lost: list[None] = []
-        self._generation = 0
         self._pid = os.getpid()
         self._closed = False
 
@@ -114,7 +136,7 @@ class Node:
         self.breaker.enter(probe=probe)
         deadline.check(f"asking Redis at {self.name}")
         permit = _Permit(self._lost)
-        link, generation = await self._acquire(permit, deadline)
+        link = await self._acquire(permit, deadline)
         given_s = deadline.remaining()
         try:
             replies = await say(link)
@@ -124,14 +146,18 @@ class Node:
                 self.breaker.failed(error)
             raise
         finally:
-            self._release(link, generation, permit)
+            self._release(link, permit)
         if any(map(must_reconnect, replies)):
             self.forget()
-        else:
-            self.breaker.succeeded()
+            return link, replies
+        if link.reign != self.reign:
+            replaced = ConnectionError(f"Redis at {self.name} was replaced by another server meanwhile", tier="l2")
+            mark_sent(replaced)
+            raise replaced
+        self.breaker.succeeded()
         return link, replies
 
-    async def _acquire(self, permit: _Permit, deadline: Deadline) -> tuple[Link, int]:
+    async def _acquire(self, permit: _Permit, deadline: Deadline) -> Link:
         turn = None
         with self._lock:
             if self._closed:
@@ -146,13 +172,12 @@ class Node:
                 self._turns.append(turn)
         if turn is not None:
             await self._wait(turn, deadline)
-        generation = self._generation  # before the link is taken: one that is forgotten meanwhile is not kept
         try:
             while (link := self._take()) is not None:
                 if link.idle() and self._runtime.monotonic() < link.until:
-                    return link, generation
+                    return link
                 link.close()
-            return await self._connect(deadline), generation
+            return await self._connect(deadline)
         except BaseException:
             self._pass_on(permit)
             raise
@@ -168,13 +193,37 @@ class Node:
             return self._idle.pop() if self._idle else None
 
     async def _connect(self, deadline: Deadline) -> Link:
+        reign = self.reign
         try:
             link = await self._open(deadline)
         except StorageError as error:
             self.breaker.failed(error)
             raise
-        link.until = self._runtime.monotonic() + LINK_LIFE_S
+        link.until, link.reign = self._runtime.monotonic() + LINK_LIFE_S, reign
+        self._recognise(link)
         return link
+
+    def _recognise(self, link: Link) -> None:
+        """Who answered the handshake: the server that is known, or another one, whose reign begins."""
+        with self._lock:
+            self._epoch = self._epoch or link.epoch
+            is_known = self._epoch == link.epoch
+        if not is_known:
+            link.reign = self._begin(link.epoch)
+
+    def _begin(self, epoch: bytes) -> int:
+        """The reign of the server with this epoch; if it is empty, of the one that answers next."""
+        self._on_new_reign()  # first: nobody gets an answer of another server before it
+        return self._drop(epoch)
+
+    def _drop(self, epoch: bytes) -> int:
+        with self._lock:
+            self.reign += 1
+            reign, self._epoch = self.reign, epoch
+            links, self._idle = self._idle, []
+        for link in links:
+            link.close()
+        return reign
 
     async def open_own(self, deadline: Deadline) -> Link:
         """A link beside the pool, for a subscription. The caller closes it."""
@@ -200,9 +249,9 @@ class Node:
                 ) from None
             raise
 
-    def _release(self, link: Link, generation: int, permit: _Permit) -> None:
+    def _release(self, link: Link, permit: _Permit) -> None:
         with self._lock:
-            keep = not (link.closed or self._closed) and generation == self._generation
+            keep = not (link.closed or self._closed) and link.reign == self.reign
             if keep:
                 self._idle.append(link)
         if not keep:
@@ -221,12 +270,8 @@ class Node:
         turn.waiter.resolve(None)
 
     def forget(self) -> None:
-        """Make all connections anew: the server behind them has changed its part."""
-        with self._lock:
-            self._generation += 1
-            links, self._idle = self._idle, []
-        for link in links:
-            link.close()
+        """Make all connections anew: the server behind them has changed its part, or was replaced."""
+        self._begin(b"")
 
     def _start_anew(self) -> None:
         """In a forked child, where a thread that is not there any more may have held a lock."""
@@ -239,4 +284,4 @@ class Node:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-        self.forget()
+        self._drop(b"")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tierstore.backends.redis.commands import Command
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Account, Link, open_link
-from tierstore.backends.redis.node import CACHE, Duty, Node
-from tierstore.backends.redis.wire import ReplyError, pack, settings_of
-from tierstore.errors import ConfigError, ConnectionError, StorageError
+from tierstore.backends.redis.node import CACHE, Duty, Node, Open
+from tierstore.backends.redis.wire import ReplyError, settings_of
 from tierstore.runtime import Deadline, Runtime
 
 Settings = dict[str, Any]
+DEFAULT_USER = "default"
 
 
 class Route(Protocol):
@@ -21,6 +21,26 @@ class Route(Protocol):
     """One server has every key: MGET takes them all at once."""
     layout: str
     """Changes when keys may have gone to another server of a cluster, as far as that is known."""
+    fails_over: bool
+    """Somebody replaces a primary that does not answer."""
+    account: str
+    """The user name at the servers."""
+
+    @property
+    def reign(self) -> int:
+        """Rises when another server takes over from one that was asked."""
+        ...
+
+    async def still_reigns(self, reign: int, deadline: Deadline) -> bool:
+        """Whether nobody has taken over since that reign, as those know who decide it. ConnectionError if none of them answers.
+
+        The server itself is the last to know: a primary that stalled and came back takes commands although it was replaced.
+        """
+        ...
+
+    def watch_reigns(self, began: Callable[[], None]) -> None:
+        """Call `began` before another server's first answer is given out, in whatever thread finds it."""
+        ...
 
     async def node(self, key: str, deadline: Deadline) -> Node:
         """The server that has this key."""
@@ -54,6 +74,19 @@ class SentinelAddress(Protocol):
     def password(self) -> str | None: ...
     @property
     def db(self) -> int: ...
+    @property
+    def sentinel_username(self) -> str | None: ...
+    @property
+    def sentinel_password(self) -> str | None: ...
+    @property
+    def server_options(self) -> Mapping[str, Any]:
+        """Options of redis-py for links to the servers: those of TLS."""
+        ...
+
+    @property
+    def sentinel_options(self) -> Mapping[str, Any]:
+        """The same for links to the sentinels."""
+        ...
 
 
 def account_of(settings: Settings) -> Account:
@@ -66,13 +99,27 @@ def account_of(settings: Settings) -> Account:
 
 
 class OneServer:
-    """A single server, by URL or by Sentinel."""
+    """A single server, by URL."""
 
     single = True
     layout = ""
+    fails_over = False
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, runtime: Runtime, name: str, open: Open, account: Account, duty: Duty) -> None:
+        self.account = account.username or DEFAULT_USER
+        self._began: Callable[[], None] = _nobody
+        self._node = Node(runtime, name, open, duty=duty, on_new_reign=lambda: self._began())
+
+    @property
+    def reign(self) -> int:
+        return self._node.reign
+
+    async def still_reigns(self, reign: int, deadline: Deadline) -> bool:
+        """Nobody decides who comes after a single server: another one is noticed with the next link."""
+        return reign == self._node.reign
+
+    def watch_reigns(self, began: Callable[[], None]) -> None:
+        self._began = began
 
     async def node(self, key: str, deadline: Deadline) -> Node:
         return self._node
@@ -101,52 +148,8 @@ def by_url(runtime: Runtime, url: str, duty: Duty = CACHE) -> OneServer:
         return link
 
     name = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
-    return OneServer(Node(runtime, name, open, duty=duty))
+    return OneServer(runtime, name, open, account, duty)
 
 
-def by_sentinel(runtime: Runtime, address: SentinelAddress, duty: Duty = CACHE) -> OneServer:
-    sentinels = Sentinels(runtime, address)
-    return OneServer(Node(runtime, f"sentinel service {address.service}", sentinels.open, duty=duty))
-
-
-class Sentinels:
-    """Asks for the primary each time a link is made: a fail-over breaks the links, and the next ones go to the new primary."""
-
-    def __init__(self, runtime: Runtime, address: SentinelAddress) -> None:
-        self._runtime = runtime
-        self._hosts = list(address.hosts)
-        self._service = address.service
-        self._account = Account(address.username, address.password, address.db)
-
-    async def open(self, deadline: Deadline) -> Link:
-        host, port = await self._primary(deadline)
-        link = await open_link(self._runtime, {"host": host, "port": port}, deadline)
-        await link.greet(self._account, deadline)
-        return link
-
-    async def _primary(self, deadline: Deadline) -> tuple[str, int]:
-        causes: list[str] = []
-        error_class: type[StorageError] = ConnectionError
-        for left, (host, port) in zip(range(len(self._hosts), 0, -1), list(self._hosts), strict=True):
-            try:
-                found = await self._ask(host, port, deadline.within(deadline.remaining() / left))
-            except StorageError as error:
-                causes.append(f"{host}:{port}: {error}")
-                error_class = ConfigError if isinstance(error, ConfigError) else error_class
-                continue
-            self._hosts.sort(key=lambda one: one != (host, port))  # the next link asks first who answered last
-            return found
-        raise error_class(f"no Sentinel knows a primary of {self._service!r}: {'; '.join(causes)}", tier="l2")
-
-    async def _ask(self, host: str, port: int, deadline: Deadline) -> tuple[str, int]:
-        link = await open_link(self._runtime, {"host": host, "port": port}, deadline)
-        try:
-            words = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
-            (reply,) = await link.exchange(pack(words), 1, deadline)
-        finally:
-            link.close()
-        if isinstance(reply, ReplyError):
-            raise typed(reply)
-        if reply is None:
-            raise ConfigError(f"does not know the service {self._service!r}")
-        return reply[0].decode(), int(reply[1])
+def _nobody() -> None:
+    return None

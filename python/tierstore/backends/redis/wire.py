@@ -68,11 +68,11 @@ def settings_of(url: str) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"failed to create redis client: {error}") from None
     class_name = settings.pop("connection_class", blocking_connection.Connection).__name__
-    return _with_tls(settings) if class_name == "SSLConnection" else settings | {"class_name": class_name}
+    return settings | {"class_name": class_name} if class_name != "SSLConnection" else with_tls(settings)
 
 
-def _with_tls(settings: dict[str, Any]) -> dict[str, Any]:
-    """The options of TLS as one context, made once: redis-py makes one a connection, which takes half of the soft budget."""
+def with_tls(settings: dict[str, Any]) -> dict[str, Any]:
+    """The options of TLS as one context, made once: redis-py makes one a connection, which takes half of the soft budget. ConfigError."""
     options = {name: settings.pop(name) for name in list(settings) if name.startswith("ssl_")}
     try:
         tls = asyncio_connection.SSLConnection(**options).ssl_context

@@ -1,0 +1,123 @@
+"""An account at Redis that lacks a right is told which one, at the opening and by health; a primary that may lose writes is named."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+import redis
+
+from tests.faults.redis_tools import PATIENT_S
+from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, PUBLISH, RELEASE
+from tierstore.config import Config, RedisConfig, SentinelConfig
+from tierstore.errors import ConfigError
+from tierstore.store import Store
+from tierstore.telemetry import OFF
+
+USER, PASSWORD, PREFIX = "limited", "only-for-tests", "app:"
+ENOUGH = "~app:* &app:* -@all +@connection +@read +@write +@scripting +@pubsub +info"
+COMMANDS = [
+    *("EVALSHA", "EVAL", "MGET", "GET", "GETRANGE", "SET", "DEL", "HGET", "HMGET", "HSET", "HINCRBY"),
+    *("RPUSH", "EXPIRE", "LTRIM", "LPOP", "PUBLISH", "SUBSCRIBE"),
+]
+
+
+@pytest.fixture
+def account(redis_server):
+    """`account(*rules)`: the address for one that has these rules and no others."""
+    with redis.Redis(port=redis_server.port) as server:
+
+        def make(*rules):
+            start = ("reset", "on", f">{PASSWORD}", "resetkeys", "resetchannels")
+            server.execute_command("ACL", "SETUSER", USER, *start, *" ".join(rules).split())
+            return f"redis://{USER}:{PASSWORD}@127.0.0.1:{redis_server.port}"
+
+        yield make
+        server.execute_command("ACL", "DELUSER", USER)
+
+
+def told(own):
+    own.driver._prefix = PREFIX
+    return own.face.run(lambda: own.driver.warnings(own.runtime.deadline(PATIENT_S)))
+
+
+def test_an_account_with_all_rights_is_told_nothing(client, account, redis_server):
+    assert told(client(url=account(ENOUGH), patient=True)) == []
+    with redis.Redis(port=redis_server.port) as server:
+        assert server.keys("*rights*") == [], "what was tried has left nothing behind"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_that_is_missing_is_named(client, account, command):
+    (text,) = told(client(url=account(ENOUGH, f"-{command.lower()}"), patient=True))
+    assert text == f"the account 'limited' at Redis may not run {command}: grant +{command.lower()}"
+
+
+def test_names_that_may_not_be_used_are_named(client, account):
+    channels = told(client(url=account(ENOUGH, "resetchannels &other:*"), patient=True))
+    assert channels == ["the account 'limited' at Redis may not use the channel app:ts1.channel:*: grant &app:*"]
+    keys = told(client(url=account(ENOUGH, "resetkeys ~app:ts1:* ~app:ts1.lease:* ~app:ts1.pings:*"), patient=True))
+    assert [text.partition("keys ")[2] for text in keys] == [
+        "app:ts1.floor:*: grant ~app:*",
+        "app:ts1.sequence:*: grant ~app:*",
+    ]
+
+
+def test_all_that_scripts_run_is_tried():
+    """What a script calls needs a right of its own."""
+    scripts = (FILL, INVALIDATE, LEASE, PUBLISH, RELEASE)
+    called = {word for script in scripts for word in COMMANDS if f"'{word}'" in script.text}
+    known = {part.split("'")[1] for script in scripts for part in script.text.split("call(")[1:]}
+    assert known == called <= set(COMMANDS)
+
+
+def test_health_of_a_store_says_so(face, account, tmp_path):
+    config = Config(tmp_path, redis=RedisConfig(account(ENOUGH, "-evalsha"), prefix=PREFIX))
+
+    async def story():
+        async with await Store.opened(config, face.runtime(), OFF) as store:
+            return (await store.health()).warnings
+
+    assert "the account 'limited' at Redis may not run EVALSHA: grant +evalsha" in face.run(story)
+
+
+def test_opening_says_so_in_the_log(client, account, caplog):
+    own = client(url=account(ENOUGH, "-evalsha", "-publish"), patient=True)
+    own.driver._prefix = PREFIX
+    with caplog.at_level(logging.WARNING, "tierstore"):
+        own.face.run(own.driver.open, own.runtime.deadline(PATIENT_S))
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        "grant +evalsha",
+        "grant +publish",
+    ]
+
+
+def test_a_call_that_lacks_a_right_says_what_is_wrong(client, account):
+    own = client(url=account(ENOUGH, "-evalsha"), patient=True)
+    with pytest.raises(ConfigError, match=r"lacks a right .*evalsha"):
+        own.lease("a")
+    with pytest.raises(ConfigError, match=r"lacks a right .*info"):
+        client(url=account(ENOUGH, "-info"), patient=True).get("a")
+
+
+def test_a_primary_that_goes_on_alone_is_named(client, redis_sentinel):
+    own = client(sentinel=SentinelConfig(redis_sentinel.hosts, redis_sentinel.service), patient=True)
+    (text,) = told(own)
+    assert "min-replicas-to-write is 0" in text
+    with redis.Redis(port=redis_sentinel.primary.port) as server:
+        server.config_set("min-replicas-to-write", 1)
+    assert told(own) == []
+
+
+def test_a_single_server_needs_no_replica(client, redis_server):
+    assert told(client(url=redis_server.url, patient=True)) == []
+
+
+def test_nodes_of_a_cluster_without_a_replica_are_not_replaced(client, redis_cluster):
+    assert told(client(cluster=redis_cluster.urls, patient=True)) == []
+
+
+def test_the_password_is_in_no_warning(client, account):
+    assert PASSWORD not in " ".join(told(client(url=account("-@all +@connection +info"), patient=True)))
+    assert os.environ.get("REDISCLI_AUTH") is None
