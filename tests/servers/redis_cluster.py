@@ -75,10 +75,10 @@ class RedisCluster:
     def await_promotion(self) -> None:
         """Return when the replica has taken the first node's place, and the others know."""
         assert self.replica is not None
-        others = [self.replica, *self.nodes[1:]]
+        others, port = [self.replica, *self.nodes[1:]], self.replica.port
         with self.replica.client() as client:
             self._await(lambda: client.info("replication")["role"] == "master")
-        self._await(lambda: all(self._knows_all(node) for node in others))
+        self._await(lambda: all(self._knows_all(node) and port in _owners(node) for node in others))
 
     def _await(self, condition: Callable[[], bool]) -> None:
         until = time.monotonic() + START_S
@@ -124,3 +124,9 @@ class RedisCluster:
     def close(self) -> None:
         for node in self._all:
             node.close()
+
+
+def _owners(node: ClusterNode) -> set[int]:
+    """The ports of those who own slots, as one node knows it."""
+    with node.client() as client:
+        return {port for _, _, (_, port, *_), *_ in client.execute_command("CLUSTER SLOTS")}
