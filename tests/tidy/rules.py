@@ -29,7 +29,7 @@ RINGS = (
     ("tiers",),
     ("calls",),
     ("stores",),
-    ("assembly", "store", "blocking", "cli", "__init__"),
+    ("assembly", "store", "blocking", "cli", "integrations", "testing", "__init__"),
 )
 """A module imports from its own ring and from those before it. A file beside the rooms that no ring names is of the base ring."""
 
