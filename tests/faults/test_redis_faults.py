@@ -17,6 +17,7 @@ from tierstore.backends.redis.key_value import HARD_TIMEOUT_S, SOFT_TIMEOUT_S
 from tierstore.config import SentinelConfig
 from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError, TimeoutError
 
+FLOOR_LIFE_S = 24 * 3600
 Make = Callable[..., Client]
 
 
@@ -130,6 +131,17 @@ def test_flushall_brings_misses_only(redis_server, client):
     own.invalidate("b")
     assert not own.fill("b", b"from before", seeding=lease.seeding)
     assert own.load("a", b"two")
+
+
+def test_nothing_stays_behind_for_ever(redis_server, client):
+    """As under the names of a database that has another identity now."""
+    own = client(url=redis_server.url, patient=True)
+    with redis.Redis.from_url(redis_server.url) as server:
+        for step in (lambda: own.lease("a"), lambda: own.load("a", b"one"), lambda: own.invalidate("a")):
+            step()
+            names = list(server.scan_iter(f"*{own.key('a')[4:16]}*", count=1000))
+            assert names
+            assert all(0 < server.ttl(name) <= FLOOR_LIFE_S for name in names), names
 
 
 def test_scripts_that_the_server_forgot_are_sent_again(redis_server, client):

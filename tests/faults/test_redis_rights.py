@@ -10,6 +10,7 @@ import redis
 
 from tests.faults.redis_tools import PATIENT_S
 from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, PUBLISH, RELEASE
+from tierstore.backends.redis.state.pairs import RedisPairs
 from tierstore.config import Config, RedisConfig, SentinelConfig
 from tierstore.errors import ConfigError
 from tierstore.store import Store
@@ -103,8 +104,10 @@ def test_a_call_that_lacks_a_right_says_what_is_wrong(client, account):
 
 def test_a_primary_that_goes_on_alone_is_named(client, redis_sentinel):
     own = client(sentinel=SentinelConfig(redis_sentinel.hosts, redis_sentinel.service), patient=True)
+    pairs = RedisPairs(own.runtime, own.driver._route, prefix=PREFIX)
     (text,) = told(own)
     assert "min-replicas-to-write is 0" in text
+    assert text in own.face.run(lambda: pairs.warnings(own.runtime.deadline(PATIENT_S)))
     with redis.Redis(port=redis_sentinel.primary.port) as server:
         server.config_set("min-replicas-to-write", 1)
     assert told(own) == []

@@ -17,7 +17,7 @@ if floor and string.sub(floor, 1, 8) == epoch then
     fence = raised
   elseif ARGV[3] == '1' and string.sub(floor, 30) == ARGV[2] then
     fence = raised > ARGV[5] and raised or ARGV[5]
-    redis.call('SET', KEYS[3], epoch .. 'n' .. fence)
+    redis.call('SET', KEYS[3], epoch .. 'n' .. fence, 'EX', 86400) -- once it has ended, a load seeds it anew
   end
 end
 

@@ -15,7 +15,7 @@ for index = 1, floors do
     if string.sub(floor, 1, 8) ~= epoch then
       redis.call('DEL', KEYS[index])
     elseif raised < ARGV[2] then
-      redis.call('SET', KEYS[index], string.sub(floor, 1, 9) .. ARGV[2] .. string.sub(floor, 30))
+      redis.call('SET', KEYS[index], string.sub(floor, 1, 9) .. ARGV[2] .. string.sub(floor, 30), 'EX', 86400)
     end
   end
 end

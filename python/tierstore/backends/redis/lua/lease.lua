@@ -30,5 +30,5 @@ if floor and string.sub(floor, 1, 8) == epoch then
   end
   raised = string.sub(floor, 10, 29) -- a seeding under way is taken over with all that was raised
 end
-redis.call('SET', KEYS[3], epoch .. 's' .. raised .. ARGV[2])
+redis.call('SET', KEYS[3], epoch .. 's' .. raised .. ARGV[2], 'EX', 86400)
 return 2

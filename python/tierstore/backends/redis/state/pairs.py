@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tierstore.backends.pairs import KEEP_MS, Feed, Pair, PairCounts, Put
 from tierstore.backends.redis.commands import Command, Plain, Script
+from tierstore.backends.redis.diagnosis import unsafe_primaries
 from tierstore.backends.redis.link import facts
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.state.dangers import UNWATCHED, dangers, publishes_by_shard, version
@@ -185,9 +186,10 @@ class RedisPairs:
     async def warnings(self, deadline: Deadline) -> Sequence[str]:
         try:
             infos = await self._info("server", "memory", "persistence", deadline=deadline)
+            unsafe = await unsafe_primaries(self._route, deadline)
         except StorageError:
             return ()  # health says that it does not answer
-        found = [warning for info in infos for warning in dangers(info)]
+        found = unsafe + [warning for info in infos for warning in dangers(info)]
         if not self._route.single and not all(map(publishes_by_shard, infos)):
             found.append(UNWATCHED.format(version(infos[0])))
         return list(dict.fromkeys(found))
