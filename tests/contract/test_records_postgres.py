@@ -15,6 +15,7 @@ import pytest
 from tests.contract.engines import PostgresEngine
 from tests.contract.test_records import add, subjects
 from tierstore import errors
+from tierstore._native import uptime
 from tierstore.backends import Records
 from tierstore.backends.postgres.pool import Pool
 from tierstore.backends.postgres.records import PostgresRecords
@@ -230,8 +231,13 @@ def test_connections_are_recycled_after_their_lifetime(pg: PostgresEngine) -> No
 
 
 @pytest.mark.requirement("S1-44")
-def test_a_connection_that_was_idle_long_is_checked(pg: PostgresEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tierstore.backends.postgres.pool.CHECK_AFTER_IDLE_S", 0.0)
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_connection_that_was_idle_long_is_checked(
+    pg: PostgresEngine, monkeypatch: pytest.MonkeyPatch, suspended: bool
+) -> None:
+    """Also if the machine was suspended meanwhile, when the monotonic clock stands still."""
+    if not suspended:
+        monkeypatch.setattr("tierstore.backends.postgres.pool.CHECK_AFTER_IDLE_S", 0.0)
     records = pg.migrated(max_connections=2)
     alive = Pool._alive
     found: list[bool] = []
@@ -249,6 +255,8 @@ def test_a_connection_that_was_idle_long_is_checked(pg: PostgresEngine, monkeypa
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+        if suspended:
+            monkeypatch.setattr("tierstore.backends.postgres.pool.uptime", lambda: uptime() + 3600)
         await add(records, "b", soon(pg))
 
     pg.face.run(run)

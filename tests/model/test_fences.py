@@ -222,7 +222,11 @@ BROKEN_SCRIPTS = {
     "a fill at the floor": ("FILL", "ARGV[4] <= fence", "ARGV[4] < fence"),
     "a fill that keeps its lease": ("FILL", "redis.call('DEL', KEYS[2])", ""),
     "a seed of another's mark": ("FILL", "string.sub(floor, 30) == ARGV[2]", "true"),
-    "a miss that never marks": ("LEASE", "redis.call('SET', KEYS[3], epoch .. 's' .. raised .. ARGV[2], 'EX', 86400)", ""),
+    "a miss that never marks": (
+        "LEASE",
+        "redis.call('SET', KEYS[3], epoch .. 's' .. raised .. ARGV[2], 'EX', 86400)",
+        "",
+    ),
     "a lease for everyone": ("LEASE", "holder ~= mine", "false"),
     "a writer that raises nothing": ("INVALIDATE", "raised < ARGV[2]", "false"),
     "a writer that keeps the value": ("INVALIDATE", "#KEYS, 1000 do", "0 do"),

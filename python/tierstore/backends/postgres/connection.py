@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ from psycopg.pq import ConnStatus, Format
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryLoader
 
+from tierstore._native import uptime
 from tierstore.backends.postgres.errors import LeftStatementError
 from tierstore.errors import ConfigError
 from tierstore.runtime import Deadline
@@ -46,7 +46,7 @@ class _Limited:
         self.abandoned: Generator[Any, Any, Any] | None = None
         self.committing = False
         self.statement_ms: int | None = None
-        self.used_at = self.pooled_at = time.monotonic()
+        self.used_at = self.pooled_at = uptime()
 
 
 def _is_left(statement: PQGen[RV]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import psycopg_pool
 from psycopg.pq import TransactionStatus
 
 from tierstore import errors
+from tierstore._native import uptime
 from tierstore.backends import Params, PoolStats, Row
 from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, BlockingLimited, is_cut
 from tierstore.backends.postgres.errors import is_gone, no_link, translate
@@ -170,7 +170,7 @@ class Pool:
         while True:
             connection = self._take_warm() or await self._take_pooled(deadline)
             connection.limit = deadline
-            if time.monotonic() - connection.used_at < CHECK_AFTER_IDLE_S or await self._alive(connection, deadline):
+            if uptime() - connection.used_at < CHECK_AFTER_IDLE_S or await self._alive(connection, deadline):
                 return connection
 
     def _take_warm(self) -> Any | None:
@@ -180,7 +180,7 @@ class Pool:
                 connection = self._warm.pop()
             except IndexError:  # another thread was quicker
                 return None
-            if time.monotonic() - connection.pooled_at < WARM_S:
+            if uptime() - connection.pooled_at < WARM_S:
                 return connection
             self._wire.put(self.raw, connection)
         return None
@@ -202,7 +202,7 @@ class Pool:
                     if self._pooling.shared:
                         raise self._no_link() from None
                     raise
-                connection.pooled_at = time.monotonic()
+                connection.pooled_at = uptime()
                 return connection
         finally:
             self._waiting -= 1
@@ -236,7 +236,7 @@ class Pool:
         """Give a connection back in whatever state it is; never waits in the async face."""
         if error is not None and is_gone(error):
             connection.pgconn.finish()
-        connection.used_at = time.monotonic()
+        connection.used_at = uptime()
         status = connection.pgconn.transaction_status
         if connection.abandoned is not None or status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
             self._wire.reap(self.raw, connection)
