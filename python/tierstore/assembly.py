@@ -348,7 +348,7 @@ def _pairs(runtime: Runtime, place: PairsPlace) -> Pairs:
         return MemoryPairs(runtime, max_entries=place.max_entries)
     from tierstore.backends.redis.key_value import route
     from tierstore.backends.redis.node import STATE
-    from tierstore.backends.redis.state.pairs import RedisPairs
+    from tierstore.backends.redis.pairs import RedisPairs
 
     policy = place.redis
     where = route(runtime, url=policy.url, sentinel=policy.sentinel, cluster=policy.cluster, duty=STATE)

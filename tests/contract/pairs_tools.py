@@ -11,7 +11,7 @@ from tierstore.backends import Gap
 from tierstore.backends.pairs import Changed, Feed, Put
 from tierstore.backends.redis.key_value import route
 from tierstore.backends.redis.node import STATE
-from tierstore.backends.redis.state.pairs import RedisPairs
+from tierstore.backends.redis.pairs import RedisPairs
 
 PATIENT_S, HEARD_S = 10.0, 20.0
 TTL_MS = 60_000

@@ -1,1 +1,4 @@
-"""Redis and Valkey (single, Sentinel, Cluster): `key_value` (L2, its fences) and `channel` over `route`, `node`, `link`, `wire`."""
+"""Redis and Valkey: one server, Sentinel, a cluster.
+
+`key_value` (L2, its fences), `channel` and `pairs` (state) over `route`, `node`, `link`, `wire`
+"""

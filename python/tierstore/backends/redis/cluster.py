@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from tierstore.errors import ConfigError, ConnectionError, StorageError
 from tierstore.runtime import Deadline, Runtime
 
 CLUSTER_SLOTS = 16_384
+ROUNDS = 4
 PAUSE_S = 0.005
 REREAD_S = 1.0
 WITNESSES = 2
@@ -145,6 +146,9 @@ class Cluster:
         await self._refresh(deadline)
         return [self._node(address) for address in sorted(set(self._owners))]
 
+    def place(self, key: str) -> Hashable:
+        return self._owner(key) if self._owners else None
+
     async def slots(self, deadline: Deadline) -> Mapping[Node, Sequence[int]]:
         """Which slots each node has now."""
         await self.nodes(deadline)
@@ -156,7 +160,7 @@ class Cluster:
     async def ask(self, commands: Sequence[Command], deadline: Deadline) -> list[tuple[bytes, Any]]:
         answers: list[Any] = [None] * len(commands)
         todo = list(range(len(commands)))
-        for round in range(self._duty.rounds):
+        for round in range(ROUNDS):
             if round > 1:
                 await self._runtime.sleep(PAUSE_S)  # a slot is on its way
             await self._refresh(deadline)

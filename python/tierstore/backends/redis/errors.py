@@ -23,13 +23,17 @@ REFUSED = {
     "OOM": "is out of memory: raise maxmemory, or remove keys; only one that is nothing but a cache may evict them",
     "MISCONF": "refuses writes because it cannot save to its disk",
 }
-_SENT = "may_be_executed"
+MOVING = ("TRYAGAIN", "MOVED", "ASK")
+"""Of those: the command was not executed, and will be when the slot has moved."""
+_SENT, _MOVING = "may_be_executed", "slot_is_moving"
 FORBIDDEN = ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED")
 
 
 def typed(reply: ReplyError) -> StorageError:
     """ConnectionError: not now. QueryError: this command was refused. ConfigError: the account or the address is wrong."""
     code = reply.code
+    if code in MOVING:
+        return _marked(ConnectionError(f"the Redis server {UNAVAILABLE[code]} ({code})", tier="l2"), _MOVING)
     if code in UNAVAILABLE:
         return ConnectionError(f"the Redis server {UNAVAILABLE[code]} ({code})", tier="l2")
     if code in REFUSED:
@@ -50,11 +54,21 @@ def refused_login(reply: ReplyError) -> StorageError:
 
 def mark_sent(error: StorageError) -> None:
     """The commands were on their way when it failed: the server may have executed them."""
-    error.__dict__[_SENT] = True
+    _marked(error, _SENT)
 
 
 def was_sent(error: StorageError) -> bool:
     return _SENT in error.__dict__
+
+
+def is_moving(error: object) -> bool:
+    """Whether a command was not executed because its slot is on the way to another node."""
+    return isinstance(error, StorageError) and _MOVING in error.__dict__
+
+
+def _marked(error: StorageError, mark: str) -> StorageError:
+    error.__dict__[mark] = True
+    return error
 
 
 def must_reconnect(reply: object) -> bool:

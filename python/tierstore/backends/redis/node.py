@@ -32,14 +32,13 @@ _leaked: list[Link] = []
 
 class Duty(NamedTuple):
     """What servers are for. `component`: as an outage is reported; `fair_s`: a call that was given less and ran out of it says nothing of
-    the server; `rounds`: how often a cluster is asked for a key that is on its way, as long as the deadline lets it."""
+    the server."""
 
     component: Component
     fair_s: float
-    rounds: int
 
 
-CACHE, STATE = Duty("Redis", 0.0, 4), Duty("state server", 1.0, 1_000_000)
+CACHE, STATE = Duty("Redis", 0.0), Duty("state server", 1.0)
 
 
 def _nobody() -> None:
@@ -142,8 +141,7 @@ class Node:
             replies = await say(link)
         except (ConnectionError, TimeoutError) as error:
             mark_sent(error)
-            if isinstance(error, ConnectionError) or given_s >= self._fair_s:
-                self.breaker.failed(error)
+            self._failed(error, given_s)
             raise
         finally:
             self._release(link, permit)
@@ -194,10 +192,11 @@ class Node:
 
     async def _connect(self, deadline: Deadline) -> Link:
         reign = self.reign
+        given_s = deadline.remaining()
         try:
             link = await self._open(deadline)
         except StorageError as error:
-            self.breaker.failed(error)
+            self._failed(error, given_s)
             raise
         link.until, link.reign = self._runtime.monotonic() + LINK_LIFE_S, reign
         self._recognise(link)
@@ -224,6 +223,10 @@ class Node:
         for link in links:
             link.close()
         return reign
+
+    def _failed(self, error: StorageError, given_s: float) -> None:
+        if given_s >= self._fair_s or not isinstance(error, TimeoutError):
+            self.breaker.failed(error)
 
     async def open_own(self, deadline: Deadline) -> Link:
         """A link beside the pool, for a subscription. The caller closes it."""

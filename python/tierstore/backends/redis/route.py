@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tierstore.backends.redis.commands import Command
@@ -52,6 +52,10 @@ class Route(Protocol):
 
     async def nodes(self, deadline: Deadline) -> list[Node]:
         """Every server that has keys."""
+        ...
+
+    def place(self, key: str) -> Hashable:
+        """Of which server the key probably is; None: not known."""
         ...
 
     def known(self) -> list[Node]:
@@ -130,6 +134,9 @@ class OneServer:
 
     async def nodes(self, deadline: Deadline) -> list[Node]:
         return [self._node]
+
+    def place(self, key: str) -> Hashable:
+        return None
 
     def known(self) -> list[Node]:
         return [self._node]

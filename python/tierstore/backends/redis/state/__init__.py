@@ -1,4 +1,4 @@
-"""State on Redis and Valkey (`backends.pairs`): `pairs` is the driver.
+"""What the driver of state (`redis/pairs.py`) is made of.
 
 trailer: the etag at a value's end · scripts: the commands and the names of what is kept beside the values · travel: what goes to the server
 together · writes: by script, or by plain SET where nobody watches · pages: SCAN · ends: when watched keys end · watching, stream,

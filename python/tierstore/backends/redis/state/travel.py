@@ -7,12 +7,12 @@ to none of them: one that is cancelled or late leaves the others in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, Generic, TypeVar
 
 from tierstore.backends.pairs import Put
 from tierstore.backends.redis.commands import Command, Plain
-from tierstore.backends.redis.errors import typed, was_sent
+from tierstore.backends.redis.errors import is_moving, typed, was_sent
 from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.node import Node
 from tierstore.backends.redis.route import Route
@@ -21,11 +21,12 @@ from tierstore.backends.redis.state.trailer import expectation
 from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConnectionError, OutcomeUnknownError, StorageError, TimeoutError
 from tierstore.runtime import Deadline, Runtime
-from tierstore.runtime.coalesce import Coalescer, settle
+from tierstore.runtime.coalesce import Coalescer, Run, settle
 from tierstore.runtime.flight import Flight
 
 LANES = 1
 MOST_CALLERS = 256
+MOVING_PAUSE_S = 0.02
 UNKNOWN = "the answer of Redis was lost: the change may or may not have been made; read it before you call again"
 Answers = list[Any]
 """What the server said to each command: a reply, or the StorageError that stands for it."""
@@ -55,23 +56,49 @@ class Stored:
         return ("SET", self.key, self._value, "KEEPTTL") if ttl == "keep" else ("SET", self.key, self._value, "PX", ttl)
 
 
+F = TypeVar("F", bound=Flight)
+
+
+class Lanes(Generic[F]):
+    """A coalescer for each server: one that does not answer holds up nobody who asks another."""
+
+    def __init__(self, runtime: Runtime, route: Route, run: Run[F]) -> None:
+        self._runtime = runtime
+        self._route = route
+        self._run = run
+        self._of: dict[Hashable, Coalescer[F]] = {}
+
+    async def fly(self, flight: F, keys: Sequence[str], deadline: Deadline) -> None:
+        """Return when the flight has landed."""
+        together = self._together(keys)
+        if together.line_up(flight):
+            await together.serve([flight], deadline)
+        if not flight.done:
+            await settle(self._runtime, flight, (together,), deadline)
+
+    def _together(self, keys: Sequence[str]) -> Coalescer[F]:
+        place = self._route.place(keys[0])
+        if len(keys) > 1 and not self._route.single and any(self._route.place(key) != place for key in keys):
+            place = None
+        if (found := self._of.get(place)) is None:
+            made = Coalescer(self._runtime, self._run, lanes=LANES, most=MOST_CALLERS)
+            found = self._of.setdefault(place, made)  # another thread may have been first
+        return found
+
+
 class Reads:
     """Values by key."""
 
     def __init__(self, runtime: Runtime, route: Route, names: Names) -> None:
-        self._runtime = runtime
         self._route = route
         self._names = names
-        self._together: Coalescer[_Read] = Coalescer(runtime, self._run, lanes=LANES, most=MOST_CALLERS)
+        self._lanes: Lanes[_Read] = Lanes(runtime, route, self._run)
 
     async def get(self, keys: Sequence[str], deadline: Deadline) -> list[bytes | None]:
         """What is stored under each. It may be asked for twice, where a connection broke."""
         flight = _Read(keys)
         try:
-            if self._together.line_up(flight):
-                await self._together.serve([flight], deadline)
-            if not flight.done:
-                await settle(self._runtime, flight, (self._together,), deadline)
+            await self._lanes.fly(flight, keys, deadline)
         except BaseException:
             flight.done = True
             raise
@@ -79,32 +106,38 @@ class Reads:
         return found
 
     async def _run(self, flights: list[_Read], deadline: Deadline) -> None:
-        if len(flights) == 1:
-            flights[0].land(await self._ask_again(flights[0].keys, deadline))
-            return
         found = await self._ask_again([key for flight in flights for key in flight.keys], deadline)
         at = 0
         for flight in flights:
             end = at + len(flight.keys)
-            flight.land(found[at:end])
-            at = end
+            own, at = found[at:end], end
+            error = next((value for value in own if isinstance(value, StorageError)), None)
+            if error is None:
+                flight.land(own)
+            else:
+                flight.fail(error)
 
-    async def _ask_again(self, keys: Sequence[str], deadline: Deadline) -> list[bytes | None]:
+    async def _ask_again(self, keys: list[str], deadline: Deadline) -> Answers:
+        """Once more, where a connection broke that may have been idle for long."""
         try:
-            return await self._ask(keys, deadline)
+            found = await self._ask(keys, self._names.group(keys), deadline)
+            again = [at for at, value in enumerate(found) if isinstance(value, ConnectionError)]
+            broke = any(was_sent(found[at]) or is_moving(found[at]) for at in again)
         except ConnectionError as error:
-            if not was_sent(error):
-                raise
-        return await self._ask(keys, deadline)
+            found, again, broke = [error] * len(keys), list(range(len(keys))), was_sent(error)
+        if not broke:
+            return found
+        singly = [[at] for at in range(len(again))] if not self._names.single else [list(range(len(again)))]
+        for at, value in zip(again, await self._ask([keys[at] for at in again], singly, deadline), strict=True):
+            found[at] = value
+        return found
 
-    async def _ask(self, keys: Sequence[str], deadline: Deadline) -> list[bytes | None]:
-        groups = self._names.group(keys)
+    async def _ask(self, keys: Sequence[str], groups: Sequence[list[int]], deadline: Deadline) -> Answers:
+        """A value, None or a StorageError for each key; `groups`: the places of those that go in one command."""
         commands = [Plain(keys[ats[0]], ("MGET", *(keys[at] for at in ats))) for ats in groups]
-        found: list[bytes | None] = [None] * len(keys)
+        found: Answers = [None] * len(keys)
         for ats, values in zip(groups, await ask(self._route, commands, deadline), strict=True):
-            if isinstance(values, StorageError):
-                raise values
-            for at, value in zip(ats, values, strict=True):
+            for at, value in zip(ats, singly(values, len(ats)), strict=True):
                 found[at] = value
         return found
 
@@ -124,15 +157,12 @@ class Together:
         self._runtime = runtime
         self._route = route
         self._names = names
-        self._together: Coalescer[Write] = Coalescer(runtime, self._run, lanes=LANES, most=MOST_CALLERS)
+        self._lanes: Lanes[Write] = Lanes(runtime, route, self._run)
 
     async def travel(self, write: Write, *, again: bool) -> list[Any]:
         """The answers. `again`: the change may be made again whatever became of it; else a lost answer is an OutcomeUnknownError."""
         try:
-            if self._together.line_up(write):
-                await self._together.serve([write], write.deadline)
-            if not write.done:
-                await settle(self._runtime, write, (self._together,), write.deadline)
+            await self._lanes.fly(write, write.keys(), write.deadline)
         except BaseException as error:
             landed, write.done = write.done, True
             if not landed and write.begun and not again and isinstance(error, TimeoutError):
@@ -182,7 +212,21 @@ class Together:
             raise
         else:
             for write, own in zip(writes, answers, strict=True):
-                write.land(own)
+                self._take(write, own)
+
+    def _take(self, write: Write, answers: Answers) -> None:
+        if not self._names.single and any(map(is_moving, answers)) and write.deadline.remaining() > 0:
+            write.answers = answers
+            write.next_step(self._later)
+        else:
+            write.land(answers)
+
+    async def _later(self, write: Write, deadline: Deadline) -> None:
+        """A slot is on its way to another node: its caller asks again for what was not executed, and holds up nobody else by it."""
+        await self._runtime.sleep(min(MOVING_PAUSE_S, deadline.remaining()))
+        (again,) = await self.exchange([write.unexecuted()], deadline)
+        fresh = iter(again)
+        self._take(write, [next(fresh) if is_moving(answer) else answer for answer in write.answers])
 
     async def exchange(self, writes: Sequence[Write], deadline: Deadline) -> list[Answers]:
         """What the server said to each."""
@@ -192,7 +236,7 @@ class Together:
 class Write(Flight):
     """Values to be stored, or calls of scripts. `begun`: it may have been sent."""
 
-    __slots__ = ("begun", "commands", "deadline", "stored")
+    __slots__ = ("answers", "begun", "commands", "deadline", "stored")
 
     def __init__(self, stored: Stored | None, commands: Sequence[Command], deadline: Deadline) -> None:
         super().__init__()
@@ -200,6 +244,22 @@ class Write(Flight):
         self.commands = commands
         self.deadline = deadline
         self.begun = False
+        self.answers: Answers = []
+
+    def keys(self) -> list[str]:
+        return [command.key for command in self.commands] if self.stored is None else [self.stored.key]
+
+    def unexecuted(self) -> Write:
+        """What is left of it, where slots are moving."""
+        left = [command for command, answer in zip(self.commands, self.answers, strict=False) if is_moving(answer)]
+        part = Write(self.stored, left, self.deadline)
+        part.answers = [answer for answer in self.answers if is_moving(answer)]
+        return part
+
+
+def singly(reply: Any, count: int) -> list[Any]:
+    """The answer of a command for each of its keys; an error is that of all."""
+    return reply if isinstance(reply, list) else [reply] * count
 
 
 async def ask(route: Route, commands: Sequence[Command], deadline: Deadline) -> Answers:

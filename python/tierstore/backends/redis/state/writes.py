@@ -17,7 +17,7 @@ from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.state.scripts import Names
-from tierstore.backends.redis.state.travel import Answers, Stored, Together, Write, ask, of_state
+from tierstore.backends.redis.state.travel import Answers, Stored, Together, Write, ask, of_state, singly
 from tierstore.backends.redis.wire import ReplyError, pack
 from tierstore.errors import ConfigError, StorageError
 from tierstore.runtime import Deadline, Runtime
@@ -46,7 +46,7 @@ class ByScript(Together):
         replies = await ask(self._route, commands, deadline)
         each: list[Any] = [None] * len(stored)
         for ats, reply in zip(places, replies, strict=False):
-            for at, one in zip(ats, _singly(reply, len(ats)), strict=True):
+            for at, one in zip(ats, singly(reply, len(ats)), strict=True):
                 each[at] = one
         if len(stored) > 1:
             await self._apart(stored, each, deadline)
@@ -59,7 +59,7 @@ class ByScript(Together):
         if refused:
             commands = [command for at in refused for command in self.puts([stored[at]])[0]]
             for at, reply in zip(refused, await ask(self._route, commands, deadline), strict=True):
-                (each[at],) = _singly(reply, 1)
+                (each[at],) = singly(reply, 1)
 
     def puts(self, stored: Sequence[Stored]) -> tuple[list[Command], list[list[int]]]:
         """The scripts that store them, one a slot in a cluster, and the places of the values that each has."""
@@ -109,8 +109,3 @@ class BySet(Together):
         replies = await link.exchange(b"".join([*words, self._guard]), len(words) + GUARD_REPLIES, deadline)
         link.is_guarded = replies[-2] == b"OK" and replies[-1] is None
         return replies
-
-
-def _singly(reply: Any, count: int) -> list[Any]:
-    """The answer of a script for each of its values."""
-    return reply if isinstance(reply, list) else [reply] * count
