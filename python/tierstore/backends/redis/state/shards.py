@@ -141,6 +141,7 @@ class ShardFeed(WatchingFeed):
                 raise Lapse("a counter of changes fell", tier="state")
             shard.expected = counted
             await shard.link.send(pack(("PING",)), deadline)
+        await self._watched.learn_clock(deadline)
         self._check_at = self._runtime.monotonic() + CHECK_S
 
     def _confirmed(self, shard: _Shard) -> None:

@@ -99,6 +99,10 @@ class Watched:
             found += self.read_ends([keys[at] for at in ats], reply)
         return found
 
+    async def learn_clock(self, deadline: Deadline) -> None:
+        """What the server's clock shows, where no key may be to be asked for."""
+        await self.ask_ends([self.prefix], deadline)
+
     def read_ends(self, keys: Sequence[str], reply: list[int | bytes]) -> list[EndNow]:
         """The answer of a script of `ends`."""
         now_ms, counter, *ends = reply
@@ -115,7 +119,7 @@ class Watched:
     async def scan(self, deadline: Deadline) -> None:
         """Find out when the keys end that are there. ConfigError if there are too many."""
         self.ends.clear()
-        await self.ask_ends([self.prefix], deadline)  # what the server's clock shows, where no key may be yet
+        await self.learn_clock(deadline)
         after: str | None = None
         while True:
             keys, after = await self._ground.keys.page(
