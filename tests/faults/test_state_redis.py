@@ -17,10 +17,11 @@ import pytest
 import redis
 
 from tests.conftest import BlockingFace
-from tests.contract.pairs_tools import State
+from tests.contract.pairs_tools import PATIENT_S, State
 from tests.servers.redis_impostor import BadLink, Refuser
 from tierstore.backends.pairs import ABSENT_TAG, Put
 from tierstore.backends.redis.cluster import cluster_slot
+from tierstore.config import SentinelConfig
 from tierstore.errors import (
     ConfigError,
     ConnectionError,
@@ -33,28 +34,28 @@ from tierstore.runtime import AsyncioRuntime
 
 ROOT = Path(__file__).parents[2]
 SHORT_S, NOISE_S = 0.15, 1.0
-REPEATABLE: dict[str, Callable[[State], Any]] = {
-    "set": lambda state: state.run("put", Put("a", b"2", None), timeout_s=SHORT_S),
-    "set_many": lambda state: state.run("put_many", [Put("a", b"2", None)], timeout_s=SHORT_S),
-    "delete": lambda state: state.run("delete", "a", timeout_s=SHORT_S),
-    "delete_many": lambda state: state.run("delete_many", ["a"], timeout_s=SHORT_S),
-    "expire": lambda state: state.run("expire", "a", 5_000, timeout_s=SHORT_S),
+REPEATABLE: dict[str, Callable[[State, float], Any]] = {
+    "set": lambda state, timeout_s: state.run("put", Put("a", b"2", None), timeout_s=timeout_s),
+    "set_many": lambda state, timeout_s: state.run("put_many", [Put("a", b"2", None)], timeout_s=timeout_s),
+    "delete": lambda state, timeout_s: state.run("delete", "a", timeout_s=timeout_s),
+    "delete_many": lambda state, timeout_s: state.run("delete_many", ["a"], timeout_s=timeout_s),
+    "expire": lambda state, timeout_s: state.run("expire", "a", 5_000, timeout_s=timeout_s),
 }
-ONCE: dict[str, Callable[[State], Any]] = {
-    "add": lambda state: state.run("put", Put("new", b"2", None, ABSENT_TAG), timeout_s=SHORT_S),
-    "set by etag": lambda state: state.run("put", Put("a", b"2", None, "0" * 32), timeout_s=SHORT_S),
-    "delete by etag": lambda state: state.run("delete", "a", expected="0" * 32, timeout_s=SHORT_S),
-    "pop": lambda state: state.run("pop", "a", timeout_s=SHORT_S),
-    "increment": lambda state: state.run("increment", "n", 1, None, timeout_s=SHORT_S),
+ONCE: dict[str, Callable[[State, float], Any]] = {
+    "add": lambda state, timeout_s: state.run("put", Put("new", b"2", None, ABSENT_TAG), timeout_s=timeout_s),
+    "set by etag": lambda state, timeout_s: state.run("put", Put("a", b"2", None, "0" * 32), timeout_s=timeout_s),
+    "delete by etag": lambda state, timeout_s: state.run("delete", "a", expected="0" * 32, timeout_s=timeout_s),
+    "pop": lambda state, timeout_s: state.run("pop", "a", timeout_s=timeout_s),
+    "increment": lambda state, timeout_s: state.run("increment", "n", 1, None, timeout_s=timeout_s),
 }
-READS: dict[str, Callable[[State], Any]] = {
-    "get": lambda state: state.run("get_many", ["a"], timeout_s=SHORT_S),
-    "look": lambda state: state.run("look", "a", timeout_s=SHORT_S),
-    "ttl": lambda state: state.run("left_ms", "a", timeout_s=SHORT_S),
-    "page": lambda state: state.run("page", "", limit=5, after=None, timeout_s=SHORT_S),
-    "watch": lambda state: state.run("watch", "", timeout_s=SHORT_S),
-    "counts": lambda state: state.run("counts", timeout_s=SHORT_S),
-    "ping": lambda state: state.run("ping", timeout_s=SHORT_S),
+READS: dict[str, Callable[[State, float], Any]] = {
+    "get": lambda state, timeout_s: state.run("get_many", ["a"], timeout_s=timeout_s),
+    "look": lambda state, timeout_s: state.run("look", "a", timeout_s=timeout_s),
+    "ttl": lambda state, timeout_s: state.run("left_ms", "a", timeout_s=timeout_s),
+    "page": lambda state, timeout_s: state.run("page", "", limit=5, after=None, timeout_s=timeout_s),
+    "watch": lambda state, timeout_s: state.run("watch", "", timeout_s=timeout_s),
+    "counts": lambda state, timeout_s: state.run("counts", timeout_s=timeout_s),
+    "ping": lambda state, timeout_s: state.run("ping", timeout_s=timeout_s),
 }
 ALL = REPEATABLE | ONCE | READS
 
@@ -72,12 +73,12 @@ def make(face) -> Iterator[Callable[..., State]]:
         state.close()
 
 
-def failure(call: Callable[[], Any]) -> StorageError:
-    """What it raises, by its deadline."""
+def failure(state: State, name: str, timeout_s: float = SHORT_S) -> StorageError:
+    """What the call raises, by its deadline."""
     began = time.monotonic()
     with pytest.raises(StorageError) as caught:
-        call()
-    assert time.monotonic() - began < SHORT_S + NOISE_S
+        ALL[name](state, timeout_s)
+    assert time.monotonic() - began < timeout_s + NOISE_S, name
     return caught.value
 
 
@@ -87,10 +88,10 @@ def test_a_paused_server(redis_server, make):
     state.put("a", b"1")
     redis_server.pause()
     for name, own in states.items():  # over a connection that is there
-        error = failure(lambda name=name, own=own: ALL[name](own))
+        error = failure(own, name)
         assert type(error) is (OutcomeUnknownError if name in ONCE else TimeoutError), name
-    for name, call in ALL.items():  # over new ones: nothing is sent
-        assert type(failure(lambda call=call: call(state))) is TimeoutError, name
+    for name in ALL:  # over new ones: nothing is sent
+        assert type(failure(state, name)) is TimeoutError, name
     redis_server.resume()
     state.until(lambda: answers(state), "it did not come back")
 
@@ -99,8 +100,8 @@ def test_a_server_that_is_gone(redis_server, make):
     state = make(url=redis_server.url).open()
     state.put("a", b"1")
     redis_server.kill()
-    for number, (name, call) in enumerate(ALL.items()):
-        error = failure(lambda call=call: call(state))
+    for number, name in enumerate(ALL):
+        error = failure(state, name)
         assert type(error) is ConnectionError or (number == 0 and type(error) is OutcomeUnknownError), name
     redis_server.start()
     state.until(lambda: answers(state), "it did not come back")
@@ -133,8 +134,8 @@ def answers(state: State) -> bool:
 def test_what_a_server_refuses_is_a_typed_error(make, said, error_class):
     refuser = Refuser(said)
     state = make(url=refuser.url)
-    for name, call in (REPEATABLE | ONCE | {"get": READS["get"], "look": READS["look"], "page": READS["page"]}).items():
-        error = failure(lambda call=call: call(state))
+    for name in (*REPEATABLE, *ONCE, "get", "look", "page"):
+        error = failure(state, name, PATIENT_S)
         assert type(error) is error_class, name
         assert error.tier == "state", name
     refuser.close()
@@ -146,8 +147,8 @@ def test_a_change_whose_answer_is_lost_is_made_once(redis_server, make, breaks):
     state = make(url=proxy.url).open()
     state.run("increment", "n", 1, None)
     getattr(proxy, breaks)()
-    assert type(failure(lambda: ONCE["increment"](state))) is OutcomeUnknownError
-    assert type(failure(lambda: REPEATABLE["set"](state))) in (ConnectionError, TimeoutError)
+    assert type(failure(state, "increment")) is OutcomeUnknownError
+    assert type(failure(state, "set")) in (ConnectionError, TimeoutError)
     proxy.heals()
     state.until(lambda: answers(state), "it did not come back")
     assert state.get("n") == b"2"
@@ -371,13 +372,13 @@ def test_slots_move_while_they_are_written(face, redis_cluster, make):
 
 
 def test_after_a_fail_over_state_goes_on(face, redis_sentinel, make):
-    state = make(sentinel=_Address(redis_sentinel)).open()
+    state = make(sentinel=SentinelConfig(redis_sentinel.hosts, redis_sentinel.service)).open()
     state.put("a", b"1")
     with redis.Redis(port=redis_sentinel.primary.port) as primary:
         primary.wait(1, 2_000)
     watch = state.watch()
     redis_sentinel.primary.kill()
-    assert isinstance(failure(lambda: REPEATABLE["set"](state)), ConnectionError)
+    assert isinstance(failure(state, "set"), ConnectionError)
     redis_sentinel.await_fail_over()
     state.until(lambda: answers(state), "it did not come back")
     assert state.get("a") == b"1"
@@ -385,10 +386,3 @@ def test_after_a_fail_over_state_goes_on(face, redis_sentinel, make):
     etag = state.put("a", b"2")
     watch.until("set", "a")
     assert watch.heard[-1].etag == etag
-
-
-class _Address:
-    def __init__(self, sentinel: Any) -> None:
-        self.hosts, self.service = sentinel.hosts, sentinel.service
-        self.username = self.password = None
-        self.db = 0

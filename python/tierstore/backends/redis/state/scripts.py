@@ -57,6 +57,11 @@ class Names:
         self.mark = f"{prefix}{RESERVED}state.watched"
         self.counters = [] if single else [f"{prefix}{RESERVED}{{{tag}}}" for tag in _tags()]
 
+    @property
+    def any(self) -> str:
+        """One of them."""
+        return self.stream if self.single else self.counters[0]
+
     def group(self, keys: Sequence[str]) -> list[list[int]]:
         """The places of keys that one script may touch: all, or those of each slot."""
         if self.single:

@@ -100,8 +100,11 @@ class Watched:
         return found
 
     async def learn_clock(self, deadline: Deadline) -> None:
-        """What the server's clock shows, where no key may be to be asked for."""
-        await self.ask_ends([self.prefix], deadline)
+        """What the server's clock shows, where there may be no key to ask for."""
+        (reply,) = await ask(self._ground.route, [ENDS((self._ground.names.any,))], deadline)
+        if isinstance(reply, StorageError):
+            raise reply
+        self.read_ends((), reply)
 
     def read_ends(self, keys: Sequence[str], reply: list[int | bytes]) -> list[EndNow]:
         """The answer of a script of `ends`."""
