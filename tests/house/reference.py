@@ -62,10 +62,23 @@ PAGES: dict[str, Page] = {
             "tierstore", "SchemaStore SchemaTransaction Schema SchemaInfo SearchHit SchemaStatistics Popular Page"
         ),
     ),
+    "state": Page(
+        "State",
+        _in("tierstore", "StateService StateField ABSENT DEFAULT KEEP"),
+        _in(
+            "tierstore",
+            "StateStore Entry StateChange StateStatistics StateExport StateImport StateRekey Fact Absent Default Keep",
+        ),
+        modules=("tierstore.integrations.keyvalue",),
+    ),
     "blocking": Page("The blocking calls", modules=("tierstore.blocking",)),
     "configuration": Page(
         "Configuration",
-        _in("tierstore", "Config PostgresConfig RedisConfig SentinelConfig ObjectConfig CacheConfig Deadlines Gates"),
+        _in(
+            "tierstore",
+            "Config PostgresConfig RedisConfig SentinelConfig ObjectConfig CacheConfig StateConfig StateEncryption "
+            "Deadlines Gates",
+        ),
     ),
     "answers": Page("Answers as plain data", ("to_plain", "to_json", "exposed"), ("Answer",)),
     "errors": Page("Errors", modules=("tierstore.errors",)),
