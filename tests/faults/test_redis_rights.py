@@ -7,10 +7,10 @@ import os
 
 import pytest
 import redis
-from tierstore.backends.redis.state.pairs import RedisPairs
 
 from tests.faults.redis_tools import PATIENT_S
 from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, PUBLISH, RELEASE
+from tierstore.backends.redis.pairs import RedisPairs
 from tierstore.config import Config, RedisConfig, SentinelConfig
 from tierstore.errors import ConfigError
 from tierstore.store import Store
