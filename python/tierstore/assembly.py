@@ -21,7 +21,7 @@ from tierstore.plan.keys import Namespace, namespace
 from tierstore.runtime import Deadline, Runtime, Supervisor
 from tierstore.runtime.outages import Component
 from tierstore.stores import build
-from tierstore.telemetry import Telemetry, Total
+from tierstore.telemetry import Gauged, Series, Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine, Limits, Tiers
 from tierstore.tiers.migrate import Migrator
@@ -32,6 +32,8 @@ log = logging.getLogger("tierstore")
 DATABASE_FILE, OBJECTS_FOLDER = "tierstore.db", "objects"
 OPTIONAL_S: dict[Component, float] = {"Redis": 2.0, "channel": 2.0, "object store": 10.0}
 """How long opening a store waits for a tier that it can do without."""
+SERVERS: dict[str, Component] = {"database": "database", "l2": "Redis", "objects": "object store"}
+"""What is reported of a tier that does not answer."""
 Ping = Callable[[Deadline], Awaitable[str]]
 
 
@@ -184,6 +186,26 @@ class Parts:
         for store in self.stores.values():
             totals |= store.totals()
         return totals
+
+    def counts(self) -> dict[Series, int]:
+        """What telemetry collects of each store."""
+        counts = self.engine.counts()
+        for store in self.stores.values():
+            for series, count in store.counts().items():
+                counts[series] = counts.get(series, 0) + count
+        return counts
+
+    def levels(self) -> dict[Gauged, int]:
+        """What goes up and down: whether each server answers, and what the stores say."""
+        outages, opened = self.runtime.outages, self._backends.opened()
+        levels = {
+            Gauged("tierstore.up", tier): int(component not in outages)
+            for tier, component in SERVERS.items()
+            if tier in opened
+        }
+        for store in self.stores.values():
+            levels |= store.levels()
+        return levels
 
     def _object_counts(self) -> tuple[int, int]:
         blobs = self._backends.blobs

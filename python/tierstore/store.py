@@ -88,7 +88,7 @@ class Store(Stores):
         attach(parts.stores, Outside(parts.engine, spans=telemetry.spans), self)
         operations = Operations("blobs", parts.runtime, telemetry, config.deadlines)
         self.blobs: BlobStore = BlobStore(operations, parts.sweeper())
-        self._unwatch = telemetry.watch(parts.totals, parts.engine.counts)
+        self._unwatch = telemetry.watch(parts.totals, parts.counts, parts.levels)
 
     @classmethod
     async def opened(cls, config: Config, runtime: Runtime, telemetry: Telemetry) -> Store:

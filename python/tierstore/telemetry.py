@@ -61,6 +61,9 @@ Metric = Literal[
     "tierstore.loads",
     "tierstore.load_failures",
     "tierstore.stale_served",
+    "tierstore.state.hits",
+    "tierstore.state.misses",
+    "tierstore.state.expired",
 ]
 METRICS: Final[dict[Metric, tuple[str, str, tuple[str, ...]]]] = {
     "tierstore.calls": ("{call}", "Public calls.", ("store", "operation")),
@@ -70,8 +73,18 @@ METRICS: Final[dict[Metric, tuple[str, str, tuple[str, ...]]]] = {
     "tierstore.loads": ("{query}", "Queries that loaded what no cache had.", ("store",)),
     "tierstore.load_failures": ("{query}", "Loads that failed.", ("store",)),
     "tierstore.stale_served": ("{key}", "Keys answered from L1 past their time, for want of the database.", ("store",)),
+    "tierstore.state.hits": ("{key}", "Values that reads of state found.", ("store",)),
+    "tierstore.state.misses": ("{key}", "Values that reads of state did not find.", ("store",)),
+    "tierstore.state.expired": ("{key}", "Values of state that were removed because their time had come.", ("store",)),
 }
 """Counters of each store, by name: unit, description, labels. Every label has few values: names in the code, never a key."""
+Level = Literal["tierstore.up", "tierstore.state.keys", "tierstore.state.bytes"]
+LEVELS: Final[dict[Level, tuple[str, str]]] = {
+    "tierstore.up": ("1", "Whether a server answers: 1, or 0 since it did not."),
+    "tierstore.state.keys": ("{key}", "Values that state holds in the memory of this process."),
+    "tierstore.state.bytes": ("By", "Memory that they take, about."),
+}
+"""Gauges by name: unit and description. Each has the label `tier`. Of several open stores the sum, of `tierstore.up` the least."""
 CALL_DURATION: Final = "tierstore.call.duration"
 CALL_DURATION_HELP: Final = "Seconds of the calls that L1 did not answer at once: a hit is too short to be timed."
 OTHER_ERROR, CANCELLED = "other", "cancelled"
@@ -91,8 +104,16 @@ class Series(NamedTuple):
         return [getattr(self, name) for name in METRICS[self.metric][2]]
 
 
+class Gauged(NamedTuple):
+    """One gauge of one tier."""
+
+    level: Level
+    tier: str
+
+
 Totals = Callable[[], dict[Total, int]]
 Counts = Callable[[], dict[Series, int]]
+Levels = Callable[[], Mapping[Gauged, int]]
 T = TypeVar("T", bound=Hashable)
 _NO_SPAN: Final = nullcontext()
 NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
@@ -108,8 +129,8 @@ class Telemetry:
         """Whether calls are recorded as spans. Then an L1 hit has one too, and goes the long way for it. Read when a store is opened."""
         return False
 
-    def watch(self, totals: Totals, counts: Counts) -> Callable[[], None]:
-        """Read `totals` and `counts` whenever a collector asks; the answer stops that. What was counted until then stays."""
+    def watch(self, totals: Totals, counts: Counts, levels: Levels = dict) -> Callable[[], None]:
+        """Read them whenever a collector asks; the answer stops that. What was counted until then stays."""
         return _nothing
 
     def observe(self, name: Histogram, value: float) -> None:
@@ -147,15 +168,15 @@ class _Watching(Telemetry):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sources: list[tuple[Totals, Counts]] = []
+        self._sources: list[tuple[Totals, Counts, Levels]] = []
         self._totals: dict[Total, int] = dict.fromkeys(TOTALS, 0)
         self._counts: Counter[Series] = Counter()
         self._shown: dict[Total | Series, int] = {}
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=partial(_renew_lock, weakref.ref(self)))
 
-    def watch(self, totals: Totals, counts: Counts) -> Callable[[], None]:
-        source = totals, counts
+    def watch(self, totals: Totals, counts: Counts, levels: Levels = dict) -> Callable[[], None]:
+        source = totals, counts, levels
         self._sources.append(source)
 
         def unwatch() -> None:
@@ -180,16 +201,28 @@ class _Watching(Telemetry):
     def _sum(self) -> dict[Total, int]:
         with self._lock:
             summed = dict(self._totals)
-            for totals, _ in self._sources:
+            for totals, _, _ in self._sources:
                 _add(summed, totals())
             return self._risen(summed)
 
     def _sums(self) -> dict[Series, int]:
         with self._lock:
             summed = dict(self._counts)
-            for _, counts in self._sources:
+            for _, counts, _ in self._sources:
                 _add(summed, counts())
             return self._risen(summed)
+
+    def _levels(self) -> dict[Gauged, int]:
+        found: dict[Gauged, int] = {}
+        with self._lock:
+            for _, _, levels in self._sources:
+                for gauged, value in levels().items():
+                    before = found.get(gauged)
+                    if before is None or gauged.level != "tierstore.up":
+                        found[gauged] = (before or 0) + value
+                    else:
+                        found[gauged] = min(before, value)
+        return found
 
     def _risen(self, summed: dict[T, int]) -> dict[T, int]:
         """A count that corrects itself by one between two looks must not look like a restart to a collector."""
@@ -245,6 +278,13 @@ class Prometheus(_Watching):
                 if series.metric == metric:
                     family.add_metric(series.labels(), value)
             yield family
+        levels = self._levels()
+        for level, (_, description) in LEVELS.items():
+            gauge = self._client.metrics_core.GaugeMetricFamily(_flat(level), description, labels=["tier"])
+            for gauged, value in levels.items():
+                if gauged.level == level:
+                    gauge.add_metric([gauged.tier], value)
+            yield gauge
 
     def observe(self, name: Histogram, value: float) -> None:
         self._histograms[name].observe(value)
@@ -292,6 +332,8 @@ class OpenTelemetry(_Watching):
             meter.create_observable_counter(name, [self._reader(name)])
         for metric, (unit, description, _) in METRICS.items():
             meter.create_observable_counter(metric, [self._series_reader(metric)], unit, description)
+        for level, (unit, description) in LEVELS.items():
+            meter.create_observable_gauge(level, [self._level_reader(level)], unit, description)
 
     @property
     def spans(self) -> bool:
@@ -316,6 +358,15 @@ class OpenTelemetry(_Watching):
             Observation(value, dict(zip(names, series.labels(), strict=True)))
             for series, value in self._sums().items()
             if series.metric == metric
+        ]
+
+    def _level_reader(self, level: Level) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        from opentelemetry.metrics import Observation
+
+        return lambda _options: [
+            Observation(value, {"tier": gauged.tier})
+            for gauged, value in self._levels().items()
+            if gauged.level == level
         ]
 
     def observe(self, name: Histogram, value: float) -> None:

@@ -21,7 +21,7 @@ from tierstore.calls.scope import Inside, Scope
 from tierstore.config import Config
 from tierstore.errors import UnsupportedError
 from tierstore.runtime import Deadline, Job, Runtime
-from tierstore.telemetry import Telemetry, Total
+from tierstore.telemetry import Gauged, Series, Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine
 
@@ -74,6 +74,14 @@ class Parts:
 
     def totals(self) -> Mapping[Total, int]:
         """Counters that only rise, for telemetry."""
+        return {}
+
+    def counts(self) -> Mapping[Series, int]:
+        """Counters of its own that only rise, for telemetry, beside those of its reads and calls."""
+        return {}
+
+    def levels(self) -> Mapping[Gauged, int]:
+        """What goes up and down, for telemetry."""
         return {}
 
     async def warnings(self, deadline: Deadline) -> Sequence[str]:

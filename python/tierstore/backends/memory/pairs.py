@@ -46,7 +46,9 @@ class MemoryPairs:
         self._ends = Ends()
         self._sorted = SortedKeys()
         self._feeds: list[MemoryFeed] = []
-        self._bytes = self._expired = self._told = 0
+        self._bytes = self._told = 0
+        self.expired = 0
+        """Pairs that were removed because they had ended."""
         self._closed = False
 
     async def open(self, deadline: Deadline) -> None:
@@ -259,7 +261,7 @@ class MemoryPairs:
         for key in keys:
             self._drop(key)
             self._tell(key, "expire", None)
-        self._expired += len(keys)
+        self.expired += len(keys)
         return len(keys)
 
     # What it is and how it fares
@@ -269,7 +271,11 @@ class MemoryPairs:
 
     async def counts(self, deadline: Deadline) -> PairCounts:
         self._check()
-        return PairCounts(len(self._held), self._bytes, self._expired)
+        return PairCounts(*self.size(), self.expired)
+
+    def size(self) -> tuple[int, int]:
+        """How many pairs there are, and about how many bytes they take."""
+        return len(self._held), self._bytes
 
     async def ping(self, deadline: Deadline) -> str:
         self._check()

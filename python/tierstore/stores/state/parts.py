@@ -19,10 +19,12 @@ from tierstore.runtime import Deadline, Job
 from tierstore.stores.state import values
 from tierstore.stores.state.envelope import Envelope
 from tierstore.stores.state.tables import TablePairs, Tables
-from tierstore.telemetry import Series
+from tierstore.telemetry import Gauged, Series
 
 log = logging.getLogger("tierstore")
 HERE: Final = "sql"
+ASK_EVERY_S, ASK_BUDGET_S = 15.0, 2.0
+OUTAGE: Final = "state server"
 SEALED_MOST: Final = b"\x03"
 """The highest first byte of a value that is not plain JSON."""
 
@@ -45,7 +47,8 @@ class StateParts(Parts):
         place = pairs_of(ground.config).get(name)
         self._place = HERE if place is None else place.named
         self._moved: str | None = None
-        self.hits = self.misses = self.peeks = 0
+        self.hits = self.misses = self.peeks = self._expired = 0
+        self._counts_ends_at_the_server = ground.telemetry.on and not hasattr(self.pairs, "expired")
         self.default_ttl_ms = None if config.ttl is None else check_ttl(config.ttl)
         self._peek = self._peeking(ground)
 
@@ -135,7 +138,15 @@ class StateParts(Parts):
             log.warning("%s", self._moved_text())
 
     def jobs(self) -> Mapping[str, Job]:
-        return self.pairs.jobs()
+        jobs = dict(self.pairs.jobs())
+        if self._counts_ends_at_the_server:
+            jobs["ends"] = self._ask_for_ends
+        return jobs
+
+    async def _ask_for_ends(self) -> float:
+        """Telemetry cannot wait for an answer: it collects the last one."""
+        self._expired = (await self.pairs.counts(self.runtime.deadline(ASK_BUDGET_S))).expired
+        return ASK_EVERY_S
 
     def _moved_text(self) -> str:
         return (
@@ -152,9 +163,33 @@ class StateParts(Parts):
     async def referenced(self, digests: Sequence[str], deadline: Deadline) -> set[str]:
         return set()
 
+    # For telemetry
+
     def counts(self) -> Mapping[Series, int]:
-        """What telemetry collects."""
-        return {}
+        name = self.name
+        return {
+            Series("tierstore.state.hits", name): self.hits + self.peeks,
+            Series("tierstore.state.misses", name): self.misses,
+            Series("tierstore.state.expired", name): self.expired(),
+            Series("tierstore.calls", name, "get"): self.peeks,
+        }
+
+    def expired(self) -> int:
+        """Values whose end was seen since the store was opened."""
+        return int(getattr(self.pairs, "expired", self._expired))
+
+    def levels(self) -> Mapping[Gauged, int]:
+        found = {} if self.is_in_database else {Gauged("tierstore.up", self.name): self._is_up()}
+        if (size := getattr(self.pairs, "size", None)) is not None:
+            keys, taken = size()
+            found |= {
+                Gauged("tierstore.state.keys", self.name): keys,
+                Gauged("tierstore.state.bytes", self.name): taken,
+            }
+        return found
+
+    def _is_up(self) -> int:
+        return int(OUTAGE not in self.runtime.outages)
 
 
 def _not_found(_key: str) -> None:

@@ -221,12 +221,17 @@ class TablePairs:
     def jobs(self) -> Mapping[str, Job]:
         return self._tables.housekeeping.jobs()
 
+    @property
+    def expired(self) -> int:
+        """Values that this process removed because they had ended."""
+        return self._tables.housekeeping.expired
+
     async def warnings(self, deadline: Deadline) -> Sequence[str]:
         return ()
 
     async def counts(self, deadline: Deadline) -> PairCounts:
         keys, size = (await self._rows("state.count", {"now": self._tables.now_ms()}, deadline))[0]
-        return PairCounts(keys, size, self._tables.housekeeping.expired)
+        return PairCounts(keys, size, self.expired)
 
     async def ping(self, deadline: Deadline) -> str:
         await self._rows("protocol.server", {}, deadline)
