@@ -85,7 +85,7 @@ if TYPE_CHECKING:
         StateStatistics,
         StateStore,
     )
-    from tierstore.telemetry import Series, Telemetry, Total
+    from tierstore.telemetry import Gauged, Series, Telemetry, Total
     from tierstore.tiers.kind import Meta
     from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
@@ -110,7 +110,7 @@ _HOME = {
     "StateImport StateRekey StateService StateStatistics StateStore",
     "tierstore.plan.values": "Id",
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
-    "tierstore.telemetry": "Series Telemetry Total",
+    "tierstore.telemetry": "Gauged Series Telemetry Total",
     "tierstore.tiers.kind": "Meta",
     "tierstore.tiers.sweep": "Progress SweepReport VerifyReport",
 }
@@ -140,6 +140,7 @@ __all__ = [
     "Fact",
     "FillTicket",
     "Gates",
+    "Gauged",
     "Health",
     "Id",
     "InvalidKeyError",
