@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from importlib import resources
 
 import pytest
 import redis
 
 from tests.faults.redis_tools import PATIENT_S
-from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, PUBLISH, RELEASE
+from tierstore.backends.redis.diagnosis import of_the_cache
 from tierstore.backends.redis.pairs import RedisPairs
+from tierstore.backends.redis.state.rights import of_state
 from tierstore.config import Config, RedisConfig, SentinelConfig
 from tierstore.errors import ConfigError
 from tierstore.store import Store
 from tierstore.telemetry import OFF
 
 USER, PASSWORD, PREFIX = "limited", "only-for-tests", "app:"
+ENOUGH_FOR_STATE = "~app:* -@all +@connection +@read +@write +@scripting +@transaction +info +time +dbsize"
 ENOUGH = "~app:* &app:* -@all +@connection +@read +@write +@scripting +@pubsub +info"
 COMMANDS = [
     *("EVALSHA", "EVAL", "MGET", "GET", "GETRANGE", "SET", "DEL", "HGET", "HMGET", "HSET", "HINCRBY"),
@@ -65,12 +69,49 @@ def test_names_that_may_not_be_used_are_named(client, account):
     ]
 
 
-def test_all_that_scripts_run_is_tried():
+@pytest.mark.parametrize(
+    ("folder", "trials"),
+    [
+        ("tierstore.backends.redis", of_the_cache(PREFIX)),
+        ("tierstore.backends.redis.state", [*of_state(PREFIX, single=True), *of_state(PREFIX, single=False)]),
+    ],
+)
+def test_all_that_scripts_run_is_tried(folder, trials):
     """What a script calls needs a right of its own."""
-    scripts = (FILL, INVALIDATE, LEASE, PUBLISH, RELEASE)
-    called = {word for script in scripts for word in COMMANDS if f"'{word}'" in script.text}
-    known = {part.split("'")[1] for script in scripts for part in script.text.split("call(")[1:]}
-    assert known == called <= set(COMMANDS)
+    texts = [script.read_text("utf-8") for script in resources.files(folder).joinpath("lua").iterdir()]
+    called = {command for text in texts for command in re.findall(r"call\('(\w+)'", text)}
+    assert called <= {words[0] for words in trials}
+
+
+def state_of(own):
+    pairs = RedisPairs(own.runtime, own.driver._route, prefix=PREFIX)
+    return own.face.run(lambda: pairs.warnings(own.runtime.deadline(PATIENT_S)))
+
+
+def rights_in(warnings):
+    return [text for text in warnings if text.startswith("the account")]
+
+
+@pytest.mark.parametrize("command", [words[0] for words in dict.fromkeys(of_state(PREFIX, single=True))])
+def test_each_command_of_state_that_is_missing_is_named(client, account, command):
+    own = client(url=account(ENOUGH_FOR_STATE, f"-{command.lower()}"), patient=True)
+    assert rights_in(state_of(own)) == [
+        f"the account 'limited' at Redis may not run {command}: grant +{command.lower()}"
+    ]
+
+
+def test_an_account_with_all_rights_for_state_is_told_nothing(client, account, redis_server):
+    assert rights_in(state_of(client(url=account(ENOUGH_FOR_STATE), patient=True))) == []
+    keys = rights_in(state_of(client(url=account(ENOUGH_FOR_STATE, "resetkeys ~other:*"), patient=True)))
+    assert keys == ["the account 'limited' at Redis may not use the keys app:*: grant ~app:*"]
+    with redis.Redis(port=redis_server.port) as server:
+        assert server.keys("*rights*") == [], "what was tried has left nothing behind"
+
+
+def test_a_cluster_is_tried_by_what_it_is_asked(client, redis_cluster):
+    own = client(cluster=redis_cluster.urls, patient=True)
+    assert rights_in(state_of(own)) == []
+    assert own.get("a") == [None]
 
 
 def test_health_of_a_store_says_so(face, account, tmp_path):

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tierstore.backends.redis.commands import Plain
 from tierstore.backends.redis.link import facts
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.wire import ReplyError, pack
-from tierstore.plan.keys import FAMILY
+from tierstore.plan.keys import FAMILY, ChannelNames
 from tierstore.runtime import Deadline
 
 NO_SCRIPT = "0" * 40
 NOBODY = "{rights}"
-"""The hash tag of the names that are tried: no database has it, so that nothing lies under them."""
+"""Stands in each name that is tried: a hash tag that nothing else has, so that nothing lies under these names."""
+Trials = Sequence[tuple[str, ...]]
+"""Commands that have no effect, whatever the account may do. The last one may take the connection for itself."""
 
 
-async def missing_rights(route: Route, prefix: str, deadline: Deadline) -> list[str]:
+async def missing_rights(route: Route, trials: Trials, everything: str, deadline: Deadline) -> list[str]:
     """What the account may not do, each with the rule that grants it. StorageError if the server does not answer.
 
-    Each command is tried once, over a connection of its own and without effect: `ACL DRYRUN` and `ACL GETUSER` would tell too, but are
-    for administrators. In a cluster one node is asked.
+    `everything`: how all names begin that it needs. The commands are tried over a connection of their own: `ACL DRYRUN` and `ACL GETUSER`
+    would tell too, but are for administrators. In a cluster one node is asked.
     """
-    trials = _trials(f"{prefix}{FAMILY}")
     node = await route.node(NOBODY, deadline)
     link = await node.open_own(deadline)
     try:
@@ -30,22 +32,23 @@ async def missing_rights(route: Route, prefix: str, deadline: Deadline) -> list[
     finally:
         link.close()
     found = [
-        f"the account {route.account!r} at Redis may not {_missing(words, reply, prefix)}"
+        f"the account {route.account!r} at Redis may not {_missing(words, reply, everything)}"
         for words, reply in zip(trials, replies, strict=True)
-        if isinstance(reply, ReplyError) and reply.code == "NOPERM"
+        if isinstance(reply, ReplyError) and "NOPERM" in str(reply)  # of EXEC the server says EXECABORT first
     ]
     return list(dict.fromkeys(found))
 
 
-def _trials(family: str) -> tuple[tuple[str, ...], ...]:
-    """Every command that drivers and scripts use. The last one takes the connection for itself."""
-    value, lease, floor = (f"{family}{of}:{NOBODY}" for of in ("", ".lease", ".floor"))
-    channel, sequence, pings = (f"{family}.{of}:{NOBODY}" for of in ("channel", "sequence", "pings"))
+def of_the_cache(prefix: str) -> Trials:
+    """Every command that the cache tier and the channel use, scripts included."""
+    channel, *others = (f"{prefix}{FAMILY}.{of}:{NOBODY}" for of in ChannelNames._fields)
+    value, lease, floor = (f"{prefix}{FAMILY}{of}:{NOBODY}" for of in ("", ".lease", ".floor"))
+    sequence, pings = others[:2]
     return (
         ("EVALSHA", NO_SCRIPT, "1", value),
         ("EVAL", "return 1", "1", value),
         ("MGET", value),
-        *(("GET", key) for key in (value, lease, floor)),
+        *(("GET", key) for key in (value, lease, floor, *others)),
         ("GETRANGE", value, "0", "17"),
         ("SET", value, "", "PX", "0"),  # no time to live is refused, but after the rights
         ("DEL", value),
@@ -63,15 +66,18 @@ def _trials(family: str) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _missing(words: tuple[str, ...], reply: ReplyError, prefix: str) -> str:
+def _missing(words: tuple[str, ...], reply: ReplyError, everything: str) -> str:
     """The server's text says only which of the three it was."""
-    everything = prefix or FAMILY
+    name = next((word.partition(NOBODY)[0] for word in words if NOBODY in word), "")
     if "channel" in str(reply):
-        return f"use the channel {words[1].partition(NOBODY)[0]}*: grant &{everything}*"
+        return f"use the channel {_shown(name)}*: grant &{everything}*"
     if "key" in str(reply):
-        name = next(word for word in words if NOBODY in word)
-        return f"use the keys {name.partition(NOBODY)[0]}*: grant ~{everything}*"
+        return f"use the keys {_shown(name)}*: grant ~{everything}*"
     return f"run {words[0]}: grant +{words[0].lower()}"
+
+
+def _shown(name: str) -> str:
+    return "".join(filter(str.isprintable, name))
 
 
 async def unsafe_primaries(route: Route, deadline: Deadline) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 from tierstore.backends import Change, Fill, Lease
 from tierstore.backends.redis.cluster import Cluster, cluster_slot
 from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, RELEASE, Call, Command, Plain
-from tierstore.backends.redis.diagnosis import missing_rights, unsafe_primaries
+from tierstore.backends.redis.diagnosis import missing_rights, of_the_cache, unsafe_primaries
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import EPOCH_BYTES
 from tierstore.backends.redis.node import CACHE, Duty
@@ -26,7 +26,7 @@ from tierstore.backends.redis.route import Route, SentinelAddress, by_url
 from tierstore.backends.redis.sentinel import ServerBySentinel
 from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConfigError, ConnectionError, StorageError
-from tierstore.plan.keys import floor_key, lease_key
+from tierstore.plan.keys import FAMILY, floor_key, lease_key
 from tierstore.runtime import Deadline, Runtime
 
 log = logging.getLogger("tierstore")
@@ -102,13 +102,15 @@ class RedisKeyValue:
         for node in await self._route.nodes(deadline):
             await node.ask([Plain("", PING)], deadline, probe=True)
         with contextlib.suppress(StorageError):
-            for text in await missing_rights(self._route, self._prefix, deadline):
+            for text in await self._missing(deadline):
                 log.warning("%s", text)
+
+    async def _missing(self, deadline: Deadline) -> list[str]:
+        return await missing_rights(self._route, of_the_cache(self._prefix), self._prefix or FAMILY, deadline)
 
     async def warnings(self, deadline: Deadline) -> list[str]:
         deadline = deadline.within(self._hard_s)
-        missing = await missing_rights(self._route, self._prefix, deadline)
-        return missing + await unsafe_primaries(self._route, deadline)
+        return await self._missing(deadline) + await unsafe_primaries(self._route, deadline)
 
     async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[bytes | None]:
         if not keys:

@@ -7,16 +7,18 @@ whoever watches. Here Redis is the truth: a call has all of its deadline, and wh
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from tierstore.backends.pairs import KEEP_MS, Feed, Pair, PairCounts, Put
 from tierstore.backends.redis.commands import Command, Plain, Script
-from tierstore.backends.redis.diagnosis import unsafe_primaries
+from tierstore.backends.redis.diagnosis import missing_rights, unsafe_primaries
 from tierstore.backends.redis.link import facts
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.state.dangers import UNWATCHED, dangers, publishes_by_shard, version
 from tierstore.backends.redis.state.pages import Keys
+from tierstore.backends.redis.state.rights import of_state
 from tierstore.backends.redis.state.scripts import LOOK, Names
 from tierstore.backends.redis.state.shards import ShardFeed
 from tierstore.backends.redis.state.stream import StreamFeed
@@ -27,6 +29,7 @@ from tierstore.backends.redis.state.writes import ByScript, BySet
 from tierstore.errors import ConfigError, ConnectionError, StorageError, UnsupportedError
 from tierstore.runtime import Deadline, Job, Runtime
 
+log = logging.getLogger("tierstore")
 MAX_WATCHED = 1_000_000
 PROBE_EVERY_S, PROBE_BUDGET_S = 1.0, 0.25
 FAILED = "cannot open state on Redis: {}"
@@ -67,6 +70,13 @@ class RedisPairs:
             raise ConfigError(FAILED.format(error), tier="state") from None
         except StorageError as error:
             raise ConnectionError(FAILED.format(error), tier="state") from None
+        with contextlib.suppress(StorageError):
+            for text in await self._missing(deadline):
+                log.warning("%s", text)
+
+    async def _missing(self, deadline: Deadline) -> list[str]:
+        trials = of_state(self._prefix, single=self._route.single)
+        return await missing_rights(self._route, trials, self._prefix, deadline)
 
     # Reading
 
@@ -186,10 +196,10 @@ class RedisPairs:
     async def warnings(self, deadline: Deadline) -> Sequence[str]:
         try:
             infos = await self._info("server", "memory", "persistence", deadline=deadline)
-            unsafe = await unsafe_primaries(self._route, deadline)
+            known = await self._missing(deadline) + await unsafe_primaries(self._route, deadline)
         except StorageError:
             return ()  # health says that it does not answer
-        found = unsafe + [warning for info in infos for warning in dangers(info)]
+        found = known + [warning for info in infos for warning in dangers(info)]
         if not self._route.single and not all(map(publishes_by_shard, infos)):
             found.append(UNWATCHED.format(version(infos[0])))
         return list(dict.fromkeys(found))
