@@ -6,8 +6,12 @@ It reads the names of races from its standard input, runs each, and prints what 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import random
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,9 +19,11 @@ from tierstore.backends.pairs import ABSENT_TAG, Put
 from tierstore.backends.redis.key_value import route
 from tierstore.backends.redis.node import STATE
 from tierstore.backends.redis.pairs import RedisPairs
+from tierstore.errors import StorageError
 from tierstore.runtime import AsyncioRuntime, Deadline
 
 KEYS, CALLERS, TTL_MS = 200, 8, 600_000
+CHANGES, WRITERS, PAUSE_S = 5_000, 50, 0.03
 Race = Callable[[RedisPairs, Deadline], Awaitable[Any]]
 
 
@@ -54,7 +60,30 @@ async def compare_and_set(pairs: RedisPairs, deadline: Deadline) -> int:
     return sum(await asyncio.gather(*(caller() for _ in range(CALLERS))))
 
 
-RACES: dict[str, Race] = {"pop": pop, "add": add, "increment": increment, "compare_and_set": compare_and_set}
+async def storm(pairs: RedisPairs, deadline: Deadline) -> list[tuple[str, str, float]]:
+    """Set CHANGES values, whatever the server does: key, etag and the monotonic time before it, of those that were acknowledged."""
+    acknowledged = []
+
+    async def writer(key: str) -> None:
+        for number in range(CHANGES // WRITERS):
+            await asyncio.sleep(random.uniform(0, PAUSE_S))
+            began = time.monotonic()
+            with contextlib.suppress(StorageError):
+                etag = await pairs.put(Put(key, b"%d" % number, TTL_MS), deadline=Deadline(time.monotonic, began + 1))
+                acknowledged.append((key, str(etag), began))
+
+    own = os.getpid()
+    await asyncio.gather(*(writer(f"{own}:{number}") for number in range(WRITERS)))
+    return acknowledged
+
+
+RACES: dict[str, Race] = {
+    "pop": pop,
+    "add": add,
+    "increment": increment,
+    "compare_and_set": compare_and_set,
+    "storm": storm,
+}
 
 
 async def main(prefix: str, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Changes in a cluster: each slot counts its changes, and publishes each with its number on a channel of its own (Redis 7).
+"""Changes in a cluster: each slot counts its changes, and publishes them with their numbers on a channel of its own (Redis 7).
 
 A watcher subscribes to the channels of all slots at the nodes that own them, then reads the counters, so that whatever is lost from then
 on is noticed: by the next number, or by the counters, which it reads again every CHECK_S. A hole, a broken connection, a slot that has
@@ -14,7 +14,7 @@ from tierstore.backends.redis.cluster import CLUSTER_SLOTS, Cluster, cluster_slo
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Link, until_pushed
 from tierstore.backends.redis.node import Node
-from tierstore.backends.redis.state.watching import EndNow, Ground, Lapse, WatchingFeed
+from tierstore.backends.redis.state.watching import UNREADABLE, EndNow, Ground, Lapse, WatchingFeed
 from tierstore.backends.redis.wire import ReplyError, pack
 from tierstore.errors import ConnectionError, QueryError, TimeoutError
 from tierstore.runtime import Deadline
@@ -120,12 +120,15 @@ class ShardFeed(WatchingFeed):
             raise Lapse("a slot of the Redis cluster has moved to another node", tier="state")
 
     def _heard(self, slot: int, message: bytes) -> None:
-        number, change = message.split(b"|", 1)
-        at = int(number)
+        try:
+            numbers = message.split(b"|", 2)
+            before, at, change = int(numbers[0]), int(numbers[1]), numbers[2]
+        except (ValueError, IndexError):
+            raise Lapse(UNREADABLE, tier="state") from None
         if at <= self._seen[slot]:  # it was under way when the counters were read
             return
-        if at != self._seen[slot] + 1:
-            raise Lapse(f"change {at} of slot {slot} came where {self._seen[slot] + 1} was due", tier="state")
+        if before != self._seen[slot]:
+            raise Lapse(f"change {at} of slot {slot} came, and change {before} before it did not", tier="state")
         self._seen[slot] = at
         self._watched.hear(change, f"{slot}:{at}")
 

@@ -15,7 +15,7 @@ from typing import Any
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.state.scripts import ENDS, WATCH
-from tierstore.backends.redis.state.watching import EndNow, Ground, Lapse, WatchingFeed
+from tierstore.backends.redis.state.watching import UNREADABLE, EndNow, Ground, Lapse, WatchingFeed
 from tierstore.backends.redis.wire import ReplyError, pack
 from tierstore.errors import ConnectionError
 from tierstore.runtime import Deadline
@@ -27,6 +27,8 @@ BLOCK_MS = 1_000
 SILENT_S = 2.0
 """A server that answers so long after its time is gone. A dead peer sends no reset."""
 MARK_BYTES = 8
+FIELD = b"c"
+"""Of an entry of the stream: what changed. Empty in the first one, which is only a place to read from."""
 
 
 class StreamFeed(WatchingFeed):
@@ -53,7 +55,7 @@ class StreamFeed(WatchingFeed):
         self._handlers.clear()
         self._watched.ends.server_says(now_ms)
         self._prolong_at = self._runtime.monotonic() + PROLONG_S
-        if known == self._known:
+        if known == self._known and not self._has_lapsed:
             self._watched.ends.again()
             return True
         self._known, self._position, self._gone = None, position, []
@@ -103,7 +105,7 @@ class StreamFeed(WatchingFeed):
         self._watched.ends.server_says(now_ms)
         self._prolong_at = self._runtime.monotonic() + PROLONG_S
         if self._known is None or mark != self._known[1]:
-            raise self._lapse("nobody watched for a while")
+            raise Lapse("nobody watched for a while", tier="state")
 
     def _asked(self, due: list[str], reply: Any) -> None:
         ends = {key: self._watched.ends.end_of(key) for key in due}
@@ -116,19 +118,17 @@ class StreamFeed(WatchingFeed):
     def _anchored(self, reply: Any) -> None:
         """The entry that was read last is still there, so that none behind it is missing."""
         if not reply:
-            raise self._lapse("the stream of changes was cut off or removed before it was read")
-        for position, (_, change) in self._entries:
-            if change:
-                self._watched.hear(change, position.decode())
+            raise Lapse("the stream of changes was cut off or removed before it was read", tier="state")
+        for position, fields in self._entries:
+            if fields[:1] != [FIELD] or len(fields) != 2:
+                raise Lapse(UNREADABLE, tier="state")
+            if fields[1]:
+                self._watched.hear(fields[1], position.decode())
             self._position = position
         if len(self._entries) < ENTRIES_AT_ONCE:  # all that was told before the keys were asked for
             for one, ends_ms in self._gone:
                 self._watched.ended(one.key, ends_ms, self._position.decode())
             self._gone = []
-
-    def _lapse(self, reason: str) -> Lapse:
-        self._known = None
-        return Lapse(reason, tier="state")
 
     def _drop(self) -> None:
         if self._link is not None:

@@ -22,7 +22,8 @@ log = logging.getLogger("tierstore")
 BEGIN_S = 30.0
 """How long a feed that was lost may take to begin anew; most of it is the scan of the prefix."""
 SCANNED_AT_ONCE = 1_000
-NEVER_MS, ABSENT_MS = -1, -2
+ABSENT_MS = -2
+UNREADABLE = "what is told of a change of state could not be read"
 
 
 class Lapse(ConnectionError):
@@ -63,7 +64,7 @@ class Watched:
             kind, tag, ends, name = change.split(b"|", 3)
             full, ends_ms = name.decode(), int(ends)
         except ValueError:
-            raise Lapse("a change of state could not be read", tier="state") from None
+            raise Lapse(UNREADABLE, tier="state") from None
         if not full.startswith(self._begins):
             return
         key, end = full.removeprefix(self._ground.names.prefix), ends_ms if ends_ms >= 0 else None
@@ -143,6 +144,7 @@ class WatchingFeed:
         self._watched = Watched(ground, prefix)
         self._retry = Retry()
         self._connected = self.closed = False
+        self._has_lapsed = False
         self._lost = ""
 
     async def begin(self, deadline: Deadline) -> None:
@@ -178,7 +180,7 @@ class WatchingFeed:
         if pause_s > 0 and until.remaining() <= 0:
             return
         nothing_missed = await self._connect(self._runtime.deadline(BEGIN_S))
-        self._connected = True
+        self._connected, self._has_lapsed = True, False
         self._retry.succeeded()
         if not nothing_missed:
             self._watched.gap(self._lost)
@@ -189,6 +191,7 @@ class WatchingFeed:
             self._lost = str(error)
             if not isinstance(error, (ConnectionError, TimeoutError)):
                 log.warning("The feed of changes of state failed, and begins anew: %s", error)
+        self._has_lapsed |= isinstance(error, (Lapse, ConfigError))
         self._connected = False
         self._retry.failed(self._runtime.monotonic())
         self._drop()
@@ -198,7 +201,7 @@ class WatchingFeed:
         self._drop()
 
     async def _connect(self, deadline: Deadline) -> bool:
-        """Listen anew. Whether nothing was missed since the feed listened before."""
+        """Listen anew. Whether nothing was missed since the feed listened before: never if it `_has_lapsed`."""
         raise NotImplementedError
 
     async def _listen(self, until: Deadline) -> None:
