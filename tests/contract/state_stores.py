@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from tests.contract.schema_stores import Opened
+from tests.contract.schema_stores import Opened, opened
 from tierstore import CacheConfig, Config, PostgresConfig, RedisConfig, SentinelConfig, StateConfig
 from tierstore.stores.state import StateStore
 
@@ -39,6 +40,13 @@ class OpenState:
     def run(self, scenario: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """The scenario is given `store.state` and what follows."""
         return self.face.run(scenario, self.store.state, *arguments)
+
+
+@contextmanager
+def state_of(config: Config, place: str, face: str) -> Iterator[OpenState]:
+    """State over a configuration, in a face; closed at the end."""
+    with opened(place, face, config) as store:
+        yield OpenState(store)
 
 
 def state_config(request: pytest.FixtureRequest, place: str, folder: Path, **state: Any) -> Config:

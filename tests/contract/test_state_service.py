@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 import tierstore
-from tests.contract.state_places import PLACES, state_at
 from tierstore import InvalidKeyError, StateField, StateService, ValidationError
 
 FACTS = ("pr_number", "vuln_check_run_id", "license_check_run_id", "workflow_run_id")
@@ -17,20 +16,9 @@ class Builds(StateService):
     steps = StateField(list[str], ttl=None)
 
 
-@pytest.fixture(scope="module", params=PLACES)
-def place(request, tmp_path_factory):
-    return request, request.param, tmp_path_factory.mktemp("state")
-
-
-@pytest.fixture(scope="module", params=["async", "blocking"])
-def opened(request, place):
-    with state_at(*place[:2], request.param, place[2]) as made:
-        yield made
-
-
 @pytest.mark.requirement("S3-13", "S3-14", "S3-15", "S3-16", "S3-17", "S3-21", "S3-36", "S3-37")
 @pytest.mark.parametrize("fact", FACTS)
-def test_a_fact_is_stored_found_and_deleted(opened, fact):
+def test_a_fact_is_stored_found_and_deleted(kept, fact):
     async def scenario(state):
         service = StateService(state)
         store, get, find, delete = (getattr(service, f"{verb}_{fact}") for verb in ("store", "get", "find", "delete"))
@@ -46,10 +34,10 @@ def test_a_fact_is_stored_found_and_deleted(opened, fact):
         assert await delete(sha)
         assert await find(sha) is None
 
-    opened.run(scenario)
+    kept.run(scenario)
 
 
-def test_all_facts_of_one_thing_are_read_and_deleted_at_once(opened):
+def test_all_facts_of_one_thing_are_read_and_deleted_at_once(kept):
     async def scenario(state):
         service = Builds(state, prefix="builds", ttl=60)
         assert await service.all_state("x") == {}
@@ -70,11 +58,11 @@ def test_all_facts_of_one_thing_are_read_and_deleted_at_once(opened):
         assert (await service.find_stage("x"), await service.stage.find("x")) == (None, None)
         assert Builds.fields == (*FACTS, "stage", "steps")
 
-    opened.run(scenario)
+    kept.run(scenario)
 
 
 @pytest.mark.requirement("S3-18")
-def test_wrong_values_and_ids_are_refused(opened):
+def test_wrong_values_and_ids_are_refused(kept):
     async def scenario(state):
         service = Builds(state, prefix="wrong")
         for value in ("5", True, 1.0, None, 2**63):
@@ -93,7 +81,7 @@ def test_wrong_values_and_ids_are_refused(opened):
         with pytest.raises(ValidationError):
             await service.all_state("x")
 
-    opened.run(scenario)
+    kept.run(scenario)
 
 
 def test_a_field_is_declared_with_a_type_that_can_be_read():

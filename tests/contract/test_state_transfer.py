@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from tests.contract.state_places import PLACES, place_config, state_at, state_of
+from tests.contract.state_stores import state_config, state_of
 from tierstore import CorruptError, StateEncryption, TimeoutError, ValidationError
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 BOTH = StateEncryption({"old": OLD, "new": NEW}, "new")
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=["memory", "sqlite", "postgres", "redis", "cluster"])
 def place(request):
     return request.param
 
@@ -61,10 +61,10 @@ def test_what_is_exported_comes_back_the_same(request, tmp_path, place, face_nam
         assert not await state.exists("k:gone")
         assert abs(((await state.get_entry("k:7")).expires_at - ends).total_seconds()) < 5
 
-    with state_at(request, place, face_name, tmp_path / "one", encryption=BOTH) as opened:
+    with state_of(state_config(request, place, tmp_path / "one", encryption=BOTH), place, face_name) as opened:
         ends = opened.run(export)
     assert path.stat().st_mode & 0o077 == 0
-    with state_at(request, place, face_name, tmp_path / "two", compress_min=64) as opened:
+    with state_of(state_config(request, place, tmp_path / "two", compress_min=64), place, face_name) as opened:
         opened.run(import_, ends)
 
 
@@ -92,7 +92,7 @@ def test_an_interrupted_export_is_resumed(request, tmp_path, face_name):
             await state.export(tmp_path / "other.jsonl", progress=interrupt)
         assert not list(tmp_path.glob("*other*"))
 
-    with state_at(request, "sqlite", face_name, tmp_path / "store") as opened:
+    with state_of(state_config(request, "sqlite", tmp_path / "store"), "sqlite", face_name) as opened:
         opened.run(scenario)
 
 
@@ -123,7 +123,7 @@ def test_a_file_that_is_none_is_refused_with_its_line(request, tmp_path):
             await state.import_(path, existing="both")
         assert await state.get_many(["a", "b", "c"]) == [None, None, None]
 
-    with state_at(request, "memory", "async", tmp_path / "store") as opened:
+    with state_of(state_config(request, "memory", tmp_path / "store"), "memory", "async") as opened:
         opened.run(scenario)
 
 
@@ -131,10 +131,10 @@ def test_a_file_that_is_none_is_refused_with_its_line(request, tmp_path):
 def test_values_are_sealed_anew_by_the_active_key(request, tmp_path, place, face_name):
     """The same place under three configurations: on memory one store is enough to show that nothing is left to do."""
     if place == "memory":
-        with state_at(request, place, face_name, tmp_path, encryption=BOTH) as opened:
+        with state_of(state_config(request, place, tmp_path, encryption=BOTH), place, face_name) as opened:
             opened.run(_already_sealed)
         return
-    config = place_config(request, place, tmp_path)
+    config = state_config(request, place, tmp_path)
 
     def at(encryption):
         return state_of(replace(config, state=replace(config.state, encryption=encryption)), place, face_name)

@@ -15,7 +15,7 @@ from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from pydantic import AnyHttpUrl
 
 import tierstore
-from tests.contract.state_places import place_config
+from tests.contract.state_stores import state_config
 from tierstore.integrations.keyvalue import StateKeyValue
 
 VALUES = [
@@ -42,7 +42,7 @@ NAMES = [
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def run(request, tmp_path):
     """Runs a scenario with a store of py-key-value."""
-    config = place_config(request, request.param, tmp_path)
+    config = state_config(request, request.param, tmp_path)
 
     def with_store(scenario):
         async def opened():

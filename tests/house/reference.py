@@ -71,6 +71,7 @@ PAGES: dict[str, Page] = {
         ),
         modules=("tierstore.integrations.keyvalue",),
     ),
+    "testing": Page("Suites for backends", modules=("tierstore.testing",)),
     "blocking": Page("The blocking calls", modules=("tierstore.blocking",)),
     "configuration": Page(
         "Configuration",
