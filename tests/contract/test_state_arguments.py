@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import timedelta
 from typing import Any
@@ -132,6 +133,7 @@ def test_a_value_that_cannot_be_read_back_is_refused(kept: OpenState, value: Any
         ("increment", {"by": True}, "by"),
         ("increment", {"by": 2**63}, "by"),
         ("update", {"function": 5}, "function"),
+        ("update", {"function": asyncio.sleep}, "function"),
         ("get", {"timeout": 0}, "timeout"),
     ],
 )

@@ -14,6 +14,7 @@ from tierstore.runtime import AsyncioRuntime
 from tierstore.testing import state_checks, state_conformance
 
 
+@pytest.mark.requirement("S3-23", "S3-31")
 @pytest.mark.parametrize("check", state_checks())
 def test_our_drivers_pass(kept: OpenState, check: str):
     async def scenario(state: Any) -> None:

@@ -174,3 +174,22 @@ async def _already_sealed(state):
     await _set(state, "k")
     assert await _rekey(state) == (115, 0, 0)
     assert await state.get("k:5") == 5
+
+
+@pytest.mark.requirement("S3-29")
+def test_large_values_are_stored_smaller_and_come_back_the_same(request, tmp_path, place, face_name):
+    rows, noise = [{"id": number, "name": f"item {number}"} for number in range(2_000)], os.urandom(20_000)
+
+    async def scenario(state):
+        deadline = state._parts.runtime.deadline(10)
+        await state.set_many({"rows": rows, "noise": noise, "small": "x" * 60})
+        assert await state.get_many(["rows", "noise", "small"]) == [rows, noise, "x" * 60]
+        stored = await state._parts.pairs.get_many(["rows", "noise", "small"], deadline=deadline)
+        sizes = [len(pair.value) for pair in stored]
+        assert sizes[0] < len(json.dumps(rows)) / 4
+        assert sizes[1:] == [len(noise) + 1, 62]  # not smaller by it, and too small to try
+        assert await state.compare_and_set("rows", rows, rows[:1_000])
+        assert await state.update("rows", lambda found: found[:2]) == rows[:2]
+
+    with state_of(state_config(request, place, tmp_path), place, face_name) as opened:
+        opened.run(scenario)

@@ -41,7 +41,7 @@ class StateReader(BaseStore[StateParts]):
         if self._scope.is_inside and not self._parts.is_in_database:
             with operation:
                 raise UnsupportedError(
-                    f"state is no part of a transaction where it lies in {self._pairs.name}: call it on the store, or keep it in the "
+                    f"state is no part of a transaction where it lies in {self._parts.pairs.name}: call it on the store, or keep it in the "
                     "database with StateConfig(backend='sql')"
                 )
         return operation

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, NotRequired, TypedDict
+from typing import Any, Final, NamedTuple, NotRequired, TypedDict, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -94,7 +94,8 @@ def _make_reader(type: Any) -> Reader:
     def of_bytes(raw: bytes) -> Any:
         return msgspec.convert(raw, annotation, strict=True, dec_hook=_build)
 
-    return Reader(getattr(type, "__name__", shown(type)), decoder.decode, of_bytes)
+    name = shown(type) if get_origin(type) or not hasattr(type, "__name__") else type.__name__
+    return Reader(name, decoder.decode, of_bytes)
 
 
 _kept_reader = lru_cache(KEPT_READERS)(_make_reader)

@@ -35,7 +35,8 @@ V = TypeVar("V", contravariant=True)
 A = TypeVar("A", covariant=True)
 Answer = Coroutine[Any, Any, T]
 DAY_S: Final = 86_400
-_WITH_ZERO: Final = (bool, int, float, str, bytes, list, dict, tuple, set, frozenset)
+_PLAIN: Final = (bool, int, float, str, bytes)
+_WITH_ZERO: Final = (*_PLAIN, list, dict, tuple, set, frozenset)
 
 
 class Storing(Protocol[V]):
@@ -74,7 +75,8 @@ class StateField(Generic[T]):
     name = ""
 
     def __init__(self, type: type[T], *, ttl: float | timedelta | Default | None = DEFAULT) -> None:
-        values.check_type(type)
+        if type not in _PLAIN:  # checking loads msgspec, and this file is loaded with every store
+            values.check_type(type)
         self.type = type
         self.ttl = ttl
 
