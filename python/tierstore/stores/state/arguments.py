@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS
@@ -64,6 +65,12 @@ def check_by(by: object) -> int:
     if not isinstance(by, int) or isinstance(by, bool) or not MIN_INT64 <= by <= MAX_INT64:
         raise ValidationError(f"by must be an int of 64 bits, got {shown(by)}", place="by")
     return by
+
+
+def check_function(function: object) -> None:
+    if not callable(function) or iscoroutinefunction(function):
+        text = "function must be a function that returns the new value, and not an async one"
+        raise ValidationError(text, place="function")
 
 
 def check_idle(idle: object) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from inspect import iscoroutinefunction
 from typing import Any, Literal
 
 from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS, Pair, Put
@@ -196,9 +195,7 @@ class StateStore(StateReader):
             check_key(key)
             check_type(type)
             ttl_ms = self._ttl(ttl, keep=True)
-            if not callable(function) or iscoroutinefunction(function):
-                text = "function must be a function that returns the new value, and not an async one"
-                raise ValidationError(text, place="function")
+            arguments.check_function(function)
             while True:
                 (pair,) = await self._pairs.get_many((key,), deadline=operation.deadline)
                 made = function(default if pair is None else self._parts.opened(key, pair.value, type))
