@@ -22,6 +22,7 @@ import typing_extensions
 from pydantic_core import PydanticCustomError, PydanticSerializationUnexpectedValue, core_schema
 
 from tierstore.answers import exposed_names, json_ready, to_plain
+from tierstore.errors import raise_alone
 from tierstore.layout import Sized
 
 _INTEGER_BITS = {
@@ -197,7 +198,7 @@ def _decoded(value: Any) -> Any:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise PydanticCustomError("base64", "Input should be base64") from None
+        raise_alone(PydanticCustomError("base64", "Input should be base64"))
 
 
 _BASE64 = Annotated[

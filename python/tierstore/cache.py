@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tierstore._native import Cache, CacheStats, FillTicket
+from tierstore.runtime.awaited import waits_for, waits_for_a_thread
 from tierstore.runtime.forks import generation
 
 __all__ = ["Cache", "CacheStats", "FillTicket"]
@@ -35,13 +36,27 @@ LOOKS = 3
 class _Flight:
     """One load under way: who leads it, who waits, and how it ended."""
 
-    __slots__ = ("_done", "_ended", "_guard", "_loops", "_trace", "error", "forks", "loop", "thread", "value", "waits")
+    __slots__ = (
+        "_done",
+        "_ended",
+        "_guard",
+        "_loops",
+        "_task",
+        "_trace",
+        "error",
+        "forks",
+        "loop",
+        "thread",
+        "value",
+        "waits",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.loop = loop
         """The event loop that the loader runs on; None for a loader that blocks its thread."""
-        self.thread = None if loop is None else threading.get_ident()
-        """The thread of that loop."""
+        self.thread = threading.get_ident()
+        """The thread that it blocks, or that of its loop."""
+        self._task = None if loop is None else asyncio.current_task()
         self.forks = generation()
         self.waits: list[_Flight] = []
         """The loads that its loader waits for just now."""
@@ -56,7 +71,7 @@ class _Flight:
     def end(self) -> None:
         """Wake all who wait. Neither value nor error: the leader was cancelled, and one of them takes over."""
         with self._guard:
-            self._ended = True
+            self._ended, self._task = True, None
             loops, self._loops = self._loops, []
         self._done.set()
         for loop, future in loops:
@@ -69,16 +84,29 @@ class _Flight:
         """Whether its event loop was closed or stopped under it."""
         return self.loop is not None and not self.loop.is_running()
 
-    def wait(self) -> bool:
-        """Until it ended: True; or was left: False."""
+    def waits_for_us(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether its loader waits for the code that asks, which runs in `task` or in no task. What a loader started and does not wait
+        for has a copy of its context, and is no part of it."""
+        own = self._task
+        if self._ended:
+            return False
+        if self.loop is None or own is None:
+            return self.thread == threading.get_ident()
+        if task is not None and task.get_loop() is self.loop:
+            return waits_for(own, task)
+        return self.thread != threading.get_ident() and waits_for_a_thread(own, self.loop)
+
+    def wait(self, look: Callable[[], None]) -> bool:
+        """Until it ended: True; or was left: False. `look` is called now and then."""
         left = 0
         while not self._done.wait(LOOK_INTERVAL_S):
+            look()
             left = left + 1 if self.is_left() else 0
             if left == LOOKS:
                 return False
         return True
 
-    async def await_end(self) -> bool:
+    async def await_end(self, look: Callable[[], None]) -> bool:
         """As `wait`."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -88,6 +116,7 @@ class _Flight:
             self._loops.append((loop, future))
         left = 0
         while not (await asyncio.wait((future,), timeout=LOOK_INTERVAL_S))[0]:
+            look()
             left = left + 1 if self.is_left() else 0
             if left == LOOKS:
                 return False
@@ -116,26 +145,46 @@ class _Flight:
 
 
 class _Wait:
-    """A caller waits for a load, and so do the loads from within which it asks. RuntimeError if it would be for ever."""
+    """A caller waits for a load, and so do the loads whose loader waits for the caller. RuntimeError if it would be for ever."""
 
-    __slots__ = ("_flight", "_within")
+    __slots__ = ("_about", "_flight", "_key", "_within")
 
     def __init__(self, key: Hashable, flight: _Flight) -> None:
-        self._flight, self._within = flight, _loads_about()
-        for load in self._within:
-            load.waits.append(flight)
-        if flight.awaits(self._within):  # of two who close a circle at once, the later to look sees it
-            self.__exit__()
-            raise RuntimeError(
-                f"the loader of {key!r} waits for itself: it asked for the same key, or for a load that waits for it"
-            )
+        self._key, self._flight = key, flight
+        self._about, self._within = _loads_about(), list[_Flight]()
 
-    def __enter__(self) -> None:
-        return None
+    def __enter__(self) -> Self:
+        try:
+            self.look()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def look(self) -> None:
+        """A loader may begin to wait for what it started later. Of two who close a circle at once, the later to look sees it."""
+        if not self._about:
+            return
+        task = _current_task()
+        for load in self._about:
+            if load not in self._within and load.waits_for_us(task):
+                self._within.append(load)
+                load.waits.append(self._flight)
+        if self._flight.awaits(self._within):
+            raise RuntimeError(
+                f"the loader of {self._key!r} waits for itself: it asked for the same key, or for a load that waits for it"
+            )
 
     def __exit__(self, *_: object) -> None:
         for load in self._within:
             load.waits.remove(self._flight)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -235,12 +284,12 @@ def load(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any], **li
                 if (known := lead.known()) is not None:
                     return known[0]
                 return lead.land(_load_now(loader, ticket.key), life)
-        with _Wait(key, flight):
-            if flight.thread == threading.get_ident() and not flight.is_left():
+        with _Wait(key, flight) as waiting:
+            if flight.loop is not None and flight.thread == threading.get_ident() and not flight.is_left():
                 return _load_now(
                     loader, key
                 )  # that load runs on this thread's own loop: waiting would block it for ever
-            if not flight.wait():
+            if not flight.wait(waiting.look):
                 _take_over(cache, ticket, flight)
         if (value := flight.outcome()) is not None:
             return value[0]
@@ -258,8 +307,8 @@ async def aload(cache: Cache[Any, Any], key: Hashable, loader: Callable[..., Any
                     return known[0]
                 result = _call(loader, ticket.key)
                 return lead.land(await result if isinstance(result, Awaitable) else result, life)
-        with _Wait(key, flight):
-            if not await flight.await_end():
+        with _Wait(key, flight) as waiting:
+            if not await flight.await_end(waiting.look):
                 _take_over(cache, ticket, flight)
         if (value := flight.outcome()) is not None:
             return value[0]

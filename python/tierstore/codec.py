@@ -21,6 +21,7 @@ from tierstore._native import (
     msgpack_decode,
     msgpack_encode,
 )
+from tierstore.errors import raise_alone
 from tierstore.layout import (
     JSON,
     Shape,
@@ -101,7 +102,7 @@ def _shape(annotation: Any) -> Shape:
     try:
         return shape_of(annotation)
     except RecursionError:
-        raise TypeError(f"{annotation!r} contains itself; bincode needs a type of finite depth") from None
+        raise_alone(TypeError(f"{annotation!r} contains itself; bincode needs a type of finite depth"))
 
 
 def _has_union(shape: Any) -> bool:

@@ -22,7 +22,7 @@ Each carries `store`, `operation`, `key` and `tier` (None where it does not appl
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, NoReturn
 
 
 class StorageError(Exception):
@@ -148,3 +148,14 @@ class OutcomeUnknownError(StorageError):
 
 class UnsupportedError(StorageError):
     """This backend cannot do that; the text says which one can."""
+
+
+def raise_alone(error: BaseException) -> NoReturn:
+    """Raise `error` without the exception that is being handled as its cause or context.
+
+    A driver's or parser's exception holds values, statements, documents and addresses, in its text or in an attribute.
+    """
+    try:
+        raise error
+    finally:
+        error.__cause__ = error.__context__ = None

@@ -18,7 +18,6 @@ from tierstore.calls.scope import Inside, OpenTransaction, Outside
 from tierstore.calls.store import Parts as StoreParts
 from tierstore.config import Config, PostgresConfig, postgres_address
 from tierstore.errors import ConfigError, StorageError
-from tierstore.plan.arguments import shown
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime
 from tierstore.stores import Stores, attach, roster
 from tierstore.telemetry import OFF, Telemetry
@@ -252,7 +251,7 @@ def as_config(config: Config | str | os.PathLike[str] | None) -> Config:
         return Config(postgres=PostgresConfig(address))
     if isinstance(config, (str, os.PathLike)):
         return Config(config)
-    raise ConfigError(f"open({shown(config)}): expected a folder's path, postgresql://… or a Config")
+    raise ConfigError(f"open() expected a folder's path, postgresql://… or a Config, got {type(config).__name__}")
 
 
 @asynccontextmanager

@@ -110,7 +110,7 @@ async def state_conformance(driver: Pairs, *, blocking: bool = False, check: str
         try:
             await _CHECKS[name](trial)
         except AssertionError as error:
-            raise AssertionError(f"{name.replace('_', ' ')}: {error}") from error
+            raise_alone(AssertionError(f"{name.replace('_', ' ')}: {error}"))
         finally:
             await driver.delete_many(await trial.keys(trial.prefix, 100), deadline=trial.deadline)
 

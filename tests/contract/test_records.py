@@ -19,6 +19,7 @@ import pytest
 
 from tests.clock import BUSY_S
 from tests.contract.engines import Engine, PostgresEngine
+from tests.said import behind, said
 from tierstore import errors
 from tierstore.backends import Records
 from tierstore.runtime import Deadline, drive
@@ -447,3 +448,21 @@ def test_an_interrupted_caller_is_interrupted_and_leaves_nothing_behind(engine: 
         assert time.monotonic() - started < 1 + BUSY_S
     engine.face.run(add, records, "next", soon(engine, 2))
     assert engine.face.run(subjects, records, soon(engine)) == ["next"]
+
+
+def test_an_error_of_the_database_holds_no_value(engine: Engine) -> None:
+    """What the driver raised names the key, the row and the statement's values; it is left behind."""
+    records, secret = engine.migrated(), f"s3cr3t {uuid.uuid4()}"
+
+    async def run() -> None:
+        await add(records, secret, soon(engine))
+        with pytest.raises(errors.ConflictError) as taken:
+            await add(records, secret, soon(engine))
+        assert secret not in said(taken.value)
+        assert list(behind(taken.value)) == [taken.value]
+        if engine.name != "sqlite":
+            with pytest.raises(errors.QueryError) as wrong:
+                await records.fetch("suite.metadata", {"id": secret}, deadline=soon(engine))
+            assert secret not in said(wrong.value)
+
+    engine.face.run(run)

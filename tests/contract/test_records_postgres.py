@@ -14,6 +14,7 @@ import pytest
 
 from tests.contract.engines import PostgresEngine
 from tests.contract.test_records import add, subjects
+from tests.said import said
 from tierstore import errors
 from tierstore._native import uptime
 from tierstore.backends import Records
@@ -307,10 +308,9 @@ def test_no_error_and_no_log_line_shows_the_password(
     with pytest.raises(errors.ConfigError) as refused:
         pg.records(url=wrong)
     with pytest.raises(errors.ConfigError) as malformed:
-        pg.records(url="postgresql://me:s3cr3t-w0rd@host:5432:x/ d b?nonsense")
+        pg.records(url=wrong.replace("/", ":x/ d b?nonsense", 3))
     for error in (refused.value, malformed.value):
-        assert "s3cr3t-w0rd" not in str(error)
-        assert "s3cr3t-w0rd" not in repr(error.__cause__)
+        assert "s3cr3t-w0rd" not in said(error)
     assert "s3cr3t-w0rd" not in caplog.text
 
 

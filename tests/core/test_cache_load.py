@@ -167,54 +167,6 @@ def test_an_interrupted_leader_hands_over_to_a_thread():
         assert isinstance(leader.result(), KeyboardInterrupt)
 
 
-def test_loading_a_key_within_its_own_load_is_an_error():
-    cache = Cache(10)
-    with pytest.raises(RuntimeError, match="itself"):
-        cache.get_or_load("a", lambda: cache.get_or_load("b", lambda: cache.get_or_load("a", lambda: 1)))
-
-    async def again():
-        return await asyncio.gather(cache.aget_or_load("a", again))
-
-    with pytest.raises(RuntimeError, match="itself"):
-        asyncio.run(cache.aget_or_load("a", again))
-    assert cache.get_or_load("a", lambda: cache.get_or_load("b", lambda: 1)) == 1
-
-
-def test_two_loads_that_wait_for_each_other_are_an_error_in_threads():
-    cache, both = Cache(10), threading.Barrier(2)
-
-    def load(own, other):
-        def loader():
-            both.wait()
-            return cache.get_or_load(other, lambda: "fresh")
-
-        return caught(cache.get_or_load, own, loader)
-
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(load, "ab", "ba"))
-    assert RuntimeError in map(type, results)
-    assert cache.get_or_load("a", lambda: 1) in ("fresh", 1)
-
-
-def test_loads_that_wait_for_each_other_in_a_circle_are_an_error_in_tasks():
-    cache, begun = Cache(10), []
-
-    async def load(own, other):
-        async def loader():
-            begun.append(own)
-            while len(begun) < 3:
-                await asyncio.sleep(0)
-            return await cache.aget_or_load(other, lambda: "fresh")
-
-        return await cache.aget_or_load(own, loader)
-
-    async def main():
-        loads = [load(own, other) for own, other in ("ab", "bc", "ca")]
-        return await asyncio.wait_for(asyncio.gather(*loads, return_exceptions=True), 30)
-
-    assert RuntimeError in map(type, asyncio.run(main()))
-
-
 def test_a_reader_after_an_invalidation_does_not_join_the_old_load():
     cache, loading, go = Cache(10), threading.Event(), threading.Event()
 

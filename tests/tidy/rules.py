@@ -257,6 +257,24 @@ def sql_in_its_place(tree: Tree) -> Iterator[str]:
                 yield f"{path}:{node.lineno} holds SQL; it belongs under sql/"
 
 
+def errors_alone(tree: Tree) -> Iterator[str]:
+    """An error that is raised while another is handled leaves that one behind: it holds values, documents and addresses."""
+    for path, module in _python(tree):
+        handlers = [node for node in ast.walk(module) if isinstance(node, ast.ExceptHandler)]
+        raised = {id(node): node for handler in handlers for node in _within(handler) if isinstance(node, ast.Raise)}
+        for node in raised.values():
+            if node.exc is not None:
+                yield f"{path}:{node.lineno} raises an error with what is being handled as its context; use raise_alone"
+
+
+def _within(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs where the node does, so not the functions that it only defines."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield child
+            yield from _within(child)
+
+
 def _docstrings(module: ast.Module) -> set[int]:
     """Strings that stand alone: docstrings, and those under an attribute."""
     return {
@@ -381,6 +399,7 @@ RULES: tuple[Rule, ...] = (
     drivers,
     driver_privates,
     sql_in_its_place,
+    errors_alone,
     dialect,
     environment,
     runtime_only,

@@ -70,6 +70,11 @@ PLANTED = [
     (rules.driver_privates, "python/tierstore/backends/x.py", "from psycopg._queries import PostgresQuery\n"),
     (rules.sql_in_its_place, "python/tierstore/backends/x.py", 'QUERY = "SELECT id\\nFROM schemas"\n'),
     (rules.sql_in_its_place, "python/tierstore/stores/x.py", 'f"INSERT INTO {name} VALUES (1)"\n+ "x"\n'),
+    (
+        rules.errors_alone,
+        "python/tierstore/backends/x.py",
+        "try:\n    f()\nexcept ValueError as error:\n    if error.args:\n        raise KeyError(1) from None\n",
+    ),
     (rules.dialect, "python/tierstore/stores/schemas/edit.py", 'if kinds.dialect == "sqlite":\n    pass\n'),
     (rules.dialect, "python/tierstore/stores/state/x.py", "def f(dialect):\n    pass\n"),
     (rules.dialect, "python/tierstore/calls/scope.py", "dialect = 1\n"),

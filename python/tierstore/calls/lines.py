@@ -18,8 +18,8 @@ import orjson
 
 from tierstore._native import digest as digest_of
 from tierstore._native import uuid7
-from tierstore.errors import CorruptError, NotFoundError, StorageError, ValidationError
-from tierstore.plan.arguments import check_path, shown
+from tierstore.errors import CorruptError, NotFoundError, StorageError, ValidationError, raise_alone
+from tierstore.plan.arguments import check_path
 from tierstore.runtime.file_locks import try_lock
 from tierstore.runtime.steps import Steps
 
@@ -58,11 +58,20 @@ def from_line(line: bytes, number: int, most: int) -> Item:
         _check_declared(size, encoded, place, most)
         fields["content"] = base64.b64decode(encoded, validate=True)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # bad JSON and bad base64 are ValueErrors
-        raise ValidationError(f"{place} is not an exported record: {error}", place=place) from error
+        raise_alone(ValidationError(f"{place} is not an exported record ({_wrong(error)})", place=place))
     if digest_of(fields["content"]) != digest:
         raise CorruptError(f"the content of {place} does not match its digest; the file is damaged")
     item: Item = fields
     return item
+
+
+def _wrong(error: Exception) -> str:
+    """What is wrong with a line, without what it holds."""
+    if isinstance(error, orjson.JSONDecodeError):
+        return f"not JSON at byte {error.pos + 1}"
+    if isinstance(error, KeyError):
+        return f"no field {error}"
+    return "its content is not base64" if isinstance(error, ValueError) else "not an object with the fields of a record"
 
 
 def _apart(line: bytes, place: str) -> tuple[bytes, str | None]:
@@ -80,7 +89,7 @@ def _apart(line: bytes, place: str) -> tuple[bytes, str | None]:
 def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:
     """Before anything is decoded: a declared size is a claim."""
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= most:
-        raise ValidationError(f"{place} declares {shown(size)} bytes; expected at most {most:,}", place=place)
+        raise ValidationError(f"{place} must declare a size in bytes of at most {most:,}", place=place)
     if not isinstance(encoded, str) or len(encoded) != (size + 2) // 3 * 4:
         raise ValidationError(f"{place} declares {size} bytes and holds a different number", place=place)
 
@@ -154,7 +163,7 @@ class LinesFile:
         try:
             return from_line(last, self.count + 1, len(last)) if last else None
         except StorageError as error:
-            raise self._not_ours(error.message) from error
+            raise_alone(self._not_ours(error.message))
 
     def _not_ours(self, why: str) -> ValidationError:
         text = f"{self._beside} is no export that can be resumed ({why}): remove it, or export without resume"
@@ -194,7 +203,7 @@ class LinesFile:
             with self._steps.step() as goes_on:
                 yield goes_on
         except OSError as error:
-            raise ValidationError(f"{self._path} cannot be written: {error.strerror}", place="path") from error
+            raise_alone(ValidationError(f"{self._path} cannot be written: {error.strerror}", place="path"))
 
 
 def read_batches(path: str | os.PathLike[str], store: str, most: int, batch_items: int) -> Iterator[list[Item]]:
@@ -215,7 +224,7 @@ def read_batches(path: str | os.PathLike[str], store: str, most: int, batch_item
             if batch:
                 yield batch
     except OSError as error:
-        raise NotFoundError(f"{path} cannot be read: {error.strerror}", key=str(path)) from error
+        raise_alone(NotFoundError(f"{path} cannot be read: {error.strerror}", key=str(path)))
 
 
 def _check_header(line: bytes, store: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tierstore._native import Version, digest
 from tierstore.cli.output import Output, printable
-from tierstore.errors import ConflictError, ValidationError
+from tierstore.errors import ConflictError, ValidationError, raise_alone
 from tierstore.plan.values import check_name
 from tierstore.store import Store
 from tierstore.stores.schemas.validation import MAX_CONTENT_BYTES
@@ -86,7 +86,7 @@ class Importer:
                     for batch in _batches(sources):
                         group.create_task(one(batch))
             except ExceptionGroup as failed:
-                raise failed.exceptions[0] from None
+                raise_alone(failed.exceptions[0])
 
     async def _import(self, batch: list[ImportFile]) -> None:
         contents = await asyncio.to_thread(lambda: [_read(source) for source in batch])

@@ -15,7 +15,7 @@ from tierstore.calls.lines import count_lines
 from tierstore.cli.blobs import LEAST_TOTAL, Bar
 from tierstore.cli.invocation import FAILED, Invocation, Seconds
 from tierstore.cli.output import Output, printable
-from tierstore.errors import NotFoundError
+from tierstore.errors import NotFoundError, raise_alone
 from tierstore.store import Store
 from tierstore.stores.state import DEFAULT, StateStatistics, StateStore
 from tierstore.stores.state import values as state_values
@@ -92,7 +92,7 @@ def _parsed(value: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise click.UsageError("VALUE is not JSON; a text needs quotes of its own ('\"text\"') or --text") from None
+        raise_alone(click.UsageError("VALUE is not JSON; a text needs quotes of its own ('\"text\"') or --text"))
 
 
 @state.command()

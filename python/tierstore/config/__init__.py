@@ -8,7 +8,7 @@ from tierstore.config.objects import INLINE_MAX, MIB, ObjectConfig
 from tierstore.config.place import postgres_address
 from tierstore.config.postgres import MIN_CONNECTIONS, PostgresConfig
 from tierstore.config.redis import RedisConfig, SentinelConfig
-from tierstore.config.secrets import redacted
+from tierstore.config.secrets import redacted, without_account
 from tierstore.config.state import PairsPlace, StateConfig, StateEncryption
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "pairs_of",
     "postgres_address",
     "redacted",
+    "without_account",
 ]

@@ -8,6 +8,7 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
+from tierstore.config.address import ENCODED, is_ambiguous
 from tierstore.config.secrets import shown
 from tierstore.config.setting import KEY, Policy, Setting, field_types, nested
 from tierstore.errors import ConfigError
@@ -91,11 +92,13 @@ def _number(annotation: type, least: float) -> str:
 
 
 def _is_text(value: Any, setting: Setting) -> bool:
-    return isinstance(value, str) and is_encodable(value) and value.startswith(setting.schemes or "")
+    if not isinstance(value, str) or not is_encodable(value) or not value.startswith(setting.schemes or ""):
+        return False
+    return not (setting.schemes and is_ambiguous(value))
 
 
 def _text(setting: Setting) -> str:
-    return f"an address that starts with one of {', '.join(setting.schemes)}" if setting.schemes else "text"
+    return f"an address that starts with one of {', '.join(setting.schemes)}, {ENCODED}" if setting.schemes else "text"
 
 
 def is_encodable(text: str) -> bool:

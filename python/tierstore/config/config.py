@@ -19,7 +19,7 @@ from tierstore.config.redis import RedisConfig
 from tierstore.config.setting import Policy, named, settings
 from tierstore.config.sources import CONFIG_FILE, Given, build, from_document, from_variables, parse_toml
 from tierstore.config.state import PairsPlace, StateConfig, place_of, settled, with_local_valkey
-from tierstore.errors import ConfigError
+from tierstore.errors import ConfigError, raise_alone
 
 FOLDER = (
     "a folder, and this looks like an address. PostgreSQL's is given to open() or by DATABASE_URL, Redis's by REDIS_URL, an object store's "
@@ -81,9 +81,7 @@ class Config(Policy):
             folder = resolved(os.fspath(self.path))
             is_file = folder.is_file()
         except (OSError, RuntimeError) as error:
-            raise ConfigError(
-                f"path = {self.path!r}: expected a folder that can be found: {error}", key="path"
-            ) from error
+            raise_alone(ConfigError(f"path = {self.path!r}: expected a folder that can be found: {error}", key="path"))
         expected = "the path of a folder, not of a file (Config.from_toml reads a file of settings)"
         require("path", str(folder), not is_file and folder.suffix != ".toml", expected)
         return replace(self, path=folder, state=state)

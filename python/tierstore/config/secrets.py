@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 
+from tierstore.config.address import is_ambiguous
+
 HIDDEN = "***"
-_NAMED = r"(\w*(?:pass|secret|token|key)\w*\s*=\s*)"
 _QUOTED = r"'(?:[^'\\]|\\.)*'"
-_IN_ADDRESS = re.compile(rf"{_NAMED}[^&]*", re.IGNORECASE)
-_AMONG_WORDS = re.compile(rf"{_NAMED}(?:{_QUOTED}|.*?(?=\s+\w+\s*=|$))", re.IGNORECASE | re.DOTALL)
+_UNQUOTED = r".*?(?=\s+\w+\s*=|$)"
+_NAMED = r"(\w*(?:pass|secret|token|key)\w*\s*=\s*)"
+_IN_ADDRESS = re.compile(rf"{_NAMED}.*", re.IGNORECASE | re.DOTALL)
+"""Up to the end: the password may hold what parts parameters."""
+_AMONG_WORDS = re.compile(rf"{_NAMED}(?:{_QUOTED}|{_UNQUOTED})", re.IGNORECASE | re.DOTALL)
+_IN_PROSE = re.compile(rf"(\w*(?:passw|pwd|secret)\w*\s*=\s*)(?:{_QUOTED}|{_UNQUOTED})", re.IGNORECASE | re.DOTALL)
+_ACCOUNT = re.compile(r"(\w[\w+.-]*://[^\s:/@]*:).*@", re.DOTALL)
+_ACCOUNT_ALONE = re.compile(r"([^\s:/@]*):(?!//|\s).*@", re.DOTALL)
 
 
 def redacted(text: str) -> str:
-    """A line of text that may name addresses, without passwords: what stands between a user's colon and the last @ of the word."""
-    hidden = re.sub(r"([^\s:/@]*):(?!//)\S*@", rf"\1:{HIDDEN}@", text)
-    return re.sub(rf"(password\s*=\s*)(?:{_QUOTED}|\S+)", rf"\1{HIDDEN}", hidden, flags=re.IGNORECASE)
+    """A text that may name addresses, without passwords: what stands between a user's colon and the last @, whatever that is."""
+    hidden = _ACCOUNT.sub(rf"\1{HIDDEN}@", _IN_PROSE.sub(rf"\1{HIDDEN}", text))
+    return _ACCOUNT_ALONE.sub(rf"\1:{HIDDEN}@", hidden)
 
 
 def redacted_address(address: str) -> str:
@@ -22,8 +29,9 @@ def redacted_address(address: str) -> str:
     scheme, divider, rest = address.partition("://")
     if not divider:
         return _without_account(_AMONG_WORDS.sub(rf"\1{HIDDEN}", address))
-    place = _IN_ADDRESS.sub(rf"\1{HIDDEN}", _without_account(rest))
-    return scheme + divider + place
+    if "@" not in rest and is_ambiguous(address):
+        return f"{scheme}://{HIDDEN}"
+    return scheme + divider + _without_account(_IN_ADDRESS.sub(rf"\1{HIDDEN}", rest))
 
 
 def _without_account(rest: str) -> str:
@@ -32,12 +40,23 @@ def _without_account(rest: str) -> str:
     return user + at + place
 
 
+def without_account(address: str) -> str:
+    """The address of a server that takes its credentials otherwise, so that what logs it shows none."""
+    scheme, divider, rest = address.partition("://")
+    return scheme + divider + rest.rpartition("@")[2]
+
+
 def shown(value: object, *, secret: bool, address: bool) -> str:
     """The repr of a setting's value, fit for errors and logs."""
     if secret:
         return "None" if value is None else HIDDEN
-    if address and isinstance(value, str):
+    if isinstance(value, str):
         return repr(redacted_address(value))
     if address and isinstance(value, (tuple, list)):
-        return repr(type(value)(redacted_address(str(one)) for one in value))
-    return repr(value)
+        return repr(type(value)(redacted_address(one) for one in value)) if all(map(_is_whole, value)) else HIDDEN
+    return redacted(repr(value))
+
+
+def _is_whole(address: object) -> bool:
+    """Whether it is an address, and not a piece of one that had a comma in its password."""
+    return isinstance(address, str) and "://" in address and not is_ambiguous(address)

@@ -15,13 +15,14 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from tierstore.config.check import bare, require
 from tierstore.config.setting import KEY, Known, Policy, field_types, nested, settings
-from tierstore.errors import ConfigError
+from tierstore.errors import ConfigError, raise_alone
 
 CONFIG_FILE = "TIERSTORE_CONFIG"
 TYPES = {"storage.backend.type": ("postgres", "sqlite"), "storage.cache.type": ("redis",)}
 """Keys of a file that set nothing: they say what its tables are for."""
 SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):(\d{1,5})")
+_KEY = re.compile(r"[\w.-]{1,200}")
 _WHOLE, _NUMBER = re.compile(r"\d{1,18}"), re.compile(r"\d{1,12}(\.\d+)?")
 P = TypeVar("P", bound=Policy)
 
@@ -53,8 +54,9 @@ def from_document(policy: type[Policy], document: Mapping[str, Any], file: str) 
         if (allowed := TYPES.get(key)) is not None:
             require(key, value, value in allowed, f"one of {', '.join(allowed)}")
         elif (one := known.get(key)) is None:
+            name = key if _KEY.fullmatch(key) else "with a key that is not a name"
             raise ConfigError(
-                f"{file}: unknown setting {key}; known are {', '.join(sorted([*known, *TYPES]))}", key=key
+                f"{file}: unknown setting {name}; known are {', '.join(sorted([*known, *TYPES]))}", key=name
             )
         else:
             given[one.name] = Given(_from_toml(one.annotation, value), f"{key} in {file}")
@@ -66,9 +68,9 @@ def parse_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+        raise_alone(ConfigError(f"the configuration file {path} cannot be read: {error.strerror}"))
     except ValueError as error:  # it is no TOML, no UTF-8, or its name is no name
-        raise ConfigError(f"the configuration file {str(path)!r} is not TOML: {error}") from error
+        raise_alone(ConfigError(f"the configuration file {str(path)!r} is not TOML: {error}"))
 
 
 def build(policy: type[P], given: Mapping[str, Given]) -> P:
@@ -79,7 +81,7 @@ def build(policy: type[P], given: Mapping[str, Given]) -> P:
         origin = given.get(error.key or "")
         if origin is None:
             raise
-        raise ConfigError(f"{error} (given by {origin.origin})", key=error.key) from None
+        raise_alone(ConfigError(f"{error} (given by {origin.origin})", key=error.key))
 
 
 def _build(policy: type[P], prefix: str, given: Mapping[str, Given]) -> P:

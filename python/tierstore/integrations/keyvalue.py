@@ -30,7 +30,7 @@ try:
     from key_value.aio.protocols.key_value import AsyncKeyValue
 except ImportError:
     text = "tierstore.integrations.keyvalue needs the package py-key-value-aio: pip install 'tierstore[keyvalue]'"
-    raise ConfigError(text) from None
+    raise_alone(ConfigError(text))
 
 PREFIX: Final = "kv"
 DEFAULT_COLLECTION: Final = "default_collection"
@@ -113,7 +113,7 @@ class StateKeyValue(AsyncKeyValue):
         except (
             ValidationError
         ) as error:  # beyond what state keeps exactly: too long, an integer above 64 bits, too deep
-            raise SerializationError(error.message) from None
+            raise_alone(SerializationError(error.message))
 
     def _key(self, key: str, collection: str | None) -> str:
         return f"{self._prefix}:{_part(collection or self._default_collection)}:{_part(key)}"
@@ -155,7 +155,7 @@ def _plain(value: object) -> dict[str, Any]:
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise SerializationError(f"the value is not JSON: {type(error).__name__}") from None
+        raise_alone(SerializationError(f"the value is not JSON: {type(error).__name__}"))
     return plain
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from tierstore.errors import StorageError, ValidationError
+from tierstore.errors import StorageError, ValidationError, raise_alone
 
 SHOWN_CHARACTERS = 60
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def check_many(values: object, name: str, check: Callable[[object], T]) -> list[
     try:
         checked.extend(map(check, values))
     except StorageError as error:
-        raise in_list(error, name, len(checked)) from None
+        raise_alone(in_list(error, name, len(checked)))
     return checked
 
 
@@ -58,5 +58,5 @@ def check_path(path: object) -> Path:
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
-        raise ValidationError(f"path must be encodable for the file system, got {shown(text)}", place="path") from None
+        raise_alone(ValidationError(f"path must be encodable for the file system, got {shown(text)}", place="path"))
     return Path(text)

@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import orjson
 
 from tierstore.answers import generic_answer, pydantic_schema, to_json, to_plain
-from tierstore.errors import InvalidKeyError, ValidationError
+from tierstore.errors import InvalidKeyError, ValidationError, raise_alone
 from tierstore.plan.arguments import shown
 from tierstore.plan.values import MAX_NAME_CHARACTERS
 
@@ -133,8 +133,8 @@ def _parts(cursor: object) -> tuple[Any, Any, list[Any]]:
         raise _malformed()
     try:
         parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise _malformed() from error
+    except (binascii.Error, ValueError):
+        raise_alone(_malformed())
     if not isinstance(parts, list) or len(parts) != 3 or not isinstance(parts[2], list):
         raise _malformed()
     return parts[0], parts[1], parts[2]

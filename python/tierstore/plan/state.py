@@ -7,7 +7,7 @@ import unicodedata
 from datetime import timedelta
 from typing import Final
 
-from tierstore.errors import InvalidKeyError, ValidationError
+from tierstore.errors import InvalidKeyError, ValidationError, raise_alone
 from tierstore.plan.arguments import shown
 
 MAX_KEY_BYTES: Final = 1_024
@@ -38,7 +38,7 @@ def _check_any(key: object, place: str) -> str:
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        raise InvalidKeyError(f"{place} contains a lone surrogate, which UTF-8 cannot encode", place=place) from None
+        raise_alone(InvalidKeyError(f"{place} contains a lone surrogate, which UTF-8 cannot encode", place=place))
     if not 0 < size <= MAX_KEY_BYTES:
         raise InvalidKeyError(f"{place} must have 1 to {MAX_KEY_BYTES} bytes in UTF-8, got {size}", place=place)
     for index, character in enumerate(key):

@@ -12,7 +12,6 @@ import orjson
 
 from tierstore._native import canonical_uuid
 from tierstore.errors import InvalidKeyError, ValidationError
-from tierstore.plan.arguments import shown
 from tierstore.plan.pointer import pointer
 
 Id = str | UUID
@@ -76,7 +75,7 @@ def _check_storable(text: str, path: tuple[str | int, ...]) -> None:
 def check_tags(tags: object, place: str = "tags") -> list[str]:
     """The tags in their order, each once. ValidationError unless they are texts."""
     if isinstance(tags, (str, bytes, Mapping)) or not isinstance(tags, Iterable):
-        raise ValidationError(f"{place} must be a list of str, got {shown(tags)}", place=place)
+        raise ValidationError(f"{place} must be a list of str, not {type(tags).__name__}", place=place)
     unique: dict[str, None] = {}
     for number, tag in enumerate(tags, start=1):
         if not (checked := check_text(tag, place, MAX_TAG_CHARACTERS)):
@@ -103,7 +102,7 @@ def describe(metadata: object, description: object, tags: object) -> Described:
     both = check_tags(kept.get("tags", ()), "metadata/tags") if isinstance(kept.get("tags", []), list) else None
     if both is None:
         raise ValidationError(
-            f"metadata['tags'] must be a list of str, got {shown(kept['tags'])}", place="metadata/tags"
+            f"metadata['tags'] must be a list of str, not {type(kept['tags']).__name__}", place="metadata/tags"
         )
     if merged := check_tags([*both, *check_tags(tags)]):
         kept["tags"] = merged
@@ -170,7 +169,7 @@ class _Plain:
 
     def _name(self, name: object, path: tuple[str | int, ...]) -> str:
         if not isinstance(name, str):
-            raise ValidationError(f"the names of a mapping must be str, got {shown(name)}", place=_place(path))
+            raise ValidationError(f"the names of a mapping must be str, not {type(name).__name__}", place=_place(path))
         self._count(len(name) + 3)
         _check_storable(name, path)
         return name

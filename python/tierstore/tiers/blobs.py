@@ -17,7 +17,15 @@ from tierstore._native import SizeRouter, uuid7
 from tierstore._native import digest as digest_of
 from tierstore.backends import Blobs, Records, Unit
 from tierstore.cache import Cache
-from tierstore.errors import ConnectionError, CorruptError, NotFoundError, StorageError, TimeoutError, UnsupportedError
+from tierstore.errors import (
+    ConnectionError,
+    CorruptError,
+    NotFoundError,
+    StorageError,
+    TimeoutError,
+    UnsupportedError,
+    raise_alone,
+)
 from tierstore.plan.arguments import in_list
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
@@ -147,7 +155,7 @@ class BlobTier:
             try:
                 staged[number] = await self.stage(content, deadline=deadline)
             except StorageError as error:
-                raise (error if place is None else in_list(error, place, number)) from None
+                raise_alone(error if place is None else in_list(error, place, number))
         return staged
 
     async def _put(self, blobs: Blobs, digest: str, content: bytes, deadline: Deadline) -> str | None:

@@ -20,6 +20,7 @@ from tierstore.errors import (
     PoolTimeoutError,
     StorageError,
     TimeoutError,
+    raise_alone,
 )
 from tierstore.runtime import Deadline
 from tierstore.runtime.coalesce import Coalescer, settle
@@ -96,7 +97,7 @@ class GroupCommit(Generic[I, A]):
             landed = write.depart()
             if not landed or not isinstance(error, TimeoutError):
                 if write.shared is not None and isinstance(error, TimeoutError):
-                    raise OutcomeUnknownError(UNKNOWN, tier="database") from error
+                    raise_alone(OutcomeUnknownError(UNKNOWN, tier="database"))
                 raise
         answer: A = write.result()
         if write.position is not None:

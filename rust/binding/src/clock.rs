@@ -7,9 +7,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMapping, PyString, PyType};
 use tierstore_core::clock::Clock;
 use tierstore_core::error::Error;
+use tierstore_core::room::push;
 
 use crate::buffer::contiguous;
+use crate::codec::read::lift;
 use crate::errors::to_py;
+use crate::room;
 
 /// How often each client has changed a document; immutable. A client that is not named counts as 0.
 #[pyclass(frozen, mapping, weakref, name = "VectorClock", module = "tierstore")]
@@ -32,13 +35,13 @@ impl VectorClock {
         Clock::from_bytes(contiguous(buffer)?.into_owned()).map(Self).map_err(|error| to_py(&error))
     }
 
-    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.0.as_bytes())
+    fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        room::bytes(py, self.0.as_bytes())
     }
 
     /// Each client's higher count.
     fn merge(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        with(other, |other| Self(self.0.merge(other)))
+        with(other, |other| self.0.merge(other))?.map(Self).map_err(|error| to_py(&error))
     }
 
     /// "before", "after", "equal" or "concurrent".
@@ -106,7 +109,7 @@ impl VectorClock {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
-        Ok((py.get_type::<Self>().getattr("from_bytes")?, (self.__bytes__(py),)))
+        Ok((py.get_type::<Self>().getattr("from_bytes")?, (self.__bytes__(py)?,)))
     }
 }
 
@@ -137,18 +140,16 @@ fn with<T>(value: &Bound<'_, PyAny>, body: impl FnOnce(&Clock) -> T) -> PyResult
     };
     let mut pairs = Vec::new();
     for entry in counts.items()?.iter() {
-        pairs.push(pair(&entry)?);
+        lift(push(&mut pairs, pair(&entry)?))?;
     }
     Ok(body(&Clock::from_pairs(pairs).map_err(|error| to_py(&error))?))
 }
 
 fn pair(entry: &Bound<'_, PyAny>) -> PyResult<(String, u64)> {
     let (client, count): (Bound<'_, PyAny>, Bound<'_, PyAny>) = entry.extract()?;
-    let invalid = |what: &Bound<'_, PyAny>| {
-        to_py(&Error::invalid(format!("a clock must map str to int from 0 to 2^64-1, got {what:?}")))
-    };
-    let name = client.cast::<PyString>().ok().and_then(|name| name.to_str().ok()).ok_or_else(|| invalid(&client))?;
-    Ok((name.to_owned(), count.extract().map_err(|_| invalid(&count))?))
+    let invalid = || to_py(&Error::invalid("a clock must map str to int from 0 to 2^64-1"));
+    let name = client.cast::<PyString>().ok().and_then(|name| name.to_str().ok()).ok_or_else(invalid)?;
+    Ok((name.to_owned(), count.extract().map_err(|_| invalid())?))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,6 +1,6 @@
 //! The one place where an error of the core becomes a Python exception.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -23,6 +23,7 @@ fn errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
 fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = match error.kind {
         Kind::WrongType => return Ok(PyTypeError::new_err(error.to_string())),
+        Kind::Memory => return Ok(PyMemoryError::new_err(())),
         Kind::Corrupt => "CorruptError",
         Kind::Invalid => "ValidationError",
         Kind::InvalidKey => "InvalidKeyError",

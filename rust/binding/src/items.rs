@@ -5,6 +5,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySequence, PyString};
+use tierstore_core::room::push;
+
+use crate::codec::read::lift;
 
 /// The items of a sequence, at most `MOST`. What the sequence says of its length is not asked: an object may say anything, and a `range` of
 /// all addresses has its length by right.
@@ -26,7 +29,7 @@ impl<'py, T: FromPyObjectOwned<'py>, const MOST: usize> FromPyObject<'_, 'py> fo
             if items.len() == MOST {
                 return Err(PyValueError::new_err(format!("expected at most {MOST} items, got more")));
             }
-            items.push(item?.extract().map_err(Into::into)?);
+            lift(push(&mut items, item?.extract().map_err(Into::into)?))?;
         }
         Ok(Self(items))
     }
@@ -58,6 +61,7 @@ pub fn set_item<'py>(list: &Bound<'py, PyList>, at: usize, value: Bound<'py, PyA
 }
 
 /// A list of what the values become: each may be a container, so making one may set the collector going.
+#[inline(never)]
 pub fn list_of<'py, T: IntoPyObject<'py>>(py: Python<'py>, values: Vec<T>) -> PyResult<Bound<'py, PyAny>> {
     let list = empty_list(py, values.len())?;
     for (at, value) in values.into_iter().enumerate() {

@@ -15,6 +15,7 @@ mod items;
 mod json;
 mod proto;
 mod reply;
+mod room;
 mod route;
 mod score;
 mod semver;

@@ -112,6 +112,14 @@ fn parse_imports(source: &Bound<'_, PyAny>, strict: bool) -> PyResult<ProtoFile>
     to_file(py, parsed.map_err(|error| to_py(&error))?)
 }
 
+/// Check that all of a protobuf source is sound. The ProtoSyntaxError quotes nothing of it.
+#[pyfunction]
+#[pyo3(signature = (source, /))]
+fn check_proto(source: &Bound<'_, PyAny>) -> PyResult<()> {
+    let bytes = bytes_of(source)?;
+    source.py().detach(|| proto::check(&bytes)).map_err(|error| to_py(&error))
+}
+
 /// `parse_imports` of each source, detached from the interpreter; a ProtoSyntaxError stands in the place of its file.
 #[pyfunction]
 #[pyo3(signature = (sources, /, *, strict = false))]
@@ -174,6 +182,7 @@ fn path_text<'py>(py: Python<'py>, path: &[u8]) -> PyResult<Bound<'py, PyString>
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Import>()?;
     module.add_class::<ProtoFile>()?;
+    module.add_function(wrap_pyfunction!(check_proto, module)?)?;
     module.add_function(wrap_pyfunction!(parse_imports, module)?)?;
     module.add_function(wrap_pyfunction!(parse_many, module)?)
 }

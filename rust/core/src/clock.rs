@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 
 use crate::codec::{read::Reader, write};
 use crate::error::{Error, Result};
+use crate::room::room;
 
 /// The longest varint of a count.
 const COUNT_BYTES: usize = 9;
@@ -115,23 +116,18 @@ impl Clock {
     /// From clients and counts in any order. A client named twice is refused.
     pub fn from_pairs(mut pairs: Vec<(String, u64)>) -> Result<Self> {
         pairs.sort_unstable();
-        if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(Error::invalid(format!("client {:?} stands twice in a clock", twice[0].0)));
+        if pairs.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(Error::invalid("a client stands twice in a clock"));
         }
-        let entries = pairs.iter().map(|(client, count)| (client.as_bytes(), *count));
-        Ok(Self::build(pairs.len(), pairs.len() * 24, entries))
-    }
-
-    /// `entries` MUST be in strictly rising order of clients, and so many as `count` says.
-    fn build<'a>(count: usize, size: usize, entries: impl Iterator<Item = (&'a [u8], u64)>) -> Self {
-        let mut bytes = Vec::with_capacity(size + 9);
-        write::uint(&mut bytes, count as u64);
+        let size: usize = pairs.iter().map(|(client, _)| 2 * COUNT_BYTES + client.len()).sum();
+        let mut bytes = room(COUNT_BYTES + size)?;
+        write::uint(&mut bytes, pairs.len() as u64);
         let start = bytes.len();
-        for (client, value) in entries {
-            write::bytes(&mut bytes, client);
-            write::uint(&mut bytes, value);
+        for (client, value) in &pairs {
+            write::bytes(&mut bytes, client.as_bytes());
+            write::uint(&mut bytes, *value);
         }
-        Self { bytes, start, count }
+        Ok(Self { bytes, start, count: pairs.len() })
     }
 
     pub fn as_bytes(&self) -> &[u8] {
@@ -159,9 +155,8 @@ impl Clock {
     }
 
     /// Each client's higher count.
-    #[must_use]
-    pub fn merge(&self, other: &Self) -> Self {
-        let mut bytes = Vec::with_capacity(COUNT_BYTES + self.bytes.len() + other.bytes.len());
+    pub fn merge(&self, other: &Self) -> Result<Self> {
+        let mut bytes = room(COUNT_BYTES + self.bytes.len() + other.bytes.len())?;
         // Most merges name no client that the larger clock does not: then its count stands as it is.
         write::uint(&mut bytes, self.count.max(other.count) as u64);
         let start = bytes.len();
@@ -183,13 +178,13 @@ impl Clock {
         });
         bytes.extend_from_slice(&from.bytes[run]);
         if count == self.count.max(other.count) {
-            return Self { bytes, start, count };
+            return Ok(Self { bytes, start, count });
         }
         let mut prefix = Vec::with_capacity(COUNT_BYTES);
         write::uint(&mut prefix, count as u64);
         let own_start = prefix.len();
         bytes.splice(..start, prefix);
-        Self { bytes, start: own_start, count }
+        Ok(Self { bytes, start: own_start, count })
     }
 
     pub fn compare(&self, other: &Self) -> Relation {
@@ -278,9 +273,9 @@ mod tests {
     #[test]
     fn merging_is_the_least_upper_bound() {
         let (one, two) = (clock(&[("a", 1), ("b", 300)]), clock(&[("b", 2), ("c", 70_000)]));
-        let both = one.merge(&two);
+        let both = one.merge(&two).unwrap();
         assert_eq!(both, clock(&[("a", 1), ("b", 300), ("c", 70_000)]));
-        assert_eq!(both, two.merge(&one));
+        assert_eq!(both, two.merge(&one).unwrap());
         assert_eq!((both.get(b"b"), both.get(b"bb")), (Some(300), None));
         assert_eq!(Clock::from_bytes(both.as_bytes().to_vec()), Ok(both));
     }

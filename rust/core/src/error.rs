@@ -36,6 +36,8 @@ pub enum Kind {
     ProtoSyntax,
     /// An argument of the wrong Python type.
     WrongType,
+    /// No memory is left for what a value needs.
+    Memory,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,6 +60,11 @@ impl Error {
 
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, message)
+    }
+
+    #[cold]
+    pub fn memory() -> Self {
+        Self::new(Kind::Memory, "no memory is left")
     }
 
     #[must_use]

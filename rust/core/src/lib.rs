@@ -10,6 +10,7 @@
 //! | `route` | digests and size routing |
 //! | `score` | what a search hit is, and its score |
 //! | `semver` | versions, their order and their order-preserving key |
+//! | `room` | memory whose size a value decides |
 //! | `uuid` | identifiers that sort by time |
 //! | `error` | the one error type of all of them |
 
@@ -19,6 +20,7 @@ pub mod codec;
 pub mod error;
 pub mod json;
 pub mod proto;
+pub mod room;
 pub mod route;
 pub mod score;
 pub mod semver;

@@ -21,7 +21,7 @@ from tierstore.backends import BlobInfo
 from tierstore.backends.digests import ALGORITHM, blob_name, digest_of
 from tierstore.backends.held import Held
 from tierstore.backends.private import make_folder, open_private
-from tierstore.errors import NotFoundError, StorageError, UnsupportedError
+from tierstore.errors import NotFoundError, StorageError, UnsupportedError, raise_alone
 from tierstore.runtime import Deadline, Runtime
 
 INCOMING = "incoming"
@@ -199,8 +199,8 @@ def _sync_folder(path: Path) -> None:
 def _translated(doing: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        raise NotFoundError(f"cannot {doing}: the file does not exist", tier="objects") from error
+    except FileNotFoundError:
+        raise_alone(NotFoundError(f"cannot {doing}: the file does not exist", tier="objects"))
     except OSError as error:
         advice = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise StorageError(f"cannot {doing}: {error.strerror}{advice}", tier="objects") from error
+        raise_alone(StorageError(f"cannot {doing}: {error.strerror}{advice}", tier="objects"))

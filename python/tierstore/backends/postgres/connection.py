@@ -24,7 +24,7 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from tierstore._native import uptime
 from tierstore.backends.postgres.errors import LeftStatementError
-from tierstore.errors import ConfigError
+from tierstore.errors import ConfigError, raise_alone
 from tierstore.runtime import Deadline
 
 RV = TypeVar("RV")
@@ -67,7 +67,7 @@ class AsyncLimited(_Limited, psycopg.AsyncConnection[tuple[Any, ...]]):
             if not _is_left(gen):
                 raise
             self.abandoned = gen
-            raise LeftStatementError(str(error)) from None
+            raise_alone(LeftStatementError(str(error)))
 
 
 class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
@@ -93,7 +93,7 @@ class BlockingLimited(_Limited, psycopg.Connection[tuple[Any, ...]]):
             if not _is_left(gen):
                 raise
             self.abandoned = gen
-            raise LeftStatementError(str(error)) from None
+            raise_alone(LeftStatementError(str(error)))
 
 
 Limited = AsyncLimited | BlockingLimited
@@ -160,9 +160,9 @@ def arguments(url: str, *, writes: bool) -> dict[str, Any]:
     try:
         parts: dict[str, Any] = dict(conninfo_to_dict(url))
     except psycopg.ProgrammingError:
-        raise ConfigError(
-            "the PostgreSQL address cannot be parsed: expected postgresql://user@host:5432/database"
-        ) from None
+        raise_alone(
+            ConfigError("the PostgreSQL address cannot be parsed: expected postgresql://user@host:5432/database")
+        )
     if writes and "," in str(parts.get("host", "")):
         parts.setdefault("target_session_attrs", "read-write")
     parts.setdefault("connect_timeout", CONNECT_S)

@@ -17,6 +17,8 @@ OTHER_SERVER = ("26000", "42P05")
 _ENDED = ("57P01", "57P02", "57P03", "08006", "08003")
 """The connection ended under the statement: admin_shutdown, crash_shutdown, cannot_connect_now, connection_failure, …_does_not_exist."""
 _TAKEN = ("23505", "23P01")
+_VALUES = "22"
+"""data_exception: a value is not of its type, too long, or out of range."""
 _REFUSALS = ("23", "25", "40")  # integrity constraint, transaction state, transaction rollback
 
 
@@ -84,5 +86,8 @@ def is_refusal(error: psycopg.Error) -> bool:
 
 
 def _text(error: psycopg.Error) -> str:
-    primary = error.diag.message_primary or str(error).strip() or type(error).__name__
-    return f"{primary} [{error.sqlstate}]" if error.sqlstate else primary
+    """The server's first line. Its detail names values, and so does that line itself where a value is refused."""
+    if error.sqlstate is None:
+        return str(error).strip() or type(error).__name__
+    primary = None if error.sqlstate.startswith(_VALUES) else error.diag.message_primary
+    return f"{primary or type(error).__name__} [{error.sqlstate}]"

@@ -23,6 +23,7 @@ from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, B
 from tierstore.backends.postgres.errors import is_gone, no_link, translate
 from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.postgres.wire import Result, Wire, connecting
+from tierstore.errors import raise_alone
 from tierstore.runtime import Deadline
 from tierstore.runtime.outages import Report
 
@@ -196,11 +197,11 @@ class Pool:
                     connection = await self._wire.get(self.raw, min(ends.remaining(), patience))
                 except psycopg_pool.PoolTimeout:
                     if self._trouble is not None:
-                        raise errors.ConnectionError(self._trouble, tier="database") from None
+                        raise_alone(errors.ConnectionError(self._trouble, tier="database"))
                     if ends.remaining() > 0:
                         continue
                     if self._pooling.shared:
-                        raise self._no_link() from None
+                        raise_alone(self._no_link())
                     raise
                 connection.pooled_at = uptime()
                 return connection
@@ -324,7 +325,7 @@ class Pool:
             except BaseException as error:
                 self.leave(connection, error)
                 if link_by is not None and no_link(error) and link_by.remaining() == 0:
-                    raise self._no_link() from error
+                    raise_alone(self._no_link())
                 if not is_gone(error) or deadline.remaining() == 0:
                     raise
                 continue

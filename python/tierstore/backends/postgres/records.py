@@ -31,6 +31,7 @@ from tierstore.backends.postgres.unit import PostgresUnit, transaction
 from tierstore.backends.postgres.wire import Wire, wire
 from tierstore.backends.rows import alone, fenced, past_fence
 from tierstore.backends.sql_unit import NOTHING
+from tierstore.errors import raise_alone
 from tierstore.runtime import Deadline, Runtime, generation
 from tierstore.sql import Query, load_queries, qualified
 
@@ -173,7 +174,7 @@ class PostgresRecords:
             wrong = await wrong_setting(self._runtime, self._policy.arguments, deadline)
             if wrong is None:
                 raise
-            raise errors.ConfigError(f"PostgreSQL cannot be opened: {wrong}: {error}", tier="database") from error
+            raise_alone(errors.ConfigError(f"PostgreSQL cannot be opened: {wrong}: {error}", tier="database"))
         for pool in (self._primary, *(replica.pool for replica in self._replicas)):
             await pool.start()
 
@@ -206,7 +207,7 @@ class PostgresRecords:
         try:
             return await pool.read(sql, params, deadline)
         except Exception as error:
-            raise translate(error, query) from error
+            raise_alone(translate(error, query))
 
     async def _from_replica(
         self, query: str, params: Params, deadline: Deadline, after: str | None
@@ -256,12 +257,9 @@ class PostgresRecords:
             return await self._primary.write(sql, params, deadline)
         except Exception as error:
             if is_in_doubt(error):
-                raise errors.OutcomeUnknownError(
-                    f"{query}: the deadline passed, or the connection was lost, before PostgreSQL answered: it may or may not be stored; "
-                    "read it, or call again",
-                    tier="database",
-                ) from error
-            raise translate(error, query) from error
+                text = "the deadline passed, or the connection was lost, before PostgreSQL answered: it may or may not be stored"
+                raise_alone(errors.OutcomeUnknownError(f"{query}: {text}; read it, or call again", tier="database"))
+            raise_alone(translate(error, query))
 
     def unit(
         self, *, deadline: Deadline, idempotency_key: str | None = None

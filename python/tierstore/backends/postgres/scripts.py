@@ -17,6 +17,7 @@ from tierstore.backends.postgres.errors import no_link, translate
 from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.postgres.wire import Wire
 from tierstore.backends.sql_unit import NOTHING
+from tierstore.errors import raise_alone
 from tierstore.plan.migrations import statements
 from tierstore.runtime import Deadline, Runtime
 
@@ -69,13 +70,13 @@ class Scripts:
         try:
             connection = await self._wire.connect({**self._arguments, "connect_timeout": seconds})
         except psycopg.Error as error:
-            raise errors.ConnectionError(str(translate(error, "connect")), tier="database") from error
+            raise_alone(errors.ConnectionError(str(translate(error, "connect")), tier="database"))
         try:
             yield connection, await self._set_up(connection, deadline)
         except psycopg.Error as error:
             if error.sqlstate == NOT_ALLOWED:
-                raise self._not_allowed(error) from error
-            raise translate(error, "the script") from error
+                raise_alone(self._not_allowed(error))
+            raise_alone(translate(error, "the script"))
         finally:
             connection.pgconn.finish()
 
@@ -88,11 +89,13 @@ class Scripts:
             answered = await self._wire.execute(connection, self._query("protocol.configure"), asked)
         except psycopg.Error as error:
             if self._pooling.shared and no_link(error):
-                raise errors.PoolTimeoutError(
-                    f"the pooler gave no connection to the server within {self._acquire_s:g} s; raise its pool size (a migration "
-                    "takes two connections), or name another address in migrate_url",
-                    tier="database",
-                ) from error
+                raise_alone(
+                    errors.PoolTimeoutError(
+                        f"the pooler gave no connection to the server within {self._acquire_s:g} s; raise its pool size (a migration "
+                        "takes two connections), or name another address in migrate_url",
+                        tier="database",
+                    )
+                )
             raise
         self._pooling.answered(answered.rows)
         connection.limit = deadline

@@ -14,6 +14,7 @@ from tierstore.backends.postgres.errors import is_refusal, translate
 from tierstore.backends.postgres.pool import Pool
 from tierstore.backends.rows import alone
 from tierstore.backends.sql_unit import Answered, SqlUnit
+from tierstore.errors import raise_alone
 from tierstore.runtime import Deadline
 from tierstore.sql import Query
 
@@ -29,7 +30,7 @@ async def transaction(
     try:
         connection = await pool.begin(deadline)
     except Exception as error:
-        raise translate(error, "BEGIN") from error
+        raise_alone(translate(error, "BEGIN"))
     unit = PostgresUnit(pool, connection, queries, deadline)
     try:
         yield unit
@@ -66,13 +67,15 @@ async def _commit(pool: Pool, connection: Any, queries: Mapping[str, Query], ide
     except psycopg.Error as error:
         pool.leave(connection, error)
         if is_refusal(error):
-            raise translate(error, "COMMIT") from error
-        raise errors.OutcomeUnknownError(
-            "the connection was lost, or the deadline passed, before PostgreSQL answered the COMMIT: call again with the same "
-            "idempotency_key",
-            idempotency_key=idempotency_key,
-            tier="database",
-        ) from error
+            raise_alone(translate(error, "COMMIT"))
+        raise_alone(
+            errors.OutcomeUnknownError(
+                "the connection was lost, or the deadline passed, before PostgreSQL answered the COMMIT: call again with the same "
+                "idempotency_key",
+                idempotency_key=idempotency_key,
+                tier="database",
+            )
+        )
     except BaseException:
         pool.leave(connection)
         raise
@@ -117,4 +120,4 @@ class PostgresUnit(SqlUnit):
             await self._pool.begin_on(self._connection, self._deadline)
             return await send()
         except psycopg.Error as error:
-            raise translate(error, name) from error
+            raise_alone(translate(error, name))

@@ -26,7 +26,7 @@ from tierstore.backends.redis.node import Node
 from tierstore.backends.redis.retry import Retry
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.wire import ReplyError, pack
-from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError
+from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError, raise_alone
 from tierstore.plan.keys import Namespace, channel_names
 from tierstore.runtime import Deadline, Runtime
 
@@ -84,7 +84,7 @@ class RedisChannel:
         try:
             await self._subscribe(deadline)
         except (ConnectionError, TimeoutError) as error:
-            raise ConnectionError(f"the Redis channel cannot be opened: {error}", tier="l2") from None
+            raise_alone(ConnectionError(f"the Redis channel cannot be opened: {error}", tier="l2"))
 
     async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
         if changes:

@@ -26,6 +26,8 @@ REFUSED = {
 MOVING = ("TRYAGAIN", "MOVED", "ASK")
 """Of those: the command was not executed, and will be when the slot has moved."""
 _SENT, _MOVING = "may_be_executed", "slot_is_moving"
+_ARGUMENTS = ", with args beginning with"
+"""What an answer goes on with that shows the command's arguments."""
 FORBIDDEN = ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED")
 
 
@@ -40,7 +42,8 @@ def typed(reply: ReplyError) -> StorageError:
         return QueryError(f"the Redis server {REFUSED[code]} ({code})", tier="l2")
     if code in FORBIDDEN:
         return refused_login(reply)
-    return QueryError(f"the Redis server refused a command: {reply}", tier="l2")
+    said = str(reply).partition(_ARGUMENTS)[0]
+    return QueryError(f"the Redis server refused a command: {said}", tier="l2")
 
 
 def refused_login(reply: ReplyError) -> StorageError:

@@ -93,10 +93,10 @@ class RedisKeyValue:
         try:
             await self._reach(deadline)
         except ConfigError as error:
-            raise ConfigError(FAILED.format(error), tier="l2") from None
+            raise_alone(ConfigError(FAILED.format(error), tier="l2"))
         except StorageError as error:
             self._absent = True
-            raise ConnectionError(FAILED.format(error), tier="l2") from None
+            raise_alone(ConnectionError(FAILED.format(error), tier="l2"))
 
     async def _reach(self, deadline: Deadline) -> None:
         for node in await self._route.nodes(deadline):

@@ -18,7 +18,7 @@ from tierstore.backends.redis.commands import Command
 from tierstore.backends.redis.errors import mark_sent, must_reconnect
 from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.wire import ReplyError
-from tierstore.errors import ClosedError, ConnectionError, PoolTimeoutError, StorageError, TimeoutError
+from tierstore.errors import ClosedError, ConnectionError, PoolTimeoutError, StorageError, TimeoutError, raise_alone
 from tierstore.runtime import Deadline, Runtime, Waiter
 from tierstore.runtime.outages import Component, Report
 
@@ -246,10 +246,12 @@ class Node:
             if granted:
                 self._pass_on(turn.permit)
             if isinstance(error, TimeoutError):
-                raise PoolTimeoutError(
-                    f"no connection to Redis at {self.name} became free before the deadline; give the call a longer timeout=",
-                    tier="l2",
-                ) from None
+                raise_alone(
+                    PoolTimeoutError(
+                        f"no connection to Redis at {self.name} became free before the deadline; give the call a longer timeout=",
+                        tier="l2",
+                    )
+                )
             raise
 
     def _release(self, link: Link, permit: _Permit) -> None:

@@ -26,7 +26,7 @@ from tierstore.backends.redis.state.trailer import ANY, etag_of, expectation, ne
 from tierstore.backends.redis.state.travel import Reads, Stored, all_nodes, ask, ask_node
 from tierstore.backends.redis.state.watching import Ground, WatchingFeed
 from tierstore.backends.redis.state.writes import ByScript, BySet
-from tierstore.errors import ConfigError, ConnectionError, StorageError, UnsupportedError
+from tierstore.errors import ConfigError, ConnectionError, StorageError, UnsupportedError, raise_alone
 from tierstore.runtime import Deadline, Job, Runtime
 
 log = logging.getLogger("tierstore")
@@ -67,7 +67,7 @@ class RedisPairs:
         try:
             self._expired_before = sum(_expired(node) for node in await self._info("stats", deadline=deadline))
         except ConfigError as error:
-            raise ConfigError(FAILED.format(error), tier="state") from None
+            raise_alone(ConfigError(FAILED.format(error), tier="state"))
         except StorageError as error:
             raise ConnectionError(FAILED.format(error), tier="state") from None
         with contextlib.suppress(StorageError):

@@ -21,7 +21,7 @@ import redis.connection as blocking_connection
 from redis.exceptions import RedisError
 
 from tierstore.backends.tls import is_tls_wrong
-from tierstore.errors import ConfigError, ConnectionError, StorageError, TimeoutError
+from tierstore.errors import ConfigError, ConnectionError, StorageError, TimeoutError, raise_alone
 from tierstore.runtime import Deadline
 
 pack: Callable[[tuple[str | bytes, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub says one word
@@ -66,7 +66,7 @@ def settings_of(url: str) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = blocking_connection.parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError as error:
-        raise ConfigError(f"failed to create redis client: {error}") from None
+        raise_alone(ConfigError(f"failed to create redis client: {error}"))
     class_name = settings.pop("connection_class", blocking_connection.Connection).__name__
     return settings | {"class_name": class_name} if class_name != "SSLConnection" else with_tls(settings)
 
@@ -78,9 +78,7 @@ def with_tls(settings: dict[str, Any]) -> dict[str, Any]:
         tls = asyncio_connection.SSLConnection(**options).ssl_context
         tls.get()
     except (TypeError, ValueError, OSError, RedisError) as error:
-        raise ConfigError(
-            f"failed to create redis client: the address of Redis has wrong TLS options: {error}"
-        ) from None
+        raise_alone(ConfigError(f"failed to create redis client: the address of Redis has wrong TLS options: {error}"))
     return settings | {"class_name": "SSLConnection", "tls": tls}
 
 
@@ -91,7 +89,7 @@ def _target(module: Any, settings: Mapping[str, Any]) -> Any:
     try:
         return getattr(module, class_name)(**options, protocol=2)
     except TypeError as error:
-        raise ConfigError(f"the address of Redis has an option that redis-py does not know: {error}") from None
+        raise_alone(ConfigError(f"the address of Redis has an option that redis-py does not know: {error}"))
 
 
 def _address(target: Any) -> str:
@@ -144,9 +142,9 @@ async def open_asyncio(settings: Mapping[str, Any], deadline: Deadline) -> Wire:
     except BaseException as error:  # cancelled too, when the connection was there already
         wire.close()
         if isinstance(error, _builtin_timeout):
-            raise TimeoutError(SLOW) from None
+            raise_alone(TimeoutError(SLOW))
         if isinstance(error, OSError):
-            raise _not_connected(target, error) from None
+            raise_alone(_not_connected(target, error))
         raise
     return wire
 
@@ -213,9 +211,9 @@ class AsyncioWire(asyncio.BufferedProtocol):
         try:
             await self._waiter
         except _builtin_timeout:
-            raise TimeoutError(SLOW) from None
+            raise_alone(TimeoutError(SLOW))
         except OSError as error:
-            raise ConnectionError(LOST.format(error)) from None
+            raise_alone(ConnectionError(LOST.format(error)))
         finally:
             self._waiter = None
             timer.cancel()
@@ -290,10 +288,10 @@ async def open_blocking(settings: Mapping[str, Any], deadline: Deadline) -> Wire
         if tls:
             connected = tls.get().wrap_socket(connected, server_hostname=target.host)  # which closes it where it fails
     except _builtin_timeout:
-        raise TimeoutError(SLOW) from None
+        raise_alone(TimeoutError(SLOW))
     except (RedisError, OSError) as error:
         deadline.check("connecting to Redis")
-        raise _not_connected(target, error) from None
+        raise_alone(_not_connected(target, error))
     return BlockingWire(connected)
 
 
@@ -341,9 +339,9 @@ class BlockingWire:
             while not _replies(self._reader, replies, count):
                 self._feed(deadline)
         except _builtin_timeout:
-            raise TimeoutError(SLOW) from None
+            raise_alone(TimeoutError(SLOW))
         except OSError as error:
-            raise ConnectionError(LOST.format(error)) from None
+            raise_alone(ConnectionError(LOST.format(error)))
         return replies
 
     def _feed(self, deadline: Deadline) -> None:
@@ -351,7 +349,7 @@ class BlockingWire:
         try:
             count = self._socket.recv_into(self._buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
-            raise _builtin_timeout from None
+            raise_alone(_builtin_timeout())
         if count == 0:
             raise ConnectionResetError("closed by the server")
         self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]  # any buffer will do
@@ -363,7 +361,7 @@ class BlockingWire:
             except _builtin_timeout:
                 return []
             except OSError as error:
-                raise ConnectionError(LOST.format(error)) from None
+                raise_alone(ConnectionError(LOST.format(error)))
         return replies
 
     def register(self, poll: select.poll) -> bool:

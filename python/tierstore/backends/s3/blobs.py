@@ -39,6 +39,7 @@ from tierstore.errors import (
     StorageError,
     TimeoutError,
     ValidationError,
+    raise_alone,
 )
 from tierstore.runtime import Deadline, Runtime
 
@@ -86,9 +87,9 @@ class S3:
             await self._call(self._prepare, deadline=deadline)
         except (ConnectionError, TimeoutError) as error:
             self._owed = True
-            raise ConnectionError(f"failed to create s3 client: {error}", tier="objects") from error
+            raise_alone(ConnectionError(f"failed to create s3 client: {error}", tier="objects"))
         except StorageError as error:  # it answered
-            raise ConfigError(f"failed to create s3 client: {self._about_bucket(error)}", tier="objects") from error
+            raise_alone(ConfigError(f"failed to create s3 client: {self._about_bucket(error)}", tier="objects"))
 
     def _about_bucket(self, error: StorageError) -> str:
         if isinstance(error, NotFoundError):
@@ -302,7 +303,7 @@ class S3:
                 if failure is None:
                     raise
                 if not left or deadline.remaining() <= pause or not is_passing(error):
-                    raise failure from error
+                    raise_alone(failure)
             time.sleep(pause * random.uniform(0.5, 1))
             pause *= 2
         raise AssertionError("unreachable")

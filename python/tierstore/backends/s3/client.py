@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tierstore.backends.tls import is_tls_wrong
-from tierstore.config import ObjectConfig
+from tierstore.config import ObjectConfig, redacted, without_account
 from tierstore.errors import (
     ConfigError,
     ConflictError,
@@ -17,6 +17,7 @@ from tierstore.errors import (
     QueryError,
     StorageError,
     UnsupportedError,
+    raise_alone,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def make_client(config: ObjectConfig) -> S3Client:
         import botocore.session
         from botocore.config import Config
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed; run pip install 'tierstore[s3]'") from error
+        raise_alone(ConfigError(f"{error.name} is not installed; run pip install 'tierstore[s3]'"))
     settings = Config(
         signature_version="s3v4",
         connect_timeout=config.connect_timeout,
@@ -72,13 +73,13 @@ def make_client(config: ObjectConfig) -> S3Client:
         return boto3.session.Session(botocore_session=session).client(
             "s3",
             region_name=config.region,
-            endpoint_url=config.endpoint_url,
+            endpoint_url=config.endpoint_url and without_account(config.endpoint_url),
             aws_access_key_id=config.access_key,
             aws_secret_access_key=config.secret_key,
             config=settings,
         )
     except ValueError as error:
-        raise ConfigError(f"objects: {error}") from error
+        raise_alone(ConfigError(f"objects: {redacted(str(error))}"))
 
 
 def prepare_bucket(client: S3Client, config: ObjectConfig) -> None:
@@ -168,7 +169,7 @@ def translated(error: Exception) -> StorageError | None:
 
 def _translated_answer(error: Any) -> StorageError:
     code, status = code_of(error), _status_of(error)
-    said = f"{code} {error.response.get('Error', {}).get('Message', '')}".strip()
+    said = redacted(f"{code} {error.response.get('Error', {}).get('Message', '')}".strip())
     error_classes: list[tuple[bool, type[StorageError], str]] = [
         (code in WRONG_PLACE, ConfigError, "check bucket, region and endpoint_url"),
         (code in DENIED, ConfigError, "check the credentials and what they may do"),
@@ -187,10 +188,11 @@ def _translated_answer(error: Any) -> StorageError:
 def _translated_failure(error: Exception) -> StorageError:
     from botocore import exceptions as boto
 
+    said = redacted(str(error))
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.InvalidRegionError)):
-        return ConfigError(f"objects: {error}", tier="objects")
+        return ConfigError(f"objects: {said}", tier="objects")
     if isinstance(error, boto.SSLError) and is_tls_wrong(error):
-        return ConfigError(f"the object store cannot be reached with TLS: {error}", tier="objects")
+        return ConfigError(f"the object store cannot be reached with TLS: {said}", tier="objects")
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)):
-        return ConnectionError(f"the object store did not answer in full: {error}", tier="objects")
-    return QueryError(f"the object store cannot be asked that: {error}", tier="objects")
+        return ConnectionError(f"the object store did not answer in full: {said}", tier="objects")
+    return QueryError(f"the object store cannot be asked that: {said}", tier="objects")

@@ -22,6 +22,7 @@ from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_busy, 
 from tierstore.backends.sqlite.file_lock import file_lock
 from tierstore.backends.sqlite.readers import IDLE_MAX, Loan, Readers
 from tierstore.backends.sqlite.writer import Writer, refused_commit
+from tierstore.errors import raise_alone
 from tierstore.runtime import Deadline, Runtime, drive, generation
 from tierstore.sql import Query, load_queries
 
@@ -55,7 +56,7 @@ class SqliteRecords:
         try:
             await self._runtime.call(self._connect, deadline=deadline)
         except (*REFUSALS, OSError) as error:
-            raise errors.ConnectionError(f"cannot open {self._path}: {error}", tier="database") from error
+            raise_alone(errors.ConnectionError(f"cannot open {self._path}: {error}", tier="database"))
         self._opened = True
 
     def _connect(self) -> None:
@@ -110,7 +111,7 @@ class SqliteRecords:
                         raise
             return await self._read_aside(query.text, params, deadline)
         except REFUSALS as error:
-            raise translate(error, name) from error
+            raise_alone(translate(error, name))
 
     def _read(self, sql: str, params: Params, deadline: Deadline, busy_s: float) -> list[Row]:
         readers = self._readers
@@ -162,7 +163,7 @@ class SqliteRecords:
             statements = lambda: drive(unit.fetch(query, params))  # noqa: E731  (made in the thread that does it)
             return await writer.at_once(turn, lambda: writer.transact(statements, deadline.at), deadline)
         except REFUSALS as error:
-            raise refused_commit(error, query, None) from error
+            raise_alone(refused_commit(error, query, None))
         finally:
             if turn.held:
                 try:
@@ -224,7 +225,7 @@ class SqliteRecords:
             await turn.take(deadline)
             await self._writer.call(self._run_script, text, transaction, then, deadline, deadline=deadline)
         except REFUSALS as error:
-            raise translate(error, "the migration") from error
+            raise_alone(translate(error, "the migration"))
         finally:
             if turn.held:
                 try:
@@ -320,7 +321,7 @@ class SqliteUnit(SqlUnit):
         try:
             await self._writer.begin(bump, self._deadline)
         except REFUSALS as error:
-            raise translate(error, "BEGIN") from error
+            raise_alone(translate(error, "BEGIN"))
 
     async def execute_many(self, query: str, many: Sequence[Params]) -> None:
         self._check()
@@ -330,7 +331,7 @@ class SqliteUnit(SqlUnit):
                 connection.run_many, alone(self._queries, query).text, many, self._deadline.at, deadline=self._deadline
             )
         except REFUSALS as error:
-            raise translate(error, query) from error
+            raise_alone(translate(error, query))
 
     async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
         self._check()
@@ -340,4 +341,4 @@ class SqliteUnit(SqlUnit):
                 connection.run, sql, params or NOTHING, self._deadline.at, deadline=self._deadline
             )
         except REFUSALS as error:
-            raise translate(error, name) from error
+            raise_alone(translate(error, name))

@@ -22,6 +22,7 @@ from tierstore.backends.held import Held
 from tierstore.backends.private import make_file, make_folder
 from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_io, translate
 from tierstore.backends.sqlite.turns import LoopTurn, LoopTurns, ThreadTurn, ThreadTurns, Turns, turns
+from tierstore.errors import raise_alone
 from tierstore.runtime import Deadline, Runtime
 
 T = TypeVar("T")
@@ -93,13 +94,15 @@ class Writer:
             else:
                 self._commit()
         except _LateError:
-            raise errors.OutcomeUnknownError(
-                "the deadline passed during the commit; call again with the same idempotency_key",
-                idempotency_key=idempotency_key,
-                tier="database",
-            ) from None
+            raise_alone(
+                errors.OutcomeUnknownError(
+                    "the deadline passed during the commit; call again with the same idempotency_key",
+                    idempotency_key=idempotency_key,
+                    tier="database",
+                )
+            )
         except REFUSALS as error:
-            raise refused_commit(error, "COMMIT", idempotency_key) from error
+            raise_alone(refused_commit(error, "COMMIT", idempotency_key))
 
     def _commit(self) -> None:
         try:
@@ -122,10 +125,12 @@ class Writer:
             self.connection.interrupt()
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise errors.OutcomeUnknownError(
-                "the deadline passed while SQLite was writing: it may or may not be stored; read it, or call again",
-                tier="database",
-            ) from None
+            raise_alone(
+                errors.OutcomeUnknownError(
+                    "the deadline passed while SQLite was writing: it may or may not be stored; read it, or call again",
+                    tier="database",
+                )
+            )
 
     def transact(self, statements: Callable[[], T], ends_at: float) -> T:
         """Begin, do the statements, commit; undone where one of them fails."""

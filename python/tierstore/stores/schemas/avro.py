@@ -11,11 +11,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tierstore.errors import ValidationError
+from tierstore.errors import ValidationError, raise_alone
 from tierstore.plan.pointer import pointer
 
 PRIMITIVE = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 TYPES = (str, dict, list)
+WORDS = {
+    str: "a string",
+    dict: "an object",
+    list: "a list",
+    int: "a whole number",
+    float: "a number",
+    bool: "a boolean",
+}
 ORDERS = ("ascending", "descending", "ignore")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SPACE = re.compile(rf"{WORD.pattern}(\.{WORD.pattern})*")
@@ -35,7 +43,7 @@ def check_avro(schema: Any) -> None:
     try:
         _Document().type(schema, (), "")
     except RecursionError:
-        raise _wrong("the types are nested too deeply", ()) from None
+        raise_alone(_wrong("the types are nested too deeply", ()))
 
 
 class _Document:
@@ -60,7 +68,7 @@ class _Document:
         for known in (_full(name, space), name):
             if known in self._names:
                 return self._names[known]
-        raise _wrong(f"unknown type {name!r:.60}; a named type must be defined before it is used", path)
+        raise _wrong("the type is not known; a named type must be defined before it is used", path)
 
     def _union(self, branches: list[Any], path: Path, space: str) -> Resolved:
         found: list[Any] = []
@@ -73,7 +81,7 @@ class _Document:
             type_name = _type_name(resolved)
             same = resolved["name"] if isinstance(resolved, dict) and "name" in resolved else type_name
             if same in names:
-                raise _wrong(f"the union contains {same} twice", place)
+                raise _wrong("the union contains the same type twice", place)
             names.add(same)
             found.append(resolved)
         return found
@@ -87,7 +95,7 @@ class _Document:
                 return self._enum(schema, path, space)
             case "fixed":
                 if (size := _attribute(schema, "size", (int,), path)) < 0:
-                    raise _wrong(f"size must be at least 0, got {size}", (*path, "size"))
+                    raise _wrong("size must be at least 0", (*path, "size"))
                 return self._define(schema, path, space, {"type": "fixed", "size": size})
             case "array" | "map":
                 inner = "items" if type_name == "array" else "values"
@@ -100,15 +108,15 @@ class _Document:
         name = str(_attribute(schema, "name", (str,), path))
         outer = space if schema.get("namespace") is None else _attribute(schema, "namespace", (str,), path)
         if outer and not SPACE.fullmatch(outer):
-            raise _wrong(f"namespace must be names joined by dots, got {outer!r:.60}", (*path, "namespace"))
+            raise _wrong("namespace must be names joined by dots", (*path, "namespace"))
         full = _full(name, outer)
         if not DOTTED.fullmatch(name) or full in PRIMITIVE:
             raise _wrong(
-                f"name must be letters, digits and underscores, and not a primitive type, got {name!r:.60}",
+                "name must be letters, digits and underscores, and not a primitive type",
                 (*path, "name"),
             )
         if full in self._names:
-            raise _wrong(f"the type {full!r:.60} is defined twice", (*path, "name"))
+            raise _wrong("a type of this name is defined already", (*path, "name"))
         _aliases(schema, path)
         self._names[full] = definition
         definition["name"] = full
@@ -118,13 +126,11 @@ class _Document:
         symbols = _attribute(schema, "symbols", (list,), path)
         for index, symbol in enumerate(symbols):
             if not isinstance(symbol, str) or not WORD.fullmatch(symbol):
-                raise _wrong(
-                    f"a symbol must be letters, digits and underscores, got {symbol!r:.60}", (*path, "symbols", index)
-                )
+                raise _wrong("a symbol must be letters, digits and underscores", (*path, "symbols", index))
         if len(set(symbols)) < len(symbols):
             raise _wrong("the same symbol is listed twice", (*path, "symbols"))
         if "default" in schema and schema["default"] not in symbols:
-            raise _wrong(f"the default must be one of the symbols, got {schema['default']!r:.60}", (*path, "default"))
+            raise _wrong("the default must be one of the symbols", (*path, "default"))
         return self._define(schema, path, space, {"type": "enum", "symbols": symbols})
 
     def _record(self, schema: Definition, path: Path, space: str) -> Definition:
@@ -139,7 +145,7 @@ class _Document:
             if not WORD.fullmatch(name) or name in fields:
                 shape = "must be letters, digits and underscores"
                 reason = "is used by another field" if name in fields else shape
-                raise _wrong(f"the field name {name!r:.60} {reason}", (*place, "name"))
+                raise _wrong(f"the name of a field {reason}", (*place, "name"))
             resolved = self.type(_attribute(field, "type", TYPES, place), (*place, "type"), space)
             fields[name] = (resolved, "default" in field)
             _about_field(field, resolved, place)
@@ -149,9 +155,9 @@ class _Document:
 def _about_field(field: Definition, resolved: Resolved, path: Path) -> None:
     _aliases(field, path)
     if field.get("order", "ascending") not in ORDERS:
-        raise _wrong(f"order must be one of {', '.join(ORDERS)}, got {field['order']!r:.60}", (*path, "order"))
+        raise _wrong(f"order must be one of {', '.join(ORDERS)}", (*path, "order"))
     if "default" in field and not _is_value(field["default"], resolved, {}):
-        raise _wrong(f"the default {field['default']!r:.60} does not match the type of its field", (*path, "default"))
+        raise _wrong("the default does not match the type of its field", (*path, "default"))
 
 
 def _is_value(value: Any, resolved: Resolved, seen: Seen) -> bool:
@@ -216,14 +222,15 @@ def _aliases(schema: Definition, path: Path) -> None:
         return
     for index, alias in enumerate(_attribute(schema, "aliases", (list,), path)):
         if not isinstance(alias, str) or not DOTTED.fullmatch(alias):
-            raise _wrong(f"an alias must be names joined by dots, got {alias!r:.60}", (*path, "aliases", index))
+            raise _wrong("an alias must be names joined by dots", (*path, "aliases", index))
 
 
 def _attribute(schema: Definition, name: str, types: tuple[type, ...], path: Path) -> Any:
     if name not in schema:
         raise _wrong(f"{name!r} is missing", path)
     if not isinstance(schema[name], types) or isinstance(schema[name], bool):
-        raise _wrong(f"{name!r} has a value of the wrong type: {schema[name]!r:.60}", (*path, name))
+        expected = " or ".join(WORDS[one] for one in types)
+        raise _wrong(f"{name!r} must be {expected}, got {WORDS.get(type(schema[name]), 'null')}", (*path, name))
     return schema[name]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierstore._native import Placement, SizeRouter, Version, search_text, uuid7
-from tierstore.errors import StorageError, ValidationError
+from tierstore.errors import StorageError, ValidationError, raise_alone
 from tierstore.plan.arguments import in_list, shown
 from tierstore.plan.schemas import LIFECYCLE, projection
 from tierstore.plan.values import check_id, check_name, describe
@@ -87,14 +87,16 @@ def check_items(items: object) -> list[dict[str, Any]]:
     """The items of a batch as mappings with known fields only."""
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Sequence):
         raise ValidationError(
-            f"items must be a list of mappings with the arguments of register, got {shown(items)}", place="items"
+            f"items must be a list of mappings with the arguments of register, not {type(items).__name__}",
+            place="items",
         )
     if len(items) > MAX_ITEMS:
         raise ValidationError(f"items must have at most {MAX_ITEMS} entries, got {len(items)}", place="items")
     for index, item in enumerate(items):
         if not isinstance(item, Mapping):
             raise ValidationError(
-                f"an item must be a mapping with the arguments of register, got {shown(item)}", place=f"items[{index}]"
+                f"an item must be a mapping with the arguments of register, not {type(item).__name__}",
+                place=f"items[{index}]",
             )
         unknown = set(itertools.islice(item, len(ITEM_FIELDS) + 1)) - ITEM_FIELDS
         missing = {name for name in REQUIRED_FIELDS if name not in item}
@@ -123,7 +125,7 @@ def prepare_many(items: Sequence[Mapping[str, Any]], router: SizeRouter, batch: 
         try:
             prepared.append(prepare(router, index=index, **item))
         except StorageError as error:
-            raise at_index(error, index) from None
+            raise_alone(at_index(error, index))
     return prepared
 
 

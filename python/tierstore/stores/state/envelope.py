@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from tierstore.errors import ConfigError, CorruptError
+from tierstore.errors import ConfigError, CorruptError, raise_alone
 
 COMPRESSED: Final = b"\x02"
 ZLIB: Final = b"\x00"
@@ -91,7 +91,7 @@ class Envelope:
             opened: bytes = cipher.decrypt(nonce, sealed, self._bound(head, key))
         except (InvalidTag, ValueError):  # a nonce that was cut off is a ValueError
             text = "the sealed value does not open: it was changed, cut, or moved here from another key or prefix"
-            raise CorruptError(text, key=key) from None
+            raise_alone(CorruptError(text, key=key))
         return opened
 
     def _no_key(self, head: bytes) -> str:
@@ -110,7 +110,7 @@ class Envelope:
         try:
             value = stream.decompress(memoryview(data)[2:], self._most + 1)
         except zlib.error:
-            raise CorruptError("the compressed value is damaged", key=key) from None
+            raise_alone(CorruptError("the compressed value is damaged", key=key))
         if len(value) > self._most:
             raise CorruptError(f"the compressed value has more than max_value_bytes ({self._most:,})", key=key)
         if not stream.eof or stream.unused_data:
@@ -133,5 +133,5 @@ def _cipher(key: bytes) -> Any:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError:
         text = f"encryption of state needs the package cryptography: pip install 'tierstore[{EXTRA}]'"
-        raise ConfigError(text) from None
+        raise_alone(ConfigError(text))
     return AESGCM(key)

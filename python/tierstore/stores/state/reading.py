@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, NotRequired, TypedDict, get_origin
 import msgspec
 from msgspec import inspect
 
-from tierstore.errors import CorruptError, ValidationError
+from tierstore.errors import CorruptError, ValidationError, raise_alone
 from tierstore.plan.arguments import shown
 from tierstore.plan.pointer import pointer
 from tierstore.records import MISSING, Record
@@ -55,10 +55,10 @@ def decode(data: bytes, type: Any, key: str | None) -> Any:
             decode(data, None, key)  # it fits no type if it is no JSON
         why, place = _misfit(error)
         text = f"the value does not fit type={reader.name}: {why}"
-        raise ValidationError(text, place=place or "/", key=key) from None  # the error and its cause hold what was read
+        raise_alone(ValidationError(text, place=place or "/", key=key))  # the error and its cause hold what was read
     except (msgspec.DecodeError, RecursionError):
         text = "the value is not JSON: another program wrote it, or it is damaged"
-        raise CorruptError(text, key=key) from None
+        raise_alone(CorruptError(text, key=key))
     if isinstance(value, BYTES_LIKE):  # msgspec takes text for base64
         raise ValidationError(f"the value does not fit type={reader.name}: it is JSON, not bytes", place="/", key=key)
     return value
@@ -87,7 +87,7 @@ def _make_reader(type: Any) -> Reader:
         decoder = msgspec.json.Decoder(annotation, strict=True, dec_hook=_build)
         unreadable = [cls for cls in _custom_classes(inspect.type_info(annotation)) if not _is_ours(cls)]
     except (TypeError, NameError, RecursionError) as error:
-        raise _unreadable(type, str(error)) from None
+        raise_alone(_unreadable(type, str(error)))
     if unreadable:
         raise _unreadable(type, f"{unreadable[0].__qualname__} has no form in JSON")
 
@@ -132,7 +132,7 @@ def _build(cls: Any, plain: Any) -> Any:
     try:
         fields = msgspec.convert(plain, _fields_of(cls), strict=True, dec_hook=_build)
     except msgspec.ValidationError as error:  # msgspec would hand it on without the place of the record
-        raise _Misfit(*_misfit(error)) from None
+        raise_alone(_Misfit(*_misfit(error)))
     return cls(**fields)
 
 
@@ -155,7 +155,7 @@ def _model(cls: Any, plain: Any) -> Any:
         return cls.model_validate_json(msgspec.json.encode(plain), strict=True, by_alias=True, by_name=True)
     except Refused as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise _Misfit(f"{cls.__name__} says {first['type']}", pointer(first["loc"]).removesuffix("/")) from None
+        raise_alone(_Misfit(f"{cls.__name__} says {first['type']}", pointer(first["loc"]).removesuffix("/")))
 
 
 def _misfit(error: msgspec.ValidationError) -> tuple[str, str]:

@@ -16,7 +16,7 @@ import orjson
 from tierstore._native import digest
 from tierstore.backends.pairs import ABSENT_TAG, Pair, Put
 from tierstore.calls.lines import Item, LinesFile, count_lines, read_batches, to_line
-from tierstore.errors import CorruptError, StorageError, ValidationError
+from tierstore.errors import CorruptError, StorageError, ValidationError, raise_alone
 from tierstore.plan.state import check_key, pattern
 from tierstore.runtime import Deadline
 from tierstore.stores.state import values
@@ -143,5 +143,5 @@ class Import:
             left = datetime.fromisoformat(ends) - EPOCH
         except (TypeError, ValueError):
             text = "expires_at must be a time with its offset from UTC, or null"
-            raise ValidationError(text, place="expires_at") from None
+            raise_alone(ValidationError(text, place="expires_at"))
         return left // timedelta(milliseconds=1) - int(self._parts.runtime.wall() * 1000)

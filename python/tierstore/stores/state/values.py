@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
-from tierstore.errors import ValidationError
+from tierstore.errors import ValidationError, raise_alone
 from tierstore.plan.pointer import pointer
 
 RAW: Final = b"\x01"
@@ -55,7 +55,7 @@ def encode(value: Any) -> bytes:
         return _to_json(plain)
     except RecursionError:
         text = "the value is nested too deep for the stack that is left; expected fewer levels"
-        raise ValidationError(text, place="/") from None
+        raise_alone(ValidationError(text, place="/"))
 
 
 def decode(data: bytes, type: Any = None, key: str | None = None) -> Any:

@@ -7,8 +7,9 @@ use tierstore_core::codec::read::Reader;
 use super::out::Out;
 use super::read::read;
 use super::shape::{Compiled, compile};
-use super::write::{copied, write};
+use super::write::write;
 use crate::errors::to_py;
+use crate::room::copied;
 
 /// A compiled bincode type.
 #[pyclass(frozen, module = "tierstore._native")]
@@ -32,7 +33,7 @@ impl BincodeType {
         let py = buffer.py();
         let owner = match buffer.cast_exact::<PyBytes>() {
             Ok(bytes) => bytes.clone(),
-            Err(_) => PyBytes::new(py, &copied(buffer)?),
+            Err(_) => copied(buffer)?,
         };
         let mut reader = Reader::new(owner.as_bytes(), 0);
         let value = read(py, &self.0, &mut reader, &owner)?;

@@ -19,9 +19,10 @@ use super::out::Out;
 use super::raw::Definition;
 use super::read::lift;
 use super::scalar::{datetime, wrong_type};
-use super::write::{body, copied, fields, oldest_reader, start};
+use super::write::{body, fields, oldest_reader, start};
 use crate::errors::to_py;
 use crate::guard::answer;
+use crate::room::copied;
 
 /// The layout that declared each kind last. An entry is never freed: decoding reads it without a lock.
 static KINDS: [AtomicPtr<ffi::PyObject>; NO_KIND as usize + 1] =
@@ -178,7 +179,7 @@ fn check_rest(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
 fn owned<'py>(buffer: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     match buffer.cast_exact::<PyBytes>() {
         Ok(bytes) => Ok(bytes.clone()),
-        Err(_) => Ok(PyBytes::new(buffer.py(), &copied(buffer)?)),
+        Err(_) => copied(buffer),
     }
 }
 
@@ -228,13 +229,17 @@ fn encode<'py>(object: &Bound<'py, PyAny>, key: u64) -> PyResult<Bound<'py, PyAn
         if record.key == key {
             return Ok(buffer.into_any());
         }
-        let mut copy = buffer.as_bytes().to_vec();
-        envelope::rekey(&mut copy, record.key, key);
-        return Ok(PyBytes::new(py, &copy).into_any());
+        let own = buffer.as_bytes();
+        let copy = PyBytes::new_with(py, own.len(), |copy| {
+            copy.copy_from_slice(own);
+            envelope::rekey(copy, record.key, key);
+            Ok(())
+        });
+        return copy.map(Bound::into_any);
     }
     let layout = layout_of(object)?;
     let layout = layout.get();
-    let mut out = start();
+    let mut out = start()?;
     let head = body(&mut out, py, layout, record, 0)?;
     lift(envelope::seal(&mut out, layout.kind, record.revision, oldest_reader(record, layout), head, key))?;
     out.finish(py).map(Bound::into_any)
@@ -269,7 +274,7 @@ fn canonical(record: &Bound<'_, PyAny>) -> PyResult<Out> {
 /// A digest of the record's fields.
 #[pyfunction]
 fn record_hash(record: &Bound<'_, PyAny>) -> PyResult<isize> {
-    Ok(content_hash(canonical(record)?.as_slice()) as isize)
+    Ok(content_hash(canonical(record)?.as_slice()?) as isize)
 }
 
 /// Whether two records are of one class and their fields are the same bytes.
@@ -278,7 +283,7 @@ fn record_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bo
     if one.is(other) {
         return Ok(true);
     }
-    Ok(one.get_type().is(other.get_type()) && canonical(one)?.as_slice() == canonical(other)?.as_slice())
+    Ok(one.get_type().is(other.get_type()) && canonical(one)?.as_slice()? == canonical(other)?.as_slice()?)
 }
 
 /// `changed` has this class's fields; what a newer writer of `original` had behind them is kept, with its revision.
@@ -292,7 +297,7 @@ fn graft<'py>(changed: &Bound<'py, PyAny>, original: &Bound<'py, PyAny>) -> PyRe
     let known = layout.fields.len();
     let (from, mut reader) = reader(own, bytes, known);
     walk(own, layout, from, known, &mut reader)?;
-    let mut out = start();
+    let mut out = start()?;
     let head = fields(&mut out, py, layout, Record::of_any(changed)?, 0)?;
     out.put_slice(&bytes[reader.position()..own.end as usize]);
     let (key, oldest) = (envelope::key_of(b""), oldest_reader(own, layout));

@@ -13,6 +13,7 @@ use super::read::{lift, read};
 use super::run::Run;
 use super::shape::Compiled;
 use super::{many, write};
+use crate::room;
 
 /// The other side is asked.
 fn not_implemented(py: Python<'_>) -> Bound<'_, PyAny> {
@@ -38,8 +39,7 @@ impl LazySequence {
         if let Ok(slice) = index.cast::<PySlice>() {
             let range = slice.indices(self.run.len() as isize)?;
             let at = |step: usize| self.build(py, (range.start + step as isize * range.step) as usize);
-            let items = (0..range.slicelength).map(at).collect::<PyResult<Vec<_>>>()?;
-            return Ok(PyTuple::new(py, items)?.into_any());
+            return Ok(room::tuple(py, room::list((0..range.slicelength).map(at))?)?.into_any());
         }
         let index: isize = index.extract().map_err(|error: PyErr| out_of_range(index.py(), error))?;
         let at = if index < 0 { index + self.run.len() as isize } else { index };
@@ -62,7 +62,7 @@ impl LazySequence {
         let other = match other.cast::<LazySequence>() {
             Ok(other) => other.get().all(py)?,
             Err(_) if other.is_instance_of::<PyList>() || other.is_instance_of::<PyTuple>() => {
-                PyTuple::new(py, other.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
+                room::tuple(py, room::list(other.try_iter()?)?)?
             }
             Err(_) => return Ok(not_implemented(py)),
         };
@@ -70,8 +70,8 @@ impl LazySequence {
     }
 
     fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let items = (0..self.run.len()).rev().map(|at| self.build(py, at)).collect::<PyResult<Vec<_>>>()?;
-        PyTuple::new(py, items)?.try_iter().map(Bound::into_any)
+        let items = room::list((0..self.run.len()).rev().map(|at| self.build(py, at)))?;
+        room::tuple(py, items)?.try_iter().map(Bound::into_any)
     }
 
     #[pyo3(signature = (value, start=0, stop=isize::MAX, /))]
@@ -112,7 +112,7 @@ impl LazySequence {
     fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let mut reader = lift(self.run.whole(py, &[&self.item]))?;
         let items = (0..self.run.len()).map(|_| read(py, &self.item, &mut reader, self.run.owner(py)));
-        PyTuple::new(py, items.collect::<PyResult<Vec<_>>>()?)
+        room::tuple(py, room::list(items)?)
     }
 }
 
@@ -202,7 +202,7 @@ impl LazyMapping {
         let mut reader = lift(self.run.whole(py, &self.shapes()))?;
         let mut entry =
             || Ok((read(py, &self.pair.0, &mut reader, owner)?, read(py, &self.pair.1, &mut reader, owner)?));
-        (0..self.run.len()).map(|_| entry()).collect()
+        room::list((0..self.run.len()).map(|_| entry()))
     }
 
     /// The key's own bytes are what is looked for: one value has one encoding.
@@ -212,7 +212,7 @@ impl LazyMapping {
             Err(error) if error.is_instance_of::<PyException>(py) => return Ok(None), // no such key can be in it
             written => written?,
         }
-        let found = lift(self.run.find(py, &self.shapes(), probe.as_slice()))?;
+        let found = lift(self.run.find(py, &self.shapes(), probe.as_slice()?))?;
         found.map(|mut reader| read(py, &self.pair.1, &mut reader, self.run.owner(py))).transpose()
     }
 }

@@ -17,6 +17,7 @@ use super::scalar::expected;
 use super::shape::Compiled;
 use super::write::{any, int, text};
 use crate::errors::to_py;
+use crate::room;
 
 /// An item takes a byte at least, and places within a record are 32 bits wide.
 const MAX_ITEMS: usize = u32::MAX as usize;
@@ -98,6 +99,7 @@ pub fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny
         let start = out.written().len();
         entry_part(out, &pair.0, &key, nesting)?;
         if may_recur {
+            out.check()?;
             distinct(&seen, &pair.0, &out.written()[start..])?;
         }
         entry_part(out, &pair.1, &item, nesting)
@@ -113,7 +115,8 @@ pub fn pairs(out: &mut Out, pair: &(Compiled, Compiled), value: &Bound<'_, PyAny
     if !is_abc(value, intern!(value.py(), "Mapping"))? {
         return Err(expected("a dict or other mapping", value));
     }
-    let entries = value.call_method0(intern!(value.py(), "items"))?.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    let entries = value.call_method0(intern!(value.py(), "items"))?.try_iter()?;
+    let entries = room::list(entries)?;
     counted(out, entries.len(), entries.into_iter().map(|entry| entry.extract()), |out, entry| one(out, entry, true))
 }
 
@@ -144,7 +147,7 @@ pub fn in_order<'py>(dict: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> 
 /// Note a key as it will be read; one that was noted before, and one that cannot be a key then, is refused.
 fn distinct(seen: &Bound<'_, PyDict>, shape: &Compiled, key: &[u8]) -> PyResult<()> {
     let py = seen.py();
-    let owner = PyBytes::new(py, key);
+    let owner = room::bytes(py, key)?;
     let key = read(py, shape, &mut Reader::new(owner.as_bytes(), 0), &owner)?;
     let before = seen.len();
     match seen.set_item(key, py.None()) {

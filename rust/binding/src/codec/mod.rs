@@ -38,7 +38,7 @@ mod object;
 mod out;
 mod pool;
 mod raw;
-mod read;
+pub(crate) mod read;
 mod run;
 mod scalar;
 mod shape;

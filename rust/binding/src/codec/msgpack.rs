@@ -8,15 +8,17 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCFunction, PyMemoryView, PyType};
 use tierstore_core::codec::msgpack::{MAX_DEPTH, Splitter};
-use tierstore_core::error::Error;
+use tierstore_core::error::{Error, Kind};
+use tierstore_core::room::{copy, push, room};
 
 use super::msgpack_read::{Limits, whole};
 use super::msgpack_write;
 use super::out::Out;
 use super::raw::Definition;
-use super::write::copied;
+use super::read::lift;
 use crate::errors::to_py;
 use crate::guard::answer;
+use crate::room::copied;
 
 /// An extension value of a type that this codec gives no meaning.
 #[pyclass(frozen, eq, hash, get_all, module = "tierstore.codec")]
@@ -80,13 +82,15 @@ pub fn with_bytes<'py, T>(buffer: &Bound<'py, PyAny>, body: impl FnOnce(&[u8]) -
     if let Ok(bytes) = buffer.cast::<PyBytes>() {
         return body(bytes.as_bytes());
     }
-    let (true, Ok(view)) = (shows_bytes(buffer), PyBuffer::<u8>::get(buffer)) else { return body(&copied(buffer)?) };
+    let (true, Ok(view)) = (shows_bytes(buffer), PyBuffer::<u8>::get(buffer)) else {
+        return body(copied(buffer)?.as_bytes());
+    };
     if view.readonly() && view.is_c_contiguous() {
         // SAFETY: the view holds so many bytes in one piece, alive and unchanged until it is dropped below.
         let bytes = unsafe { std::slice::from_raw_parts(view.buf_ptr().cast::<u8>(), view.len_bytes()) };
         return body(if bytes.is_empty() { &[] } else { bytes });
     }
-    body(&view.to_vec(buffer.py())?)
+    body(copied(buffer)?.as_bytes())
 }
 
 /// Whether `buffer` is a view of a bytes object. A view that is read-only may show what others write to.
@@ -209,7 +213,9 @@ impl Stream {
             match self.splitter.advance(&self.held[start..]) {
                 Ok(Some(length)) if length > max_size => break Err(too_long(length, max_size)),
                 Ok(Some(length)) => {
-                    values.push(self.held[start..start + length].to_vec());
+                    if let Err(fault) = copy(&self.held[start..start + length]).and_then(|value| push(values, value)) {
+                        break Err(fault);
+                    }
                     start += length;
                 }
                 Ok(None) if self.held.len() - start > max_size => {
@@ -246,7 +252,7 @@ impl MsgpackStream {
     /// that is the end of the stream: each further call refuses, and nothing is held.
     fn feed<'py>(&self, py: Python<'py>, piece: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let values = with_bytes(piece, |bytes| self.split(bytes))?;
-        let mut found = Vec::with_capacity(values.len());
+        let mut found = lift(room(values.len()))?;
         for (at, value) in values.iter().enumerate() {
             match whole(py, value, self.limits) {
                 Ok(value) => found.push(value),
@@ -277,10 +283,14 @@ impl MsgpackStream {
         let mut stream = self.lock();
         let mut values = Vec::new();
         if stream.fault.is_none() {
+            lift(stream.held.try_reserve(bytes.len()).map_err(|_| Error::memory()))?;
             stream.held.extend_from_slice(bytes);
             if let Err(fault) = stream.take_whole(&mut values, self.max_size)
                 && values.is_empty()
             {
+                if fault.kind == Kind::Memory {
+                    return Err(to_py(&fault)); // nothing is lost: it waits for the next call
+                }
                 stream.held = Vec::new();
                 stream.fault = Some(fault);
             }
@@ -290,9 +300,19 @@ impl MsgpackStream {
 
     fn put_back(&self, values: &[Vec<u8>]) {
         let mut stream = self.lock();
-        let rest = std::mem::take(&mut stream.held);
-        stream.held = [values.concat(), rest].concat();
-        stream.splitter = Splitter::default();
+        let length: usize = values.iter().map(Vec::len).sum();
+        match room(length + stream.held.len()) {
+            Ok(mut held) => {
+                values.iter().for_each(|value| held.extend_from_slice(value));
+                held.extend_from_slice(&stream.held);
+                stream.held = held;
+                stream.splitter = Splitter::default();
+            }
+            Err(fault) => {
+                stream.held = Vec::new();
+                stream.fault = Some(fault); // values are lost: the stream ends
+            }
+        }
     }
 }
 

@@ -2,14 +2,16 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyList, PyString};
 use tierstore_core::codec::msgpack::{TIMESTAMP, Timestamp as Instant, Token, Tokens};
+use tierstore_core::room::{copy, push};
 
 use super::msgpack::{Ext, Timestamp};
 use super::read::lift;
 use super::{intern, scalar};
 use crate::errors::to_py;
 use crate::items::{empty_list, full, set_item};
+use crate::room;
 
 /// What a decoder accepts.
 #[derive(Clone, Copy)]
@@ -61,7 +63,7 @@ fn decode<'py>(py: Python<'py>, tokens: &mut Tokens<'_>, limits: Limits) -> PyRe
         match top.fill(py, tokens, limits)? {
             Some(inner) => {
                 let inner = Open::new(py, &inner, top.wanted(), tokens)?;
-                outer.push(std::mem::replace(&mut top, inner));
+                lift(push(&mut outer, std::mem::replace(&mut top, inner)))?;
             }
             None => {
                 let value = top.finish(tokens, limits)?;
@@ -196,7 +198,7 @@ fn step<'py>(py: Python<'py>, token: Token<'_>, limits: Limits) -> PyResult<Step
         Token::F64(value) => PyFloat::new(py, value).into_any(),
         Token::F32(value) => PyFloat::new(py, f64::from(value)).into_any(),
         Token::Int(value) => value.into_pyobject(py)?.into_any(),
-        Token::Bin(bytes) => PyBytes::new(py, bytes).into_any(),
+        Token::Bin(bytes) => room::bytes(py, bytes)?.into_any(),
         Token::Array(_) => PyList::empty(py).into_any(),
         Token::Map(_) => PyDict::new(py).into_any(),
         Token::Ext(code, data) => extension(py, code, data)?,
@@ -206,13 +208,13 @@ fn step<'py>(py: Python<'py>, token: Token<'_>, limits: Limits) -> PyResult<Step
 fn extension<'py>(py: Python<'py>, code: i8, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match code {
         TIMESTAMP => moment(py, lift(Instant::from_ext(data))?),
-        _ => Ok(Bound::new(py, Ext { code, data: data.to_vec() })?.into_any()),
+        _ => Ok(Bound::new(py, Ext { code, data: lift(copy(data))? })?.into_any()),
     }
 }
 
 fn utf8<'py>(py: Python<'py>, bytes: &[u8], limits: Limits) -> PyResult<Bound<'py, PyAny>> {
     match intern::word(py, bytes) {
-        Err(_) if !limits.strict => PyBytes::new(py, bytes).call_method1("decode", ("utf-8", "surrogateescape")),
+        Err(_) if !limits.strict => room::bytes(py, bytes)?.call_method1("decode", ("utf-8", "surrogateescape")),
         result => result,
     }
 }
@@ -223,7 +225,7 @@ fn as_key<'py>(value: Bound<'py, PyAny>, tokens: &Tokens<'_>, limits: Limits) ->
         return Err(to_py(&tokens.fail("a map has a key that is not a str; pass strict=False to accept it")));
     }
     let value = match value.cast::<PyList>() {
-        Ok(list) => PyTuple::new(value.py(), list.iter())?.into_any(),
+        Ok(list) => room::tuple(value.py(), room::list(list.iter().map(Ok))?)?.into_any(),
         Err(_) => value,
     };
     value.hash().map_err(|_| to_py(&tokens.fail("a map has a key that cannot be hashed")))?;

@@ -11,14 +11,17 @@ use pyo3::types::{
 use tierstore_core::codec::msgpack::{self as put, Timestamp as Instant};
 use tierstore_core::codec::sink::Sink;
 use tierstore_core::error::Error;
+use tierstore_core::room::push;
 
 use super::lent::{item_of, next_entry, own};
 use super::many::in_order;
 use super::msgpack::{Ext, Timestamp};
 use super::out::Out;
+use super::read::lift;
 use super::scalar;
-use super::write::{copied, text};
+use super::write::text;
 use crate::errors::to_py;
+use crate::room::copied;
 
 #[derive(Clone, Copy)]
 pub struct Rules {
@@ -195,7 +198,7 @@ fn other<'py>(
     }
     let item = inner.write(out, rules)?;
     if item.is_some() {
-        waiting.push(inner);
+        lift(push(waiting, inner))?;
     }
     Ok(item)
 }
@@ -264,8 +267,8 @@ fn binary(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
         let bytes = copied(value)?;
-        said(put::bin_head(out, bytes.len()))?;
-        out.put_slice(&bytes);
+        said(put::bin_head(out, bytes.as_bytes().len()))?;
+        out.put_slice(bytes.as_bytes());
         return Ok(());
     }
     if value.is_instance_of::<PyDateTime>() {

@@ -4,6 +4,8 @@
 //! object of the right size. (A bytes object that grows, and is cut at its end, asks the allocator for more than it keeps: beyond
 //! 128 KiB it was mapped anew at each call, at 2 µs for every 4 KiB.) Long texts and bytes are not gathered: they are copied from
 //! where they lie.
+//!
+//! Where no memory is left a part is dropped, and the end is a MemoryError: writers need not ask at each byte.
 
 use std::cell::Cell;
 use std::ptr;
@@ -12,6 +14,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tierstore_core::codec::sink::Sink;
+use tierstore_core::error::Error;
+
+use crate::errors::to_py;
 
 /// Shorter parts are copied twice for less than it costs to note them.
 const LONG_BYTES: usize = 512;
@@ -28,6 +33,8 @@ pub struct Out {
     long: Vec<Long>,
     /// From this length on a part is left where it is until the end.
     long_bytes: usize,
+    /// No memory was left for a part: it is missing, and there is nothing to finish.
+    full: bool,
     /// Records that were received are written as their class writes them now, not as they came.
     pub anew: bool,
 }
@@ -61,8 +68,8 @@ impl Out {
 
     fn of(long_bytes: usize) -> Self {
         let mut gathered = KEPT.take();
-        gathered.reserve(FIRST_BYTES);
-        Self { gathered, long: Vec::new(), long_bytes, anew: false }
+        let full = gathered.try_reserve(FIRST_BYTES).is_err();
+        Self { gathered, long: Vec::new(), long_bytes, full, anew: false }
     }
 
     /// What `put_slice` does, perhaps without a copy.
@@ -73,18 +80,41 @@ impl Out {
     pub unsafe fn put_of(&mut self, owner: &Bound<'_, PyAny>, bytes: &[u8]) {
         if bytes.len() < self.long_bytes {
             self.put_slice(bytes);
-        } else {
+        } else if self.long.try_reserve(1).is_ok() {
             self.long.push(Long { at: self.gathered.len(), bytes, owner: owner.clone().into_ptr() });
+        } else {
+            self.full = true;
         }
+    }
+
+    /// MemoryError if a part is missing.
+    #[inline]
+    pub fn check(&self) -> PyResult<()> {
+        if self.full { Err(to_py(&Error::memory())) } else { Ok(()) }
+    }
+
+    /// Whether so many bytes more have a place.
+    #[inline(always)]
+    fn has_room(&mut self, more: usize) -> bool {
+        more <= self.gathered.capacity() - self.gathered.len() || self.grow(more)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, more: usize) -> bool {
+        self.full = self.full || self.gathered.try_reserve(more).is_err();
+        !self.full
     }
 
     /// All bytes, if they are `whole`.
     #[inline]
-    pub fn as_slice(&self) -> &[u8] {
-        &self.gathered
+    pub fn as_slice(&self) -> PyResult<&[u8]> {
+        self.check()?;
+        Ok(&self.gathered)
     }
 
     pub fn finish(self, py: Python<'_>) -> PyResult<Bound<'_, PyBytes>> {
+        self.check()?;
         let long_bytes: usize = self.long.iter().map(|long| long.bytes.len()).sum();
         let length = self.gathered.len() + long_bytes;
         // SAFETY: a new bytes object has room for so many bytes, all of which are written before anyone sees it: the parts are
@@ -112,12 +142,16 @@ impl Out {
 impl Sink for Out {
     #[inline(always)]
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.gathered.extend_from_slice(&bytes);
+        if self.has_room(N) {
+            self.gathered.extend_from_slice(&bytes);
+        }
     }
 
     #[inline(always)]
     fn put_slice(&mut self, bytes: &[u8]) {
-        self.gathered.extend_from_slice(bytes);
+        if self.has_room(bytes.len()) {
+            self.gathered.extend_from_slice(bytes);
+        }
     }
 
     #[inline]

@@ -3,17 +3,20 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyMemoryView, PySlice, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyMemoryView, PySlice, PyString, PyTuple};
 use tierstore_core::codec::read::Reader;
 use tierstore_core::codec::shape::{Int, variant};
 use tierstore_core::codec::text::{Text, Width};
 use tierstore_core::error::{Error, Result as CoreResult};
+use tierstore_core::room::room as room_for;
 
 use super::object::{Record, Source};
 use super::run::Run;
 use super::shape::{Class, Compiled};
 use super::{intern, lazy, msgpack, scalar};
 use crate::errors::to_py;
+use crate::items::list_of;
+use crate::room;
 
 /// A fault of the core, as an exception.
 #[inline(always)]
@@ -55,7 +58,7 @@ fn any<'py>(
     Ok(match shape {
         Str => intern::word(py, lift(reader.bytes())?)?,
         Int(kind) => int(py, *kind, reader)?,
-        Bytes => PyBytes::new(py, lift(reader.bytes())?).into_any(),
+        Bytes => room::bytes(py, lift(reader.bytes())?)?.into_any(),
         Datetime => scalar::datetime(py, lift(reader.int_of(64))?)?,
         Bool => lift(reader.flag())?.into_pyobject(py)?.to_owned().into_any(),
         Option(inner) => match lift(reader.flag())? {
@@ -74,8 +77,8 @@ fn any<'py>(
         Uuid => scalar::uuid(py, lift(reader.array())?)?,
         Decimal => scalar::decimal(py, lift(reader.bytes())?)?,
         Record(class) => record(py, class, reader, owner)?,
-        List(item) => PyList::new(py, items(py, item, reader, owner)?)?.into_any(),
-        Many(item) => PyTuple::new(py, items(py, item, reader, owner)?)?.into_any(),
+        List(item) => list_of(py, items(py, item, reader, owner)?)?,
+        Many(item) => room::tuple(py, items(py, item, reader, owner)?)?.into_any(),
         Sequence(item) => lazy::sequence(py, item, lift(Run::take(reader, owner, &[item]))?)?,
         Dict(pair) => dict(py, pair, reader, owner)?,
         Mapping(pair) => lazy::mapping(py, pair, lift(Run::take(reader, owner, &[&pair.0, &pair.1]))?)?,
@@ -156,7 +159,10 @@ fn member<'py>(class: &Class, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, P
     if let Some(member) = members.bind(py).get_item(&value)? {
         return Ok(member);
     }
-    class.bind(py).call1((&value,)).map_err(|_| to_py(&Error::corrupt(format!("{value} is not a member of {class}"))))
+    class
+        .bind(py)
+        .call1((&value,))
+        .map_err(|_| to_py(&Error::corrupt(format!("a value is not that of a member of {class}"))))
 }
 
 fn view<'py>(py: Python<'py>, reader: &mut Reader<'_>, owner: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
@@ -199,7 +205,7 @@ fn items<'py>(
     owner: &Bound<'py, PyBytes>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let count = lift(reader.count(item.least()))?;
-    let mut items = Vec::with_capacity(count);
+    let mut items = lift(room_for(count))?;
     for _ in 0..count {
         items.push(read(py, item, reader, owner)?);
     }

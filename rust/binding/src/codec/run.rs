@@ -10,6 +10,7 @@ use pyo3::types::PyBytes;
 use tierstore_core::codec::envelope::verify;
 use tierstore_core::codec::read::Reader;
 use tierstore_core::error::Result;
+use tierstore_core::room::room;
 
 use super::shape::Compiled;
 
@@ -64,7 +65,7 @@ impl Run {
     pub fn begin(reader: &mut Reader<'_>, owner: &Bound<'_, PyBytes>, item: &[&Compiled], sound: u32) -> Result<Self> {
         let count = reader.count(item.iter().map(|shape| shape.least()).sum())?;
         let (first, end) = (reader.position(), reader.position() + reader.remaining());
-        let steps = Steps { starts: Vec::with_capacity(count), next: first, sound: sound as usize };
+        let steps = Steps { starts: room(count)?, next: first, sound: sound as usize };
         Ok(Self { owner: owner.clone().unbind(), count, first, end, steps: Mutex::new(steps) })
     }
 

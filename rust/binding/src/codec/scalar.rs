@@ -18,7 +18,7 @@ use crate::errors::to_py;
 /// timedelta.max in days.
 const MAX_DELTA_DAYS: i128 = 999_999_999;
 
-fn corrupt(message: String) -> PyErr {
+fn corrupt(message: impl Into<String>) -> PyErr {
     to_py(&Error::corrupt(message))
 }
 
@@ -94,7 +94,7 @@ pub fn is_datetime(micros: i64) -> bool {
 pub fn datetime(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyAny>> {
     let (days, rest) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
     let Some((year, month, day)) = civil_from_days(days) else {
-        return Err(corrupt(format!("{micros} microseconds since 1970 are outside years 1 to 9999")));
+        return Err(corrupt("a datetime is outside years 1 to 9999"));
     };
     let (seconds, micros) = (rest / 1_000_000, (rest % 1_000_000) as u32);
     let (hour, minute, second) = ((seconds / 3600) as u8, (seconds / 60 % 60) as u8, (seconds % 60) as u8);
@@ -118,7 +118,7 @@ pub fn datetime_micros(value: &Bound<'_, PyAny>) -> PyResult<i64> {
     let offset = offset.cast::<PyDelta>().map_err(|_| invalid("a datetime must be aware: its tzinfo has no offset"))?;
     let micros = local - i64::try_from(delta_micros(offset)).unwrap_or_default();
     if !(FIRST_DAY..=LAST_DAY).contains(&micros.div_euclid(MICROS_PER_DAY)) {
-        return Err(invalid(format!("{value} is outside years 1 to 9999 in UTC")));
+        return Err(invalid("a datetime is outside years 1 to 9999 in UTC"));
     }
     Ok(micros)
 }
@@ -126,7 +126,7 @@ pub fn datetime_micros(value: &Bound<'_, PyAny>) -> PyResult<i64> {
 pub fn date(py: Python<'_>, days: i64) -> PyResult<Bound<'_, PyAny>> {
     match civil_from_days(days) {
         Some((year, month, day)) => Ok(PyDate::new(py, year, month, day)?.into_any()),
-        None => Err(corrupt(format!("{days} days since 1970 are outside years 1 to 9999"))),
+        None => Err(corrupt("a date is outside years 1 to 9999")),
     }
 }
 
@@ -142,7 +142,7 @@ pub fn timedelta(py: Python<'_>, micros: i128) -> PyResult<Bound<'_, PyAny>> {
     let day = i128::from(MICROS_PER_DAY);
     let (days, rest) = (micros.div_euclid(day), micros.rem_euclid(day));
     if days.abs() > MAX_DELTA_DAYS {
-        return Err(corrupt(format!("{days} days are outside the range of a timedelta")));
+        return Err(corrupt("a duration is outside the range of a timedelta"));
     }
     Ok(PyDelta::new(py, days as i32, (rest / 1_000_000) as i32, (rest % 1_000_000) as i32, false)?.into_any())
 }
@@ -217,10 +217,10 @@ fn is_decimal(text: &[u8]) -> bool {
 
 pub fn decimal<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     if !is_decimal(text) {
-        return Err(corrupt(format!("{:?} is not a decimal number", String::from_utf8_lossy(text))));
+        return Err(corrupt("a text is not a decimal number"));
     }
     let text = super::read::str(py, text)?;
-    decimals(py)?.bind(py).call1((&text,)).map_err(|_| corrupt(format!("{text:?} is not a decimal number")))
+    decimals(py)?.bind(py).call1((&text,)).map_err(|_| corrupt("a text is not a decimal number"))
 }
 
 /// As Decimal itself writes it, whatever a subclass does: digits, exponent and sign are kept.

@@ -17,6 +17,7 @@ use super::out::Out;
 use super::scalar::{self, expected};
 use super::shape::{Class, Compiled};
 use crate::errors::to_py;
+use crate::room::copied;
 
 /// Records inside one another, at most: each level takes some of the thread's stack, which may be 64 KiB.
 const MAX_NESTING: u32 = 16;
@@ -137,21 +138,10 @@ fn bytes(out: &mut Out, value: &Bound<'_, PyAny>) -> PyResult<()> {
         return Ok(());
     }
     if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<pyo3::types::PyMemoryView>() {
-        put::bytes(out, &copied(value)?);
+        put::bytes(out, copied(value)?.as_bytes());
         return Ok(());
     }
     Err(expected("bytes", value))
-}
-
-/// The bytes of any buffer, whatever its items are: a copy, since another thread might change it meanwhile.
-pub fn copied(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    match pyo3::buffer::PyBuffer::<u8>::get(value) {
-        Ok(buffer) => buffer.to_vec(value.py()),
-        Err(error) => {
-            let view = pyo3::types::PyMemoryView::from(value).map_err(|_| error)?;
-            Ok(view.call_method0("tobytes")?.cast::<PyBytes>()?.as_bytes().to_vec())
-        }
-    }
 }
 
 #[inline(always)]
@@ -171,7 +161,7 @@ fn any_int(out: &mut Out, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
     {
         return Err(expected("an int", value));
     }
-    let fail = |_| out_of_range(kind, value); // value is an int: only its range can be wrong
+    let fail = |_| out_of_range(kind); // value is an int: only its range can be wrong
     match kind {
         Int::U8 => out.put([value.extract::<u8>().map_err(fail)?]),
         Int::I8 => out.put([value.extract::<i8>().map_err(fail)? as u8]),
@@ -188,9 +178,8 @@ fn any_int(out: &mut Out, kind: Int, value: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 #[cold]
-fn out_of_range(kind: Int, value: &Bound<'_, PyAny>) -> PyErr {
-    let digits = value.str().map_or_else(|_| "a huge number".into(), |digits| digits.to_string());
-    to_py(&Error::invalid(format!("{digits} does not fit {}", format!("{kind:?}").to_lowercase())))
+fn out_of_range(kind: Int) -> PyErr {
+    to_py(&Error::invalid(format!("an int does not fit {}", format!("{kind:?}").to_lowercase())))
 }
 
 /// A float, or an int that a float can hold.
@@ -208,7 +197,7 @@ fn short_float(value: &Bound<'_, PyAny>) -> PyResult<f32> {
     let long = float(value)?;
     let short = long as f32;
     if short.is_infinite() && long.is_finite() {
-        return Err(to_py(&Error::invalid(format!("{long} does not fit f32"))));
+        return Err(to_py(&Error::invalid("a float does not fit f32")));
     }
     Ok(short)
 }
@@ -372,8 +361,9 @@ fn named(py: Python<'_>, error: PyErr, layout: &Layout, at: usize) -> PyErr {
 }
 
 /// A record's bytes start with the envelope's place.
-pub fn start() -> Out {
+pub fn start() -> PyResult<Out> {
     let mut out = Out::whole();
     out.put([0; ENVELOPE_BYTES]);
-    out
+    out.check()?;
+    Ok(out)
 }

@@ -87,8 +87,11 @@ fn table_bytes(rest: usize) -> usize {
 }
 
 /// The sums of the pieces of `rest`.
-fn table_of(rest: &[u8]) -> Vec<u8> {
-    rest.chunks(PIECE_BYTES).flat_map(|piece| (body_sum(piece) as u32).to_le_bytes()).collect()
+fn put_table(out: &mut impl Sink, start: usize, end: usize) {
+    for piece in (start..end).step_by(PIECE_BYTES) {
+        let sum = body_sum(&out.written()[piece..end.min(piece + PIECE_BYTES)]) as u32;
+        out.put(sum.to_le_bytes());
+    }
 }
 
 /// Check what `open` left for later, up to the position `to`. `from` is 0 or an earlier answer. The answer: the position up to which
@@ -126,22 +129,26 @@ pub fn seal(
     head_bytes: usize,
     key: u64,
 ) -> Result<()> {
-    let buffer = out.written();
-    let body_bytes = buffer.len() - ENVELOPE_BYTES;
+    let end = out.written().len();
+    let Some(body_bytes) = end.checked_sub(ENVELOPE_BYTES) else { return Ok(()) }; // the sink dropped a part
     let head_bytes = if body_bytes <= EAGER_BYTES { body_bytes } else { head_bytes };
     if body_bytes > MAX_BODY_BYTES {
         return Err(Error::invalid(format!("a record must have less than 4 GiB, got {body_bytes} bytes")));
     }
     let first = u64::from(kind) | u64::from(revision) << 16 | u64::from(oldest_reader) << 32 | u64::from(FORMAT) << 48;
     let lengths = head_bytes as u64 | (body_bytes as u64) << 32;
+    let start = ENVELOPE_BYTES + head_bytes;
+    if table_bytes(end - start) > 0 {
+        put_table(out, start, end);
+    }
+    let buffer = out.written();
     let (fields, rest) = buffer[ENVELOPE_BYTES..].split_at(head_bytes);
-    let table = if table_bytes(rest.len()) > 0 { table_of(rest) } else { Vec::new() };
-    let sum = body_sum(if table.is_empty() { rest } else { &table });
+    let (rest, table) = rest.split_at(end - start);
+    let sum = body_sum(if table.is_empty() { rest } else { table });
     let head = head_sum([first, lengths, sum], body_sum(fields)) ^ key;
     for (at, word) in [first, lengths, sum, head].into_iter().enumerate() {
         buffer[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
     }
-    out.put_slice(&table);
     Ok(())
 }
 

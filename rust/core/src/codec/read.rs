@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let value = self.uint()?;
         if self.at - start > 1 + bits as usize / 8 {
-            return Err(self.fail(format!("{value} is not in the shortest form of {bits} bits")));
+            return Err(self.fail(format!("a number is not in the shortest form of {bits} bits")));
         }
         Ok(value)
     }

@@ -65,11 +65,13 @@ pub fn framed<S: Sink, E>(out: &mut S, fill: impl FnOnce(&mut S) -> Result<(), E
     let start = out.written().len();
     out.put([0]);
     fill(out)?;
-    let length = out.written().len() - start - 1;
+    let length = out.written().len().saturating_sub(start + 1);
     let mut prefix = Vec::with_capacity(9);
     uint(&mut prefix, length as u64);
     out.put_slice(&[0; 8][..prefix.len() - 1]);
-    let frame = &mut out.written()[start..];
+    let Some(frame) = out.written().get_mut(start..start + prefix.len() + length) else {
+        return Ok(()); // the sink dropped a part
+    };
     if prefix.len() > 1 {
         frame.copy_within(1..=length, prefix.len());
     }

@@ -253,9 +253,6 @@ impl Reader<'_> {
     }
 
     fn unexpected<T>(&self, byte: u8, expected: &str) -> Step<T> {
-        if byte.is_ascii_graphic() {
-            return fault(&format!("expected {expected}, found {:?}", char::from(byte)));
-        }
         if byte >= 0x80 && std::str::from_utf8(&self.source[self.at..]).is_err_and(|error| error.valid_up_to() == 0) {
             return fault("the text is not UTF-8");
         }

@@ -3,7 +3,7 @@
 //! A zero byte is what that tokenizer takes for the end of its input, and tells from it later: it ends a string and a
 //! line comment, and is then a control character. Bytes above ASCII are at home in strings and comments only.
 
-use super::{Step, fault};
+use super::{Step, fault, quoting};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TokenKind {
@@ -93,7 +93,10 @@ impl<'a> Lexer<'a> {
                 (CONTROL, _) => return fault(start, "Invalid control characters encountered in text."),
                 (_, b'"' | b'\'') => self.string(byte)?,
                 (_, b'.') if self.class_at(start + 1) == DIGIT => self.fraction()?,
-                (_, 0x80..) => return fault(start, format!("Interpreting non ascii codepoint {byte}.")),
+                (_, 0x80..) => {
+                    let plain = "Interpreting non ascii codepoint.";
+                    return quoting(start, plain, format!("Interpreting non ascii codepoint {byte}."));
+                }
                 _ => {
                     self.at += 1;
                     TokenKind::Symbol

@@ -83,12 +83,18 @@ impl ImportKind {
 struct Fault {
     at: usize,
     message: Cow<'static, str>,
+    /// The message without the words of the source that protoc quotes, where it quotes any.
+    plain: Option<&'static str>,
 }
 
 type Step<T = ()> = std::result::Result<T, Box<Fault>>;
 
 fn fault<T>(at: usize, message: impl Into<Cow<'static, str>>) -> Step<T> {
-    Err(Box::new(Fault { at, message: message.into() }))
+    Err(Box::new(Fault { at, message: message.into(), plain: None }))
+}
+
+fn quoting<T>(at: usize, plain: &'static str, message: String) -> Step<T> {
+    Err(Box::new(Fault { at, message: message.into(), plain: Some(plain) }))
 }
 
 /// Parse `source`, passing over the inside of its long blocks.
@@ -101,10 +107,18 @@ pub fn parse(source: &[u8]) -> Result<ProtoFile<'_>> {
 
 /// Parse all of `source` by the whole grammar.
 pub fn parse_strict(source: &[u8]) -> Result<ProtoFile<'_>> {
-    grammar::parse(source, Inside::Parsed).map_err(|fault| {
-        let Position { line, column } = place::position(source, fault.at);
-        Error::new(Kind::ProtoSyntax, fault.message).at(Place::Text { line, column })
-    })
+    grammar::parse(source, Inside::Parsed).map_err(|fault| placed(source, fault.at, fault.message))
+}
+
+/// Whether all of `source` is sound: `parse_strict`, but an error quotes nothing of it.
+pub fn check(source: &[u8]) -> Result<()> {
+    let checked = grammar::parse(source, Inside::Parsed).map(drop);
+    checked.map_err(|fault| placed(source, fault.at, fault.plain.map_or(fault.message, Cow::Borrowed)))
+}
+
+fn placed(source: &[u8], at: usize, message: Cow<'static, str>) -> Error {
+    let Position { line, column } = place::position(source, at);
+    Error::new(Kind::ProtoSyntax, message).at(Place::Text { line, column })
 }
 
 /// What becomes of the inside of blocks.

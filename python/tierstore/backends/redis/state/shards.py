@@ -16,7 +16,7 @@ from tierstore.backends.redis.link import Link, until_pushed
 from tierstore.backends.redis.node import Node
 from tierstore.backends.redis.state.watching import UNREADABLE, EndNow, Ground, Lapse, WatchingFeed
 from tierstore.backends.redis.wire import ReplyError, pack
-from tierstore.errors import ConnectionError, QueryError, TimeoutError
+from tierstore.errors import ConnectionError, QueryError, TimeoutError, raise_alone
 from tierstore.runtime import Deadline
 
 CHECK_S = 5.0
@@ -182,4 +182,4 @@ def _number(reply: Any) -> int:
     try:
         return int(reply or 0)
     except ValueError:
-        raise QueryError("a counter of changes of state holds something else", tier="state") from None
+        raise_alone(QueryError("a counter of changes of state holds something else", tier="state"))

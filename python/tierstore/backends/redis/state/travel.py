@@ -19,7 +19,7 @@ from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.state.scripts import Names
 from tierstore.backends.redis.state.trailer import expectation
 from tierstore.backends.redis.wire import ReplyError
-from tierstore.errors import ConnectionError, OutcomeUnknownError, StorageError, TimeoutError
+from tierstore.errors import ConnectionError, OutcomeUnknownError, StorageError, TimeoutError, raise_alone
 from tierstore.runtime import Deadline, Runtime
 from tierstore.runtime.coalesce import Coalescer, Run, settle
 from tierstore.runtime.flight import Flight
@@ -166,7 +166,7 @@ class Together:
         except BaseException as error:
             landed, write.done = write.done, True
             if not landed and write.begun and not again and isinstance(error, TimeoutError):
-                raise OutcomeUnknownError(UNKNOWN, tier="state") from error
+                raise_alone(OutcomeUnknownError(UNKNOWN, tier="state"))
             if not landed or not isinstance(error, TimeoutError):
                 raise
         try:
@@ -176,7 +176,7 @@ class Together:
                     raise answer
         except StorageError as error:
             if not again and was_sent(error):
-                raise OutcomeUnknownError(UNKNOWN, tier="state") from error
+                raise_alone(OutcomeUnknownError(UNKNOWN, tier="state"))
             raise
         return answers
 
@@ -267,7 +267,7 @@ async def ask(route: Route, commands: Sequence[Command], deadline: Deadline) -> 
     try:
         return [of_state(reply) for _, reply in await route.ask(commands, deadline)]
     except StorageError as error:
-        raise of_state(error)  # noqa: B904  (the same error)
+        raise_alone(of_state(error))
 
 
 async def ask_node(
@@ -277,7 +277,7 @@ async def ask_node(
     try:
         link, replies = await node.ask(commands, deadline, probe=probe)
     except StorageError as error:
-        raise of_state(error)  # noqa: B904  (the same error)
+        raise_alone(of_state(error))
     for reply in replies:
         if isinstance(reply, ReplyError):
             raise of_state(typed(reply))
@@ -288,7 +288,7 @@ async def all_nodes(route: Route, deadline: Deadline) -> list[Node]:
     try:
         return await route.nodes(deadline)
     except StorageError as error:
-        raise of_state(error)  # noqa: B904  (the same error)
+        raise_alone(of_state(error))
 
 
 def of_state(reply: Any) -> Any:

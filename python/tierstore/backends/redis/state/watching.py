@@ -15,7 +15,7 @@ from tierstore.backends.redis.state.pages import Keys
 from tierstore.backends.redis.state.scripts import ENDS, Names
 from tierstore.backends.redis.state.trailer import etag_of
 from tierstore.backends.redis.state.travel import ask, of_state
-from tierstore.errors import ClosedError, ConfigError, ConnectionError, StorageError, TimeoutError
+from tierstore.errors import ClosedError, ConfigError, ConnectionError, StorageError, TimeoutError, raise_alone
 from tierstore.runtime import Deadline, Runtime
 
 log = logging.getLogger("tierstore")
@@ -154,7 +154,7 @@ class WatchingFeed:
         except BaseException as error:
             self._drop()
             if isinstance(error, StorageError):
-                raise of_state(error)  # noqa: B904  (the same error)
+                raise_alone(of_state(error))
             raise
         self._connected = True
 

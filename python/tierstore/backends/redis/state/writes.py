@@ -19,7 +19,7 @@ from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.state.scripts import Names
 from tierstore.backends.redis.state.travel import Answers, Stored, Together, Write, ask, of_state, singly
 from tierstore.backends.redis.wire import ReplyError, pack
-from tierstore.errors import ConfigError, StorageError
+from tierstore.errors import ConfigError, StorageError, raise_alone
 from tierstore.runtime import Deadline, Runtime
 
 MULTI, EXEC = pack(("MULTI",)), pack(("EXEC",))
@@ -92,7 +92,7 @@ class BySet(Together):
         try:
             _, replies = await node.talk(partial(self._say, stored, deadline), deadline)
         except StorageError as error:
-            raise of_state(error)  # noqa: B904  (the same error)
+            raise_alone(of_state(error))
         done = replies[-1 - GUARD_REPLIES]
         if isinstance(done, list):
             return [[of_state(typed(one)) if isinstance(one, ReplyError) else STORED] for one in done]

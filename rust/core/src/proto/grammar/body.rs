@@ -188,19 +188,26 @@ impl Parser<'_> {
         let name = &block.name;
         match block.allow_alias {
             None => Ok(()),
-            Some(false) => self.fault(format!(
-                "\"{name}\" declares 'option allow_alias = false;' which has no effect. Please remove the declaration."
-            )),
+            Some(false) => {
+                let plain = "'option allow_alias = false;' has no effect. Please remove the declaration.";
+                let message = format!(
+                    "\"{name}\" declares 'option allow_alias = false;' which has no effect. Please remove the declaration."
+                );
+                self.quoting(plain, message)
+            }
             Some(true) => {
                 let mut numbers = block.numbers.clone();
                 numbers.sort_unstable();
                 if numbers.windows(2).any(|pair| pair[0] == pair[1]) {
                     return Ok(());
                 }
-                self.fault(format!(
+                let plain = "No enum values share field numbers. \
+                             Please remove the unnecessary 'option allow_alias = true;' declaration.";
+                let message = format!(
                     "\"{name}\" declares support for enum aliases but no enum values share field numbers. \
                      Please remove the unnecessary 'option allow_alias = true;' declaration."
-                ))
+                );
+                self.quoting(plain, message)
             }
         }
     }

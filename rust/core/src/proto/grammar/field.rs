@@ -133,7 +133,7 @@ impl<'a> Parser<'a> {
                 Err(instead) => {
                     let name = String::from_utf8_lossy(name);
                     let message = format!("Type '{name}' is obsolete in unstable editions, use '{instead}' instead.");
-                    return self.fault(message);
+                    return self.quoting("This type is obsolete in unstable editions.", message);
                 }
             }
         } else {

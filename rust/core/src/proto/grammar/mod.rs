@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use super::lexer::{Lexer, TokenKind};
 use super::place::Lines;
-use super::{Import, Inside, ProtoFile, Step, Syntax, fault, literal, skip};
+use super::{Import, Inside, ProtoFile, Step, Syntax, fault, literal, quoting, skip};
 
 /// protoc's bound on message definitions inside one another; groups are not counted.
 const MESSAGE_DEPTH_MAX: usize = 32;
@@ -188,6 +188,10 @@ impl<'a> Parser<'a> {
     /// A fault at the present token.
     fn fault<T>(&self, message: impl Into<Cow<'static, str>>) -> Step<T> {
         fault(self.lexer.token.start, message)
+    }
+
+    fn quoting<T>(&self, plain: &'static str, message: String) -> Step<T> {
+        quoting(self.lexer.token.start, plain, message)
     }
 
     #[inline]

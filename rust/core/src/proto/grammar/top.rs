@@ -18,7 +18,7 @@ impl<'a> Parser<'a> {
         let shown = String::from_utf8_lossy(&text).into_owned();
         if has_edition {
             let Some(edition) = edition(&text) else {
-                return fault(at, format!("Unknown edition \"{shown}\"."));
+                return quoting(at, "Unknown edition.", format!("Unknown edition \"{shown}\"."));
             };
             (self.edition, self.file.syntax, self.file.edition) = (edition, Syntax::Editions, Some(shown));
             return Ok(());
@@ -28,7 +28,7 @@ impl<'a> Parser<'a> {
             b"proto3" => Syntax::Proto3,
             _ => {
                 let message = "This parser only recognizes \"proto2\" and \"proto3\".";
-                return fault(at, format!("Unrecognized syntax identifier \"{shown}\".  {message}"));
+                return quoting(at, message, format!("Unrecognized syntax identifier \"{shown}\".  {message}"));
             }
         };
         Ok(())
