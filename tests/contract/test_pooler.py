@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import threading
@@ -229,6 +230,32 @@ def test_links_that_are_too_few_for_large_content_are_an_error_that_names_the_se
             thread.join()
         assert not failed
         store.schemas.register("after", "1.0.0", b"{}")
+
+
+def test_a_read_for_which_no_link_is_free_is_a_pool_timeout_and_a_slow_one_is_not(face, database, narrow) -> None:
+    engine = PooledEngine(face, database, narrow)
+    records = engine.migrated(url=engine.url)
+
+    async def find(seconds: float) -> None:
+        await records.fetch("suite.find", {"subject": "a"}, deadline=soon(engine, seconds))
+
+    async def run() -> None:
+        await find(10)
+        with contextlib.ExitStack() as held:
+            for _ in range(4):
+                link = held.enter_context(psycopg.connect(narrow.through(database), prepare_threshold=None))
+                link.execute("SELECT 1")
+            with pytest.raises(errors.PoolTimeoutError, match="pool size"):
+                await find(0.3)
+        with pytest.raises(errors.TimeoutError) as slow:
+            await records.fetch("suite.slow", deadline=soon(engine, 0.5))
+        assert not isinstance(slow.value, errors.PoolTimeoutError)
+        await find(10)
+
+    try:
+        face.run(run)
+    finally:
+        engine.close()
 
 
 # Migrations

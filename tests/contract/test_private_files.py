@@ -41,6 +41,15 @@ def test_files_are_made_for_their_owner_alone(tmp_path, umask):
     assert warnings == ()
 
 
+def test_an_export_is_for_its_owner_alone(tmp_path, umask):
+    async def scenario():
+        async with tierstore.open(tmp_path / "store") as store:
+            await store.schemas.export(tmp_path / "out.jsonl")
+
+    asyncio.run(scenario())
+    assert stat.S_IMODE((tmp_path / "out.jsonl").stat().st_mode) == 0o600
+
+
 def test_a_folder_that_was_there_is_left_and_warned_of(tmp_path, umask, caplog):
     folder = tmp_path / "store"
     folder.mkdir()

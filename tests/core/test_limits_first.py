@@ -13,7 +13,9 @@ import pytest
 from tierstore import errors
 from tierstore._native import SizeRouter, digest
 from tierstore.calls.lines import LINE_OVERHEAD_BYTES, from_line, header, read_batches, to_line
-from tierstore.plan.values import MAX_METADATA_BYTES, check_metadata, check_tags, describe
+from tierstore.errors import ValidationError
+from tierstore.plan.arguments import check_many
+from tierstore.plan.values import MAX_METADATA_BYTES, check_metadata, check_tags, describe, metadata_text
 from tierstore.stores.schemas.registration import check_items, prepare
 
 MIB = 2**20
@@ -145,3 +147,21 @@ def test_a_content_that_stands_elsewhere_is_not_taken_for_the_records():
     line = json.dumps({"metadata": {"content": content}, "content": "", "size": MIB, "digest": digest(bytes(MIB))})
     with pytest.raises(errors.ValidationError, match="line 2"):
         from_line(line.encode(), 2, 256 * MIB)
+
+
+def test_a_call_takes_a_bounded_number_of_values():
+    def endless():
+        while True:
+            yield "a"
+
+    with pytest.raises(ValidationError, match="at most 100,000"):
+        check_many(endless(), "ids", str)
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "あ", "😀"])
+def test_the_limit_of_metadata_is_in_bytes(letter):
+    room = MAX_METADATA_BYTES - len(b'{"a":""}')
+    fits = letter * (room // len(letter.encode()))
+    assert len(metadata_text({"a": fits}).encode()) <= MAX_METADATA_BYTES
+    with pytest.raises(ValidationError, match="bytes"):
+        metadata_text({"a": fits + letter * 4})

@@ -14,6 +14,7 @@ from tests.house import configuration_page
 from tierstore import Config, ConfigError, Gates, ObjectConfig, PostgresConfig, RedisConfig, SentinelConfig
 from tierstore.backends.postgres.records import PostgresRecords
 from tierstore.backends.redis.link import Account
+from tierstore.backends.s3.client import make_client
 from tierstore.config import redacted, setting
 from tierstore.runtime import ThreadsRuntime
 from tierstore.store import migrator
@@ -68,7 +69,7 @@ def test_objects_by_environment():
     keys = {"S3_ENDPOINT_URL": "http://localhost:4566", "S3_ACCESS_KEY": "key", "S3_SECRET_KEY": "secret"}
     objects = Config.from_env({"DATABASE_URL": URL, "S3_BUCKET": "abc"} | keys).objects
     assert (objects.endpoint_url, objects.access_key, objects.secret_key) == tuple(keys.values())
-    assert objects.region == "us-east-1"
+    assert objects.region is None
     assert Config.from_env({"DATABASE_URL": URL} | keys).objects is None
 
 
@@ -119,7 +120,7 @@ def test_file_of_the_source_document(tmp_path):
     config = Config.from_toml(file)
     assert config.postgres == PostgresConfig("postgresql://db/registry")
     assert config.redis == RedisConfig("redis://localhost:6379")
-    assert config.objects == ObjectConfig("schema-registry-content", prefix="schemas/")
+    assert config.objects == ObjectConfig("schema-registry-content", region="us-east-1", prefix="schemas/")
     by_env = Config.from_env({"TIERSTORE_CONFIG": str(file), "REDIS_TTL_SECONDS": "9"})
     assert (by_env.redis.ttl, by_env.objects) == (9, config.objects)
 
@@ -475,3 +476,18 @@ def test_every_field_says_what_it_does():
     ):
         named = {item.name for item in dataclasses.fields(policy) if setting.KEY in item.metadata}
         assert named <= configuration_page.documented(policy).keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "us-east-1"), ({"region": "ap-south-1"}, "ap-south-1")],
+)
+@pytest.mark.parametrize("profile", [None, "eu-central-1"])
+def test_the_region_is_that_of_the_profile_where_none_is_given(monkeypatch, tmp_path, profile, given, expected):
+    file = tmp_path / "profile"
+    file.write_text("" if profile is None else f"[default]\nregion = {profile}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    client = make_client(ObjectConfig("bucket", access_key="a", secret_key="b", **given))
+    assert client.meta.region_name == (profile if profile and not given else expected)

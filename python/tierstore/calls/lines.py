@@ -27,6 +27,8 @@ FORMAT = 1
 BATCH_BYTES = 8 * 1024 * 1024
 LINE_OVERHEAD_BYTES = 256 * 1024
 """Room in a line for everything but the content."""
+FILE_MODE = 0o600
+"""An export is its owner's alone, as an embedded store is."""
 OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 """No symbolic link: whoever plants one beside the export would have its target written."""
 Item = dict[str, Any]
@@ -97,7 +99,7 @@ def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:
 class LinesFile:
     """An export under way: `open`, `write` batches, then `finish`. `abandon` leaves nothing, or with `resume` what is written.
 
-    `private`: readable by its owner alone. `each`: told every line that a resumed export has already. `count`: the records that the file
+    `each`: told every line that a resumed export has already. `count`: the records that the file
     holds. Errors of the file system are ValidationErrors that name the path. Each step may run on a
     thread that its caller has left: `abandon` does not wait for it, and it tidies up at its own end.
     """
@@ -108,11 +110,9 @@ class LinesFile:
         store: str,
         *,
         resume: bool,
-        private: bool = False,
         each: Callable[[bytes], object] | None = None,
     ) -> None:
         self._path = check_path(path)
-        self._mode = 0o600 if private else 0o666
         self._each = each
         self._header = header(store)
         self._resume = resume
@@ -127,7 +127,7 @@ class LinesFile:
         with self._step() as goes_on:
             if not goes_on:
                 return None
-            self._file = file = os.fdopen(os.open(self._beside, OPENING, self._mode), "r+b")
+            self._file = file = os.fdopen(os.open(self._beside, OPENING, FILE_MODE), "r+b")
             self._check_alone(file)
             return self._last_line(file)
 

@@ -19,11 +19,11 @@ class ObjectConfig(Policy):
 
     bucket: str = field(metadata=named("S3_BUCKET", "s3.bucket", opens=True))
     """The bucket. It must exist."""
-    region: str = field(
-        default="us-east-1",
+    region: str | None = field(
+        default=None,
         metadata=named("S3_REGION", "s3.region", fallbacks=("AWS_REGION", "AWS_DEFAULT_REGION")),
     )
-    """The region of the bucket."""
+    """The region of the bucket. None: that of the AWS profile, else us-east-1."""
     prefix: str = field(default="", metadata=named("S3_PREFIX", "s3.prefix"))
     """What the name of every object begins with."""
     endpoint_url: str | None = field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TypeVar
 from tierstore.errors import StorageError, ValidationError, raise_alone
 
 SHOWN_CHARACTERS = 60
+MAX_MANY = 100_000
+"""How many values one call takes."""
 T = TypeVar("T")
 
 
@@ -23,14 +26,17 @@ def shown(value: object) -> str:
 
 
 def check_many(values: object, name: str, check: Callable[[object], T]) -> list[T]:
-    """Each of `values`, checked, in order. ValidationError if they are no list (a text is one value); an error names its index."""
+    """Each of `values`, at most MAX_MANY, checked, in order. ValidationError if they are no list (a text is one value); an error names
+    its index."""
     if isinstance(values, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(values, Iterable):
         raise ValidationError(f"{name} must be a list, not {type(values).__name__}", place=name)
     checked: list[T] = []
     try:
-        checked.extend(map(check, values))
+        checked.extend(map(check, itertools.islice(values, MAX_MANY + 1)))
     except StorageError as error:
         raise_alone(in_list(error, name, len(checked)))
+    if len(checked) > MAX_MANY:
+        raise ValidationError(f"{name} must have at most {MAX_MANY:,} values; ask in batches", place=name)
     return checked
 
 

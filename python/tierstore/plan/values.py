@@ -113,9 +113,9 @@ def describe(metadata: object, description: object, tags: object) -> Described:
     return Described(metadata_text(kept), text or kept_text)
 
 
-def canonical_json(metadata: Mapping[str, Any]) -> str:
-    """As `metadata_text`, of any length: what is stored may have grown by the reason of a change of state."""
-    return orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS).decode()
+def canonical_json(metadata: Mapping[str, Any]) -> bytes:
+    """As `metadata_text`, in UTF-8, of any length: what is stored may have grown by the reason of a change of state."""
+    return orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)
 
 
 def metadata_text(metadata: Mapping[str, Any]) -> str:
@@ -125,7 +125,7 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
         raise ValidationError(
             f"metadata must have at most {MAX_METADATA_BYTES} bytes as JSON, got {len(text)}", place="metadata"
         )
-    return text
+    return text.decode()
 
 
 def check_metadata(metadata: object, place: str = "metadata") -> Mapping[str, Any]:

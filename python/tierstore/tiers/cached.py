@@ -17,10 +17,10 @@ from tierstore.plan.keys import l2_key, l2_keys
 from tierstore.plan.route import SESSION, Route, later_of, route
 from tierstore.records import attach
 from tierstore.runtime import Deadline
-from tierstore.runtime.coalesce import OVER_S, After, Coalescer, settle
+from tierstore.runtime.coalesce import MOST_KEYS, OVER_S, After, Coalescer, settle
 from tierstore.runtime.flight import abandon_all
 from tierstore.tiers.floors import MOST_FLOORS, Floors
-from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, K, Kind, Loaded, Meta, R
+from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1, Entry
 from tierstore.tiers.miss import Landing, Lease, Miss, Readings
 from tierstore.tiers.shared import Shared
@@ -121,10 +121,13 @@ class CachedKind(Generic[K, R]):
 
     async def get_in(self, transaction: Transaction, keys: Sequence[K], *, deadline: Deadline) -> list[R | None]:
         """As `get_many`, as the open transaction sees it: no cache is asked and none is filled (rule 12)."""
-        loaded = await self.kind.load(list(dict.fromkeys(keys)), InTransaction(transaction.unit, deadline))
-        for key, found in loaded.values.items():
+        values: dict[Any, Found[R]] = {}
+        source, unique = InTransaction(transaction.unit, deadline), list(dict.fromkeys(keys))
+        for start in range(0, len(unique), MOST_KEYS):
+            values |= (await self.kind.load(unique[start : start + MOST_KEYS], source)).values
+        for key, found in values.items():
             transaction.seen(self, key, found.version)
-        return [loaded.values.get(key, NOWHERE).record for key in keys]
+        return [values.get(key, NOWHERE).record for key in keys]
 
     def _cached(self, key: K, way: Route) -> Any:
         if way is SESSION:

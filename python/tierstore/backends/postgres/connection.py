@@ -36,7 +36,8 @@ _INTERVAL_S = 0.1
 class _Limited:
     """What both forms of connection carry.
 
-    `abandoned`: the statement that its caller left; `committing`: it was a COMMIT. `used_at`: when it was last given back, `pooled_at`:
+    `abandoned`: the statement that its caller left; `committing`: it was a COMMIT.
+    `is_linked`: a pooler had a link to the server for the last read. `used_at`: when it was last given back, `pooled_at`:
     when psycopg_pool last had it. `statement_ms`: the session's statement_timeout, None where it is not known; unused behind a pooler.
     """
 
@@ -45,6 +46,7 @@ class _Limited:
         self.limit: Deadline | None = None
         self.abandoned: Generator[Any, Any, Any] | None = None
         self.committing = False
+        self.is_linked = True
         self.statement_ms: int | None = None
         self.used_at = self.pooled_at = uptime()
 

@@ -47,7 +47,11 @@ def positional(sql: str) -> Positional:
 
 
 def limited(connection: Any, limits: tuple[str, Params], sql: str, params: Params) -> PQGen[tuple[list[Row], int, str]]:
-    """The rows of `sql`, how many it changed, and its tag; raises psycopg's error of whichever failed. psycopg waits on it."""
+    """The rows of `sql`, how many it changed, and its tag; raises psycopg's error of whichever failed. psycopg waits on it.
+
+    The first answer is asked for at once (a Flush), so that `connection.is_linked` says whether a pooler has a link to the server.
+    """
+    connection.is_linked = False
     pgconn = connection.pgconn
     transformer = Transformer(connection)
     pgconn.enter_pipeline_mode()
@@ -55,10 +59,12 @@ def limited(connection: Any, limits: tuple[str, Params], sql: str, params: Param
         query, names = positional(text)
         values = transformer.dump_sequence([given[name] for name in names], [PyFormat.AUTO] * len(names))
         pgconn.send_query_params(query, values, transformer.types, transformer.formats, Format.BINARY)
+        pgconn.send_flush_request()
     pgconn.pipeline_sync()
     yield from send(pgconn)
     results = []
     while (result := (yield from fetch_many(pgconn))[-1]).status != ExecStatus.PIPELINE_SYNC:
+        connection.is_linked = True
         results.append(result)
     pgconn.exit_pipeline_mode()
     for result in results:

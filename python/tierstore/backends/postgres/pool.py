@@ -20,7 +20,7 @@ from tierstore import errors
 from tierstore._native import uptime
 from tierstore.backends import Params, PoolStats, Row
 from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, BlockingLimited, is_cut
-from tierstore.backends.postgres.errors import is_gone, no_link, translate
+from tierstore.backends.postgres.errors import LeftStatementError, is_gone, no_link, translate
 from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.postgres.wire import Result, Wire, connecting
 from tierstore.errors import raise_alone
@@ -270,7 +270,10 @@ class Pool:
             try:
                 result = await self._run_once(connection, sql, params, deadline)
             except BaseException as error:
+                waits_for_link = isinstance(error, LeftStatementError) and not connection.is_linked
                 self.leave(connection, error)
+                if waits_for_link:
+                    raise_alone(self._no_link())
                 if not (is_gone(error) or self._pooling.discovers(error)) or deadline.remaining() == 0:
                     raise
                 continue
@@ -345,9 +348,9 @@ class Pool:
 
     def _no_link(self) -> errors.PoolTimeoutError:
         return errors.PoolTimeoutError(
-            f"no connection to PostgreSQL became free within {self._policy.acquire_s:g} s (acquire_timeout); raise the pooler's pool size "
-            "(pgbouncer: default_pool_size) above the number of transactions that are open at once, lower max_connections below it, or "
-            "shorten transactions",
+            f"no connection to PostgreSQL became free within {self._policy.acquire_s:g} s (acquire_timeout), or by the deadline; raise "
+            "the pooler's pool size (pgbouncer: default_pool_size) above the number of transactions that are open at once, lower "
+            "max_connections below it, or shorten transactions",
             tier="database",
         )
 

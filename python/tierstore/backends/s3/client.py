@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tierstore")
 RULE = "tierstore"
 ABORT_MULTIPART_DAYS = 7
+REGION = "us-east-1"
 
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 DENIED = frozenset(
@@ -70,9 +71,10 @@ def make_client(config: ObjectConfig) -> S3Client:
         _loader = session.get_component("data_loader")
     session.register_component("data_loader", _loader)
     try:
-        return boto3.session.Session(botocore_session=session).client(
+        made = boto3.session.Session(botocore_session=session)
+        return made.client(
             "s3",
-            region_name=config.region,
+            region_name=config.region or made.region_name or REGION,
             endpoint_url=config.endpoint_url and without_account(config.endpoint_url),
             aws_access_key_id=config.access_key,
             aws_secret_access_key=config.secret_key,

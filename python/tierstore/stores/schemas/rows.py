@@ -82,7 +82,7 @@ def _common(row: Row) -> _Common:
         state,
         "{}"
         if metadata == "{}"
-        else canonical_json(orjson.loads(metadata)),  # PostgreSQL returns JSONB in a spelling of its own
+        else canonical_json(orjson.loads(metadata)).decode(),  # PostgreSQL returns JSONB in a spelling of its own
         digest,
         size,
         placement,

@@ -46,7 +46,7 @@ class Export:
 
     def __init__(self, parts: StateParts, path: str | os.PathLike[str], *, resume: bool) -> None:
         self._parts = parts
-        self._file = LinesFile(path, STORE, resume=resume, private=True, each=self._take_up)
+        self._file = LinesFile(path, STORE, resume=resume, each=self._take_up)
         self._written: set[str] = set()
         self._unreadable: list[str] = []
 
