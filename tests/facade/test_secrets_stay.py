@@ -17,7 +17,7 @@ from tierstore.backends.postgres.connection import arguments
 from tierstore.backends.postgres.pool import PoolPolicy
 from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.redis.link import Account
-from tierstore.cli.app import fail
+from tierstore.cli.invocation import fail
 from tierstore.config import redacted
 from tierstore.errors import StorageError
 
