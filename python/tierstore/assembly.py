@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tierstore._native import SizeRouter
 from tierstore.backends import Blobs, Channel, KeyValue, Records
 from tierstore.backends.pairs import Pairs
 from tierstore.backends.private import open_to_others
+from tierstore.backends.read_only import ReadOnlyBlobs, ReadOnlyPairs, ReadOnlyRecords
 from tierstore.calls.store import Ground
 from tierstore.calls.store import Parts as StoreParts
 from tierstore.config import INLINE_MAX, MIB, MIN_CONNECTIONS, Config, PairsPlace, RedisConfig, pairs_of
@@ -95,8 +96,11 @@ class Parts:
     async def start(self, deadline: Deadline) -> None:
         """Start the background jobs."""
         await self.engine.open(self._supervisor)
-        for name, store in self.stores.items():
+        for store in self.stores.values():
             await store.open(deadline)
+        if self.engine.read_only:
+            return
+        for name, store in self.stores.items():
             for job, step in store.jobs().items():
                 self._supervisor.start(f"{name}: {job}", step)
         self._supervisor.start("blob uploads", self.blobs.settle)
@@ -113,6 +117,8 @@ class Parts:
                 await self.runtime.close()
 
     async def _flush(self, deadline: Deadline) -> None:
+        if self.engine.read_only:
+            return
         for name, store in self.stores.items():
             try:
                 await store.flush(deadline)
@@ -216,7 +222,9 @@ async def assemble(config: Config, runtime: Runtime, telemetry: Telemetry) -> Pa
     """Open every configured tier and start the jobs. What was opened is closed again when a later step fails."""
     deadline = runtime.deadline(config.deadlines.open)
     try:
-        records, warnings = await open_records(config, runtime, migrates=config.migrate == "auto")
+        records, warnings = await open_records(
+            config, runtime, migrates=config.migrate == "auto" and not config.read_only
+        )
     except BaseException:
         await runtime.close()
         raise
@@ -226,7 +234,7 @@ async def assemble(config: Config, runtime: Runtime, telemetry: Telemetry) -> Pa
     backends = Backends(_name(config), records, warnings=warnings)
     try:
         migrator = Migrator(records, budget=lambda: runtime.deadline(config.deadlines.bulk))
-        await migrator.ensure(config.migrate)
+        await migrator.ensure("check" if config.read_only and config.migrate == "auto" else config.migrate)
         await _open_others(config, runtime, telemetry, backends, deadline)
         parts = await _tiers(config, runtime, telemetry, backends, deadline)
         await parts.start(deadline)
@@ -274,11 +282,11 @@ def _readable(config: Config) -> tuple[str, ...]:
 def _records(config: Config, runtime: Runtime, *, migrates: bool) -> Records:
     if config.postgres is None:
         assert config.path is not None  # noqa: S101  (Config holds one of the two)
-        return _sqlite(runtime, Path(config.path))
+        return _sqlite(runtime, Path(config.path), read_only=config.read_only)
     from tierstore.backends.postgres.records import PostgresRecords
 
     policy = config.postgres
-    return PostgresRecords(
+    records: Any = PostgresRecords(
         runtime,
         policy.url,
         replicas=() if config.gates.replicas is False else policy.replicas,
@@ -293,9 +301,14 @@ def _records(config: Config, runtime: Runtime, *, migrates: bool) -> Records:
         max_lifetime=policy.max_lifetime,
         statement_timeout=policy.statement_timeout,
     )
+    return ReadOnlyRecords(records) if config.read_only else records
 
 
-def _sqlite(runtime: Runtime, folder: Path) -> Records:
+def _sqlite(runtime: Runtime, folder: Path, *, read_only: bool = False) -> Records:
+    if read_only:
+        from tierstore.backends.sqlite.read_only import ReadOnlySqlite
+
+        return ReadOnlySqlite(runtime, folder / DATABASE_FILE)
     from tierstore.backends.sqlite.records import SqliteRecords
 
     return SqliteRecords(runtime, folder / DATABASE_FILE)
@@ -310,7 +323,8 @@ async def _open_others(
         required = config.objects is None or config.objects.required
         await _open(backends, "object store", backends.blobs, runtime, deadline, required=required)
     for name, place in pairs_of(config).items():
-        backends.pairs[name] = _pairs(runtime, place)
+        pairs: Any = _pairs(runtime, place)
+        backends.pairs[name] = ReadOnlyPairs(pairs) if config.read_only else pairs
         await backends.pairs[name].open(deadline)
     channel = _sql_channel(runtime, backends.records)
     backends.carriers = (channel, None)
@@ -342,15 +356,26 @@ async def _open(
 
 
 def _blobs(config: Config, runtime: Runtime, telemetry: Telemetry) -> CountedBlobs | None:
+    driver: Any = _blob_driver(config, runtime)
+    return None if driver is None else CountedBlobs(ReadOnlyBlobs(driver) if config.read_only else driver, telemetry)
+
+
+def _blob_driver(config: Config, runtime: Runtime) -> Blobs | None:
     if config.objects is not None and config.gates.objects is not False:
         from tierstore.backends.s3.blobs import S3
 
-        return CountedBlobs(S3(runtime, config.objects), telemetry)
+        return S3(
+            runtime,
+            replace(config.objects, versioning=False, expire_noncurrent_days=None)
+            if config.read_only
+            else config.objects,
+        )
     if config.path is None:
         return None
     from tierstore.backends.folder.blobs import Folder
 
-    return CountedBlobs(Folder(runtime, Path(config.path) / OBJECTS_FOLDER, create=config.migrate == "auto"), telemetry)
+    create = config.migrate == "auto" and not config.read_only
+    return Folder(runtime, Path(config.path) / OBJECTS_FOLDER, create=create)
 
 
 def _sql_channel(runtime: Runtime, records: Any) -> Channel:
@@ -397,7 +422,9 @@ async def _tiers(
     prefix = config.redis.prefix if config.redis else ""
     engine = Engine(
         runtime,
-        Tiers(records, backends.key_value, *backends.carriers, replicas=_has_replicas(config)),
+        Tiers(
+            records, backends.key_value, *backends.carriers, replicas=_has_replicas(config), read_only=config.read_only
+        ),
         namespace=namespace(prefix, identity),
         limits=Limits(
             max_entries=cache.max_entries,

@@ -282,9 +282,11 @@ for _store in roster().values():
         globals()[_class.__name__] = _TWINS[_class] = _twin(_class, _class.__name__, _base)
 
 
-def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Store:
+def open(
+    config: Config | str | os.PathLike[str] | None = None, *, read_only: bool | None = None, telemetry: Telemetry = OFF
+) -> Store:
     """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.
 
-    Close it, or use it as a context manager. Threads may share it.
+    `read_only`: as in Config, and before it. Close it, or use it as a context manager. Threads may share it.
     """
-    return Store(drive(_async.Store.opened(_async.as_config(config), ThreadsRuntime(), telemetry)))
+    return Store(drive(_async.Store.opened(_async.as_config(config, read_only), ThreadsRuntime(), telemetry)))

@@ -501,5 +501,5 @@ class Store:
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
     """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.
 
-    Close it, or use it as a context manager. Threads may share it.
+    `read_only`: as in Config, and before it. Close it, or use it as a context manager. Threads may share it.
     """

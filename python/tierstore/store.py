@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -230,19 +230,28 @@ class Opening:
             await self._store.close()
 
 
-def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = OFF) -> Opening:
+def open(
+    config: Config | str | os.PathLike[str] | None = None, *, read_only: bool | None = None, telemetry: Telemetry = OFF
+) -> Opening:
     """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.
 
     async with tierstore.open("data/") as store: ...
     store = await tierstore.open(Config(...))
 
+    `read_only`: as in Config, and before it: a store that only reads.
+
     Raises ConfigError for a wrong setting, ConnectionError where a server cannot be reached.
     """
-    return Opening(as_config(config), telemetry)
+    return Opening(as_config(config, read_only), telemetry)
 
 
-def as_config(config: Config | str | os.PathLike[str] | None) -> Config:
-    """The Config that `open`'s argument means."""
+def as_config(config: Config | str | os.PathLike[str] | None, read_only: bool | None = None) -> Config:
+    """The Config that `open`'s arguments mean."""
+    named = _named(config)
+    return named if read_only is None else replace(named, read_only=read_only)
+
+
+def _named(config: Config | str | os.PathLike[str] | None) -> Config:
     if config is None:
         return Config.from_env()
     if isinstance(config, Config):

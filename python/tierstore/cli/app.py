@@ -17,7 +17,9 @@ from tierstore.store import Store
 
 def _keep(context: click.Context, param: click.Parameter, value: Any) -> None:
     invocation = context.ensure_object(Invocation)
-    if param.name == "as_json":
+    if param.name == "read_only":
+        invocation.read_only |= value
+    elif param.name == "as_json":
         invocation.out.as_json |= value
     elif value is not None:
         setattr(invocation, str(param.name), value)
@@ -37,6 +39,13 @@ def _common() -> list[click.Option]:
             ["--config", "file"],
             type=file,
             help="Read the configuration from this TOML file.",
+            callback=_keep,
+            expose_value=False,
+        ),
+        click.Option(
+            ["--read-only"],
+            is_flag=True,
+            help="Change nothing: a role that may only SELECT is enough, and a folder that cannot be written.",
             callback=_keep,
             expose_value=False,
         ),

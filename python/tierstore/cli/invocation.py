@@ -29,12 +29,14 @@ class Invocation:
     def __init__(self) -> None:
         self.path: str | None = None
         self.file: Path | None = None
+        self.read_only = False
         self.out = Output(as_json=False)
         self.interrupted = "interrupted; finished work is kept, and the same command continues from there"
 
     def config(self) -> Config:
         """From --path, --config or the environment, in this order. Never a store in memory, which no other command would find."""
-        return replace(self._named().resolved(), on_unavailable="raise")
+        config = replace(self._named().resolved(), on_unavailable="raise")
+        return replace(config, read_only=True) if self.read_only else config
 
     def _named(self) -> Config:
         if self.path is not None:

@@ -48,6 +48,9 @@ class Config(Policy):
     gates: Gates = field(default_factory=Gates)
     migrate: Literal["auto", "check", "never"] = field(default="auto", metadata=named("TIERSTORE_MIGRATE", "migrate"))
     """What opening a store does about missing migrations: apply them, refuse to open, or nothing."""
+    read_only: bool = field(default=False, metadata=named("TIERSTORE_READ_ONLY", "read_only"))
+    """Whether the store only reads: nothing is migrated, created, counted or swept, and each call that would change something is refused.
+    A role that may only SELECT is enough, and a folder that cannot be written."""
     on_unavailable: Literal["raise", "memory"] = field(
         default="raise", metadata=named("TIERSTORE_ON_UNAVAILABLE", "on_unavailable")
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tierstore.backends import Channel, KeyValue, Params, Records, Row, Unit
+from tierstore.backends.read_only import refuse
 from tierstore.errors import ConflictError
 from tierstore.plan.invalidate import Changes
 from tierstore.plan.keys import Namespace
@@ -64,7 +65,7 @@ class Tiers:
     """The drivers of one engine, opened.
 
     `key_value`: L2, or None. `channel`: the first carrier (rule 6), `standby`: the one that takes over from Redis's; without a channel
-    nobody else changes the database. `replicas`: loads may ask them.
+    nobody else changes the database. `replicas`: loads may ask them. `read_only`: nothing is written, and nothing written is delivered.
     """
 
     records: Records
@@ -72,6 +73,7 @@ class Tiers:
     channel: Channel | None = None
     standby: Channel | None = None
     replicas: bool = False
+    read_only: bool = False
 
 
 class Engine:
@@ -96,6 +98,7 @@ class Engine:
         self.limits = limits or Limits()
         self.counters = Counters()
         self.kinds: dict[str, CachedKind[Any, Any]] = {}
+        self.read_only = tiers.read_only
         self._key_value = key_value
         self._delivery = Delivery(runtime, records, key_value, channel, self.counters, self._wake_marks)
         self._probe: Job | None = None if key_value is None else key_value.probe
@@ -154,10 +157,11 @@ class Engine:
             self.carriers.start(start)
         if self._probe is not None:
             start.start("l2 probe", self._probe)  # while L2 is away, no reader has to try whether it is back
-        start.start("relay", self._relay.step)
-        start.start("outbox marks", self._mark)
         start.start("eager refresh", self._refresh)
-        start.start("idempotency keys", self._forgetting.step)
+        if not self.read_only:
+            start.start("relay", self._relay.step)
+            start.start("outbox marks", self._mark)
+            start.start("idempotency keys", self._forgetting.step)
         if self._replicas.on:
             start.start("replica baseline", self._replicas.step)
 
@@ -259,7 +263,10 @@ class Engine:
             deadline.check("another transaction was in the way")
 
     def check_writable(self) -> None:
-        """ConflictError in a task or thread that holds an open transaction on this store: it would wait for itself."""
+        """ConflictError in a task or thread that holds an open transaction on this store: it would wait for itself. UnsupportedError
+        where the store only reads."""
+        if self.read_only:
+            refuse()
         caller = self.runtime.caller()
         if any(held.held_by(self, caller) for held in session.open_transactions()):
             raise ConflictError("this task holds an open transaction on the store: write through it, or end it first")

@@ -48,8 +48,8 @@ class Folder:
         with _translated(f"open {self._root}"):
             if self._create:
                 self._make_folders()
-            if (self._root / INCOMING).is_dir():
                 self._remove_abandoned()
+            if self._root.is_dir():
                 self._hold()
 
     def _make_folders(self) -> None:

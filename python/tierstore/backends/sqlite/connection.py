@@ -57,12 +57,17 @@ class Connection:
     another thread in between clears it, and one that failed looks as if it had ended: with fewer rows, and no exception.
     """
 
-    def __init__(self, path: Path, *, busy_s: float) -> None:
+    def __init__(self, path: Path | str, *, busy_s: float) -> None:
         self._limit = _Limit()
         self.busy_s = busy_s
         self._inside = threading.Lock()
         self.raw = sqlite3.connect(
-            path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+            path,
+            timeout=busy_s,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=CACHED_STATEMENTS,
+            uri=isinstance(path, str),
         )
         self.raw.set_progress_handler(self._limit.is_past, PROGRESS_STEPS)
 

@@ -17,10 +17,12 @@ IDLE_MAX = 8
 
 
 class Readers:
-    """`check` raises where the path leads to another file than the writer's."""
+    """`check` raises where the path leads to another file than the writer's. `connect` opens it."""
 
-    def __init__(self, path: Path, check: Callable[[], object]) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, check: Callable[[], object], connect: Callable[[], Connection] | None = None
+    ) -> None:
+        self._connect = connect or (lambda: Connection(path, busy_s=0.0))
         self._check = check
         self._made: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._idle: deque[Connection] = deque()
@@ -41,7 +43,7 @@ class Readers:
         except IndexError:  # none, or another thread was quicker
             pass
         self._check()  # SQLite would make a file that is not there
-        connection = Connection(self._path, busy_s=0.0)
+        connection = self._connect()
         connection.prepare(writes=False)
         try:
             self._check()

@@ -72,10 +72,14 @@ class SqliteRecords:
 
     def _check(self) -> None:
         if self._generation != generation():
-            forks.leak((self._writer, self._staging, self._readers))
+            self._leak()
             self._start()
         if self._closed:
             raise errors.ClosedError(f"the database {self._path} was closed; open the store again", tier="database")
+
+    def _leak(self) -> None:
+        """What a forked child leaves to its parent."""
+        forks.leak((self._writer, self._staging, self._readers))
 
     async def _ready(self, deadline: Deadline) -> None:
         self._check()

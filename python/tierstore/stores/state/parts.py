@@ -128,7 +128,7 @@ class StateParts(Parts):
         engine = self.engine
         try:
             rows = await engine.records.fetch("state.place", {}, deadline=deadline, primary=True)
-            if not rows or rows[0][0] != self._place:
+            if (not rows or rows[0][0] != self._place) and not engine.read_only:
                 await engine.statement("state.remember_place", {"place": self._place}, deadline)
         except StorageError as error:  # a database that takes no writes, or lacks the tables
             log.warning("where state was before is not known: %s", error)
