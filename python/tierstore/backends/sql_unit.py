@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 
 from tierstore import errors
 from tierstore.backends import Fenced, Params, Row
@@ -18,16 +19,49 @@ Answered = tuple[list[Row], int]
 """A statement's rows, and how many rows it changed."""
 
 
+_call: ContextVar[Deadline | None] = ContextVar("tierstore_call_in_transaction", default=None)
+"""The deadline of the call that is under way, which may be sooner than that of its transaction."""
+
+
+@contextmanager
+def call_until(deadline: Deadline) -> Iterator[None]:
+    """Statements of the block's transactions end by `deadline`, too. One that did not is left, and its transaction is over."""
+    token = _call.set(deadline)
+    try:
+        yield
+    finally:
+        _call.reset(token)
+
+
 class SqlUnit(ABC):
-    """The engine's half is `_run`, `execute_many`, and whatever begins and ends it. `ended` is set by whoever ends it."""
+    """The engine's half is `_run`, `execute_many`, and whatever begins and ends it. `ended` is set by whoever ends it, `late` with it where
+    a statement was left at its deadline."""
 
     def __init__(self, queries: Mapping[str, Query], deadline: Deadline) -> None:
         self._queries = queries
-        self._deadline = deadline
+        self._whole = deadline
         self._generation = generation()
         self._savepoints = 0
-        self.ended = False
+        self.ended = self.late = False
         self.position: str | None = None
+
+    @property
+    def _deadline(self) -> Deadline:
+        """The sooner of the transaction's and the call's."""
+        call = _call.get()
+        return self._whole if call is None or self._whole.at <= call.at else call
+
+    def _left(self) -> None:
+        self.ended = self.late = True
+
+    def check_whole(self) -> None:
+        """TimeoutError, before the commit, if a statement was left: nothing of the transaction is kept."""
+        if self.late:
+            raise errors.TimeoutError(
+                "a call in the transaction did not end by its deadline, so nothing of the transaction was kept; give the call a longer "
+                "timeout=",
+                tier="database",
+            )
 
     @abstractmethod
     async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
@@ -76,13 +110,15 @@ class SqlUnit(ABC):
         try:
             yield
         except Exception:
-            await self._run("ROLLBACK", f"ROLLBACK TO {name}", None)
-            await self._run("RELEASE", f"RELEASE {name}", None)
+            if not self.late:
+                await self._run("ROLLBACK", f"ROLLBACK TO {name}", None)
+                await self._run("RELEASE", f"RELEASE {name}", None)
             raise
         await self._run("RELEASE", f"RELEASE {name}", None)
 
     def _check(self) -> None:
-        """ClosedError once it has ended, or in a forked child; TimeoutError past its deadline."""
+        """ClosedError once it has ended, or in a forked child; TimeoutError past its deadline, and once a statement was left."""
+        self.check_whole()
         if self.ended:
             raise errors.ClosedError("the transaction has ended; begin another one", tier="database")
         self.check_own()

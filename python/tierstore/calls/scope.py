@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from tierstore.backends import Params, Row
+from tierstore.backends.sql_unit import call_until
 from tierstore.calls.operation import Operations
 from tierstore.errors import StorageError
 from tierstore.plan.route import route
@@ -160,26 +162,29 @@ class Inside:
         not_before: str | None = None,
     ) -> list[R | None]:
         route(read, not_before)
-        return await kind.get_in(self.transaction, keys, deadline=deadline)
+        with call_until(deadline):
+            return await kind.get_in(self.transaction, keys, deadline=deadline)
 
     def fetch(self, deadline: Deadline, read: str = "session", not_before: str | None = None) -> Fetch:
         route(read, not_before)
-        return self.transaction.unit.fetch
+        return partial(self.rows, deadline=deadline)
 
-    def rows(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
-        return self.transaction.unit.fetch(query, params)
+    async def rows(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
+        with call_until(deadline):
+            return await self.transaction.unit.fetch(query, params)
 
     async def change(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
-        async with self.transaction.savepoint():
+        async with self.write(deadline):
             return await self.transaction.unit.fetch(query, params)
 
     @asynccontextmanager
     async def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:
-        async with self.transaction.savepoint():
-            yield self.transaction
+        with call_until(deadline):
+            async with self.transaction.savepoint():
+                yield self.transaction
 
     async def together(self, commit: GroupCommit[I, A], item: I, deadline: Deadline) -> A:
-        async with self.transaction.savepoint():
+        async with self.write(deadline):
             (answer,) = await commit.apply(self.transaction, [item])
             if isinstance(answer, StorageError):
                 raise answer

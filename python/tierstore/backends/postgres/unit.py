@@ -10,7 +10,7 @@ import psycopg
 
 from tierstore import errors
 from tierstore.backends import Params, forks
-from tierstore.backends.postgres.errors import is_refusal, translate
+from tierstore.backends.postgres.errors import LeftStatementError, is_refusal, translate
 from tierstore.backends.postgres.pool import Pool
 from tierstore.backends.rows import alone
 from tierstore.backends.sql_unit import Answered, SqlUnit
@@ -35,6 +35,7 @@ async def transaction(
     try:
         yield unit
         unit.check_own()
+        unit.check_whole()
     except BaseException as error:
         unit.ended = True
         if unit.is_inherited:
@@ -45,6 +46,7 @@ async def transaction(
             pool.leave(connection)
         raise
     unit.ended = True
+    connection.limit = deadline
     unit.position = await _commit(pool, connection, queries, idempotency_key)
 
 
@@ -110,6 +112,7 @@ class PostgresUnit(SqlUnit):
     async def _sent(self, name: str, send: Callable[[], Awaitable[T]]) -> T:
         """A first statement that met a pooler nobody knew of is sent again, in the transaction begun anew: nothing was lost with it."""
         untouched, self._untouched = self._untouched, False
+        self._connection.limit = self._deadline
         try:
             try:
                 return await send()
@@ -120,4 +123,6 @@ class PostgresUnit(SqlUnit):
             await self._pool.begin_on(self._connection, self._deadline)
             return await send()
         except psycopg.Error as error:
+            if isinstance(error, LeftStatementError):
+                self._left()
             raise_alone(translate(error, name))

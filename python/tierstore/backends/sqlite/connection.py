@@ -206,6 +206,11 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _code(error) & 0xFF == sqlite3.SQLITE_BUSY
 
 
+def is_late(error: BaseException) -> bool:
+    """Whether the statement was stopped at its deadline. One that writes takes its whole transaction with it."""
+    return isinstance(error, sqlite3.Error) and _code(error) & 0xFF == sqlite3.SQLITE_INTERRUPT
+
+
 def is_io(error: BaseException) -> bool:
     """Whether writing itself failed, so that it is not known what reached the disk."""
     return isinstance(error, sqlite3.Error) and _code(error) & 0xFF == sqlite3.SQLITE_IOERR

@@ -12,19 +12,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tierstore import errors
 from tierstore.backends import Fenced, Params, PoolStats, Row, forks
 from tierstore.backends.rows import alone, fenced, past_fence
 from tierstore.backends.sql_unit import NOTHING, Answered, SqlUnit
-from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_busy, translate
+from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_busy, is_late, translate
 from tierstore.backends.sqlite.file_lock import file_lock
 from tierstore.backends.sqlite.readers import IDLE_MAX, Loan, Readers
 from tierstore.backends.sqlite.writer import Writer, refused_commit
 from tierstore.errors import raise_alone
 from tierstore.runtime import Deadline, Runtime, drive, generation
 from tierstore.sql import Query, load_queries
+
+T = TypeVar("T")
 
 
 class SqliteRecords:
@@ -199,6 +201,7 @@ class SqliteRecords:
             await unit.begin(self._queries["protocol.next_version"].text if file == "main" else None)
             yield unit
             unit.check_own()
+            unit.check_whole()
             unit.ended = True
             await writer.commit(turn, deadline, idempotency_key)
         finally:
@@ -328,21 +331,20 @@ class SqliteUnit(SqlUnit):
             raise_alone(translate(error, "BEGIN"))
 
     async def execute_many(self, query: str, many: Sequence[Params]) -> None:
-        self._check()
-        connection = self._writer.connection
-        try:
-            await self._writer.call(
-                connection.run_many, alone(self._queries, query).text, many, self._deadline.at, deadline=self._deadline
-            )
-        except REFUSALS as error:
-            raise_alone(translate(error, query))
+        await self._sent(query, self._writer.connection.run_many, alone(self._queries, query).text, many)
 
     async def _run(self, name: str, sql: str, params: Params | None) -> Answered:
+        return await self._sent(name, self._writer.connection.run, sql, params or NOTHING)
+
+    async def _sent(self, name: str, run: Callable[..., T], sql: str, given: object) -> T:
         self._check()
-        connection = self._writer.connection
+        deadline = self._deadline
         try:
-            return await self._writer.call(
-                connection.run, sql, params or NOTHING, self._deadline.at, deadline=self._deadline
-            )
+            return await self._writer.call(run, sql, given, deadline.at, deadline=deadline)
+        except errors.TimeoutError:
+            self._left()
+            raise
         except REFUSALS as error:
+            if is_late(error):
+                self._left()
             raise_alone(translate(error, name))
