@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from tierstore.backends import Gap
 from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS, Changed, Feed, Pair, Pairs, Put
+from tierstore.errors import raise_alone
 from tierstore.runtime import AsyncioRuntime, Deadline, Runtime, ThreadsRuntime
 from tierstore.runtime import drive as run_blocking
 

@@ -9,7 +9,6 @@ from importlib import resources
 
 import pytest
 import redis
-from tierstore.backends.redis.state.pairs import RedisPairs
 
 from tests.faults.redis_tools import PATIENT_S
 from tierstore.backends.redis.diagnosis import of_the_cache

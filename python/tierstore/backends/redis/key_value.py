@@ -25,7 +25,7 @@ from tierstore.backends.redis.node import CACHE, Duty
 from tierstore.backends.redis.route import Route, SentinelAddress, by_url
 from tierstore.backends.redis.sentinel import ServerBySentinel
 from tierstore.backends.redis.wire import ReplyError
-from tierstore.errors import ConfigError, ConnectionError, StorageError
+from tierstore.errors import ConfigError, ConnectionError, StorageError, raise_alone
 from tierstore.plan.keys import FAMILY, floor_key, lease_key
 from tierstore.runtime import Deadline, Runtime
 

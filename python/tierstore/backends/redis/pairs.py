@@ -69,7 +69,7 @@ class RedisPairs:
         except ConfigError as error:
             raise_alone(ConfigError(FAILED.format(error), tier="state"))
         except StorageError as error:
-            raise ConnectionError(FAILED.format(error), tier="state") from None
+            raise_alone(ConnectionError(FAILED.format(error), tier="state"))
         with contextlib.suppress(StorageError):
             for text in await self._missing(deadline):
                 log.warning("%s", text)

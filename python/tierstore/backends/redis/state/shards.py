@@ -124,7 +124,7 @@ class ShardFeed(WatchingFeed):
             numbers = message.split(b"|", 2)
             before, at, change = int(numbers[0]), int(numbers[1]), numbers[2]
         except (ValueError, IndexError):
-            raise Lapse(UNREADABLE, tier="state") from None
+            raise_alone(Lapse(UNREADABLE, tier="state"))
         if at <= self._seen[slot]:  # it was under way when the counters were read
             return
         if before != self._seen[slot]:

@@ -64,7 +64,7 @@ class Watched:
             kind, tag, ends, name = change.split(b"|", 3)
             full, ends_ms = name.decode(), int(ends)
         except ValueError:
-            raise Lapse(UNREADABLE, tier="state") from None
+            raise_alone(Lapse(UNREADABLE, tier="state"))
         if not full.startswith(self._begins):
             return
         key, end = full.removeprefix(self._ground.names.prefix), ends_ms if ends_ms >= 0 else None
