@@ -57,12 +57,30 @@ def times(
     name: str, title: str, sizes: Sequence[int], lines: Mapping[str, Sequence[float]], contestants: Sequence[str]
 ) -> None:
     """Nanoseconds against bytes, both axes logarithmic."""
+    _logarithmic(name, title, ("bytes of content", "ns"), sizes, lines, contestants)
+
+
+def rates(
+    name: str, title: str, callers: Sequence[int], lines: Mapping[str, Sequence[float]], contestants: Sequence[str]
+) -> None:
+    """Calls a second against callers, both axes logarithmic."""
+    _logarithmic(name, title, ("callers", "calls a second"), callers, lines, contestants)
+
+
+def _logarithmic(
+    name: str,
+    title: str,
+    labels: tuple[str, str],
+    xs: Sequence[int],
+    lines: Mapping[str, Sequence[float]],
+    contestants: Sequence[str],
+) -> None:
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots()
     for label, values in lines.items():
         ours = label == "tierstore"
         axes.plot(
-            sizes,
+            xs,
             values,
             label=label,
             marker="o",
@@ -70,6 +88,6 @@ def times(
             linewidth=2.4 if ours else 1.2,
             color=OURS if ours else None,
         )
-    axes.set(title=title, xlabel="bytes of content", ylabel="ns", xscale="log", yscale="log")
+    axes.set(title=title, xlabel=labels[0], ylabel=labels[1], xscale="log", yscale="log")
     axes.legend(fontsize=7)
     _save(figure, name, contestants)

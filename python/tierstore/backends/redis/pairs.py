@@ -22,7 +22,7 @@ from tierstore.backends.redis.state.rights import of_state
 from tierstore.backends.redis.state.scripts import LOOK, Names
 from tierstore.backends.redis.state.shards import ShardFeed
 from tierstore.backends.redis.state.stream import StreamFeed
-from tierstore.backends.redis.state.trailer import ANY, etag_of, expectation, new_trailer, pair_of, split
+from tierstore.backends.redis.state.trailer import ANY, Trailers, etag_of, expectation, pair_of, split
 from tierstore.backends.redis.state.travel import Reads, Stored, all_nodes, ask, ask_node
 from tierstore.backends.redis.state.watching import Ground, WatchingFeed
 from tierstore.backends.redis.state.writes import ByScript, BySet
@@ -55,6 +55,7 @@ class RedisPairs:
         self._alone = cache_prefix is None
         self._names = Names(prefix, single=route.single)
         self._keys = Keys(route, prefix, cache_prefix)
+        self._trailers = Trailers(runtime)
         self._reads = Reads(runtime, route, self._names)
         self._writes = ByScript(runtime, route, self._names)
         self._sets = BySet(self._writes, runtime, route, self._names) if route.single else self._writes
@@ -106,14 +107,14 @@ class RedisPairs:
     # Changing
 
     async def put(self, put: Put, *, deadline: Deadline) -> str | None:
-        trailer = new_trailer(self._runtime)
+        trailer = self._trailers.next()
         stored = Stored(self._prefix + put.key, put, trailer)
         done = await (self._sets if stored.again else self._writes).store(stored, deadline)
         return etag_of(trailer) if done else None
 
     async def put_many(self, puts: Sequence[Put], *, deadline: Deadline) -> list[str]:
         """In one script a slot; on one server in one script."""
-        trailers = [new_trailer(self._runtime) for _ in puts]
+        trailers = [self._trailers.next() for _ in puts]
         stored = [Stored(self._prefix + put.key, put, trailer) for put, trailer in zip(puts, trailers, strict=True)]
         commands, _ = self._writes.puts(stored)
         if commands:
@@ -146,7 +147,7 @@ class RedisPairs:
 
     async def increment(self, key: str, by: int, ttl_ms: int | None, *, deadline: Deadline) -> int | None:
         ttl = "" if ttl_ms is None or ttl_ms == KEEP_MS else str(ttl_ms)
-        call = self._call(self._names.scripts.increment, key, str(by), ttl, new_trailer(self._runtime))
+        call = self._call(self._names.scripts.increment, key, str(by), ttl, self._trailers.next())
         (total,) = await self._writes.change([call], deadline, again=False)
         return None if total is None else int(total)
 

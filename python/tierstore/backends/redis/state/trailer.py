@@ -9,19 +9,34 @@ from __future__ import annotations
 import hashlib
 
 from tierstore.backends.pairs import Pair
-from tierstore.runtime import Runtime
+from tierstore.runtime import Runtime, generation
 
 BLANKS, DIGITS = b" \t\n\r", b"0123"
-TRAILER_BYTES = 32
+TRAILER_BYTES, DRAWN_AT_ONCE = 32, 64
 ANY, EXACTLY = b"*", b"="
 _BLANK_OF = bytes(BLANKS[byte % len(BLANKS)] for byte in range(256))
 _TO_DIGITS = bytes.maketrans(BLANKS, DIGITS)
 _TO_BLANKS = bytes.maketrans(DIGITS, BLANKS)
 
 
-def new_trailer(runtime: Runtime) -> bytes:
-    """Two bits of each of as many random bytes: one draw and one step for all."""
-    return runtime.random_bytes(TRAILER_BYTES).translate(_BLANK_OF)
+class Trailers:
+    """New ones: two bits of each of as many random bytes, drawn for several at once. A forked child draws its own."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._process = generation()
+        self._drawn: list[bytes] = []
+
+    def next(self) -> bytes:
+        try:
+            if self._process == generation():
+                return self._drawn.pop()
+        except IndexError:
+            pass
+        blanks = self._runtime.random_bytes(TRAILER_BYTES * DRAWN_AT_ONCE).translate(_BLANK_OF)
+        drawn = [blanks[at : at + TRAILER_BYTES] for at in range(0, len(blanks), TRAILER_BYTES)]
+        self._drawn, self._process = drawn[1:], generation()
+        return drawn[0]
 
 
 def etag_of(tag: bytes) -> str:
