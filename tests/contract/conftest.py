@@ -13,6 +13,9 @@ from tests.contract.engines import Engine, PooledEngine, PostgresEngine, SqliteE
 from tests.contract.schema_stores import BACKENDS, FACES, Opened, backend_config, opened
 from tests.contract.state_stores import PLACES, OpenState, state_config
 from tests.servers.redis_sentinel import RedisSentinel
+from tierstore import CacheConfig, Config
+from tierstore.store import Store, parts_of
+from tierstore.telemetry import OFF
 
 
 @pytest.fixture(params=["sqlite", "postgres", "pgbouncer"])
@@ -101,3 +104,20 @@ def _state_store(
 def kept(_state_store: Opened) -> OpenState:
     """State at a place, in a face; shared by the tests of a module, each with keys of its own."""
     return OpenState(_state_store)
+
+
+@pytest.fixture
+def two(face: Face, tmp_path: Path) -> Iterator[list[Opened]]:
+    """Two stores of one folder, the first of which hears nothing of what the second writes."""
+    config = Config(tmp_path, cache=CacheConfig(warm_on_start=False))
+
+    async def open_both() -> list[Store]:
+        return [await Store.opened(config, runtime, OFF) for runtime in (face.runtime(), face.runtime())]
+
+    stores = face.run(open_both)
+    invalidation = parts_of(stores[0]).engine.invalidation
+    invalidation.on_invalidated = lambda changes, *, ahead_of_l2: None
+    invalidation.on_gap = lambda reason: None
+    yield [Opened("sqlite", face, store, config) for store in stores]
+    for store in stores:
+        face.run(store.close)

@@ -4,29 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.schema_stores import Opened
-from tierstore import CacheConfig, Config, ConflictError
-from tierstore.store import Store, parts_of
-from tierstore.telemetry import OFF
+from tierstore import ConflictError
 
 ONE = {"subject": "s", "version": "1.0.0", "content": b'{"a": 1}'}
-
-
-@pytest.fixture
-def two(face, tmp_path):
-    """Two stores of one folder, the first of which hears nothing of what the second writes."""
-    config = Config(tmp_path, cache=CacheConfig(warm_on_start=False))
-
-    async def open_both():
-        return [await Store.opened(config, runtime, OFF) for runtime in (face.runtime(), face.runtime())]
-
-    stores = face.run(open_both)
-    invalidation = parts_of(stores[0]).engine.invalidation
-    invalidation.on_invalidated = lambda changes, *, ahead_of_l2: None
-    invalidation.on_gap = lambda reason: None
-    yield [Opened("sqlite", face, store, config) for store in stores]
-    for store in stores:
-        face.run(store.close)
 
 
 async def register(schemas):

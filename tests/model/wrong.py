@@ -20,7 +20,7 @@ def no_generation(process: Process) -> None:
 
     class Unfenced:
         get, get_many, clear, stats = cache.get, cache.get_many, cache.clear, cache.stats
-        invalidate = cache.invalidate
+        invalidate, invalidate_many = cache.invalidate, cache.invalidate_many
 
     def keep(key: Any, value: Any, version: int, now: float, weight: int) -> bool:
         cache.put(key, Entry(value, now + LIFE_S, version, now, now + LIFE_S))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.tiers.conftest import Bench
@@ -11,6 +13,8 @@ from tierstore.plan.route import later_of
 from tierstore.tiers import floors, session
 from tierstore.tiers.delivery import Unconfirmed
 from tierstore.tiers.floors import Floors
+from tierstore.tiers.freshness import HORIZON_S
+from tierstore.tiers.replicas import Replicas
 
 
 @pytest.fixture
@@ -114,3 +118,71 @@ def test_of_writes_that_overlap_a_session_remembers_the_later_one():
     mine.wrote("0/20")
     mine.wrote("0/10")
     assert mine.position == "0/20"
+
+
+def test_what_a_list_showed_holds_whatever_l2_has(face, shared):
+    """L2 has version 1 of the key, a list has shown 2."""
+
+    async def story():
+        await shared.put("a")
+        assert await shared.get("a") == 1
+        other = shared.second()
+        other.key_value.broken = ConnectionError("L2 is gone")
+        await other.put("a")
+        other.key_value.broken = None
+        assert shared.items.saw({"a": 2, "b": 1})
+        assert await shared.get("a") == 2
+        shared.engine.flush()
+        assert await shared.get("a") == 2
+        assert not shared.items.saw({"a": 1})
+
+    face.run(story)
+
+
+def test_what_lists_show_is_bounded(face, shared, monkeypatch):
+    async def story():
+        monkeypatch.setattr(floors, "MOST_FLOORS", 100)
+        for number in range(50):
+            shared.items.saw({f"{number}.{row}": 1 for row in range(10)})
+            assert len(shared.items.floors.new) + len(shared.items.floors.old) <= 100
+        assert shared.items.floors.blind
+
+    face.run(story)
+
+
+def test_a_list_that_shows_nothing_new_costs_no_entry(face, bench):
+    async def story():
+        await bench.put("a")
+        await bench.get("a")
+        entry = bench.items.l1.look("a")
+        assert bench.items.saw({"a": 1})
+        assert bench.items.l1.look("a") is entry
+
+    face.run(story)
+
+
+def test_a_baseline_bounds_how_far_a_replica_is_behind(face):
+    """I4: one that is older than the horizon lets no replica answer, unless the changes since are known; and lists know none."""
+
+    async def story():
+        now, asked = [0.0], []
+
+        class Records:
+            async def position(self, deadline):
+                asked.append(now[0])
+                return f"{len(asked)}"
+
+        runtime = face.runtime()
+        clock = SimpleNamespace(monotonic=lambda: now[0])
+        replicas = Replicas(clock, Records(), lambda moment: None, on=True)
+        deadline = runtime.deadline(5.0)
+        assert await replicas.where("item", ["a"], deadline, is_fresh=True) == (False, "1")
+        now[0] = HORIZON_S
+        assert await replicas.where("item", ["a"], deadline, is_fresh=True) == (False, "1")
+        assert await replicas.where("item", ["a"], deadline, is_fresh=False) == (False, "2")
+        assert await replicas.recent(deadline) == "2"
+        replicas.changed("item", "a")
+        replicas.reset()
+        assert await replicas.recent(deadline) == "3"
+
+    face.run(story)

@@ -27,6 +27,8 @@ I = TypeVar("I")  # noqa: E741
 A = TypeVar("A")
 Fetch = Callable[[str, Params], Awaitable[list[Row]]]
 """The rows of a query of `sql/`, by name and parameters."""
+Shows = Callable[[list[Row]], bool]
+"""Notes what rows show; whether nothing later was known."""
 
 
 class Scope(Protocol):
@@ -56,8 +58,14 @@ class Scope(Protocol):
         """In argument order, None for the absent."""
         ...
 
-    def fetch(self, deadline: Deadline, read: str = ..., not_before: str | None = ...) -> Fetch:
-        """Reads of what is not cached. ValidationError as for `get`."""
+    def fetch(
+        self, deadline: Deadline, read: str = ..., not_before: str | None = ..., shows: Shows | None = ...
+    ) -> Fetch:
+        """Reads of what is not cached. `shows` is called with rows that the call answers. ValidationError as for `get`."""
+        ...
+
+    def shown(self, kind: CachedKind[K, R], versions: Mapping[K, int]) -> bool:
+        """For `shows`: a call answers these keys at these versions, and no later read contradicts it. Whether none was known later."""
         ...
 
     def rows(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
@@ -113,8 +121,17 @@ class Outside:
     ) -> Coroutine[Any, Any, list[R | None]]:
         return kind.get_many(keys, deadline=deadline, read=read, not_before=not_before)
 
-    def fetch(self, deadline: Deadline, read: str = "session", not_before: str | None = None) -> Fetch:
-        return self._engine.reading(deadline, read=read, not_before=not_before)
+    def fetch(
+        self,
+        deadline: Deadline,
+        read: str = "session",
+        not_before: str | None = None,
+        shows: Shows | None = None,
+    ) -> Fetch:
+        return self._engine.reading(deadline, read=read, not_before=not_before, shows=shows)
+
+    def shown(self, kind: CachedKind[K, R], versions: Mapping[K, int]) -> bool:
+        return kind.saw(versions)
 
     def rows(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
         return self._engine.records.fetch(query, params, deadline=deadline, primary=True)
@@ -165,9 +182,26 @@ class Inside:
         with call_until(deadline):
             return await kind.get_in(self.transaction, keys, deadline=deadline)
 
-    def fetch(self, deadline: Deadline, read: str = "session", not_before: str | None = None) -> Fetch:
+    def fetch(
+        self,
+        deadline: Deadline,
+        read: str = "session",
+        not_before: str | None = None,
+        shows: Shows | None = None,
+    ) -> Fetch:
         route(read, not_before)
-        return partial(self.rows, deadline=deadline)
+        if shows is None:
+            return partial(self.rows, deadline=deadline)
+
+        async def fetch(query: str, params: Params) -> list[Row]:
+            rows = await self.rows(query, params, deadline)
+            shows(rows)
+            return rows
+
+        return fetch
+
+    def shown(self, kind: CachedKind[K, R], versions: Mapping[K, int]) -> bool:
+        return self.transaction.seen_many(kind, versions)
 
     async def rows(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
         with call_until(deadline):

@@ -6,7 +6,7 @@ free runs the batch for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -22,7 +22,7 @@ from tierstore.runtime.flight import abandon_all
 from tierstore.tiers.floors import MOST_FLOORS, Floors
 from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1, Entry
-from tierstore.tiers.miss import Landing, Lease, Miss, Readings
+from tierstore.tiers.miss import POLL_S, Landing, Lease, Miss, Readings
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
 from tierstore.tiers.stats import KindCounters
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 LOAD_BUDGET_S = 5.0
 L2_LANES = 1
 """A second MGET under way makes both half as large; none takes longer than the soft budget."""
-POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
-"""How a reader waits while another process loads the same key: 50 ms in all, the soft budget; then it asks the database itself."""
 
 
 class CachedKind(Generic[K, R]):
@@ -125,8 +123,9 @@ class CachedKind(Generic[K, R]):
         source, unique = InTransaction(transaction.unit, deadline), list(dict.fromkeys(keys))
         for start in range(0, len(unique), MOST_KEYS):
             values |= (await self.kind.load(unique[start : start + MOST_KEYS], source)).values
-        for key, found in values.items():
-            transaction.seen(self, key, found.version)
+        transaction.seen_many(self, {key: found.version for key, found in values.items()})
+        if (part := self.kind.part) is not None:
+            transaction.seen_many(self._engine.kinds[part.kind], part.versions(one.record for one in values.values()))
         return [values.get(key, NOWHERE).record for key in keys]
 
     def _cached(self, key: K, way: Route) -> Any:
@@ -197,20 +196,29 @@ class CachedKind(Generic[K, R]):
         source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=primary, after=after)
         self.counters.loads += 1
         loaded = await self.kind.load(keys, source)
+        found = {key: loaded.values.get(key, NOWHERE) for key in keys}
+        self.saw({key: version for key, (_, version) in found.items()})
+        if (part := self.kind.part) is not None:
+            self._engine.kinds[part.kind].saw(part.versions(record for record, _ in found.values()))
         values: dict[K, Any] = {}
-        for key in keys:
-            record, version = loaded.values.get(key, NOWHERE)
-            self.saw(key, version)
+        for key, (record, _) in found.items():
             if record is not None:
                 attach(record, Meta("database", self._clock(), self._clock))
             values[key] = ABSENT if record is None else record
         return values
 
-    def saw(self, key: Hashable, version: int) -> None:
-        """A caller saw this version past the caches: none that reads from now on gets an older one (I1)."""
-        entry = self.l1.look(key)
-        if entry is None or entry.version < version:
-            self._overtaken(key, version)
+    def saw(self, shown: Mapping[K, int]) -> bool:
+        """A caller saw these versions past the caches: none that reads from now on gets an older one (I1).
+
+        Whether this process knew nothing later of any of the keys.
+        """
+        behind, is_current = self.l1.behind(shown)
+        if behind and self._engine.settled.anything_lags:
+            is_current &= self.floors.note_many({key: shown[key] for key in behind})
+        for key in behind:
+            self._flights.pop(key, None)
+        self.l1.drop_many(behind)
+        return is_current
 
     # Flights
 
@@ -368,7 +376,7 @@ class CachedKind(Generic[K, R]):
                 self._forget(flight)
             return partial(self._shared.release, leases) if leases and self._shared else None
         how = self._readings("database")
-        weigh: Callable[[Any], int] = self.kind.weigh or _one
+        weigh: Callable[[Any], int] = self.kind.weigh or (lambda _: 1)
         landings: list[Landing] = []
         for flight in flights:
             record, version = loaded.values.get(flight.key, NOWHERE)
@@ -415,6 +423,8 @@ class CachedKind(Generic[K, R]):
 
     def _land(self, landings: list[Landing], how: Readings) -> None:
         """Keep one record of each in L1, and give the callers its twin. One loop for a batch: a call for each would cost as much again."""
+        if (part := self.kind.part) is not None:
+            self._engine.kinds[part.kind].saw(part.versions(given for _, _, given, _, _ in landings))
         flights, epoch, l1, now = self._flights, self._invalidation.epoch, self.l1, how.now
         new, old = self.floors.new, self.floors.old
         keep, noted = l1.keep, how.given.tier in self._kept_tiers
@@ -488,8 +498,3 @@ class CachedKind(Generic[K, R]):
     def hit_count(self) -> int:
         """Those that L1 answered."""
         return max(0, self.l1.cache.stats().hits - self.l1.looks)
-
-
-def _one(_record: object) -> int:
-    """What each record weighs where none is weighed."""
-    return 1

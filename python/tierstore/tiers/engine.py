@@ -7,6 +7,7 @@ docs/design/flow.md shows how a read and a write go through it.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from tierstore.backends.read_only import refuse
 from tierstore.errors import ConflictError
 from tierstore.plan.invalidate import Changes
 from tierstore.plan.keys import Namespace
-from tierstore.plan.route import route
+from tierstore.plan.route import Route, later_of, route
 from tierstore.runtime import Deadline, Job, Runtime, Supervisor
 from tierstore.telemetry import Series
 from tierstore.tiers import session
@@ -212,20 +213,44 @@ class Engine:
 
     async def where(self, kind: str, keys: list[Any], deadline: Deadline, *, primary: bool) -> tuple[bool, str | None]:
         """Whether the primary must answer a load, and the position that a replica must have replayed for it."""
-        return (True, None) if primary else await self._replicas.where(kind, keys, deadline)
+        if primary:
+            return True, None
+        return await self._replicas.where(kind, keys, deadline, is_fresh=self.freshness.is_fresh())
 
     def reading(
-        self, deadline: Deadline, *, read: str = "session", not_before: str | None = None
+        self,
+        deadline: Deadline,
+        *,
+        read: str = "session",
+        not_before: str | None = None,
+        shows: Callable[[list[Row]], bool] | None = None,
     ) -> Callable[[str, Params], Awaitable[list[Row]]]:
-        """Fetch for what is not cached (lists, searches): sees at least what this session wrote. ValidationError for a wrong `read`."""
+        """Fetch for what is not cached (lists, searches): sees at least what this session wrote. ValidationError for a wrong `read`.
+
+        `shows`: notes what the rows show, and says whether nothing later was known; what a replica answers otherwise, the primary does.
+        """
         way = route(read, not_before)
         known = session.known_session(self.number) if way.plain else None
         after = way.after if known is None else known.position
 
         async def fetch(query: str, params: Params) -> list[Row]:
-            return await self.records.fetch(query, params, deadline=deadline, primary=way.primary, after=after)
+            primary, behind = await self._may_be_behind(way, deadline)
+            least = later_of(after, behind)
+            rows = await self.records.fetch(query, params, deadline=deadline, primary=primary, after=least)
+            if shows is None or shows(rows) or primary or not self._replicas.on:
+                return rows
+            rows = await self.records.fetch(query, params, deadline=deadline, primary=True)
+            shows(rows)
+            return rows
 
         return fetch
+
+    async def _may_be_behind(self, way: Route, deadline: Deadline) -> tuple[bool, str | None]:
+        """Whether the primary must answer a list, and the position by which a replica is within the horizon."""
+        if way.primary or not self._replicas.on or way.bound_s == math.inf:
+            return way.primary, None
+        recent = await self._replicas.recent(deadline)
+        return recent is None, recent
 
     # Writing
 
@@ -283,7 +308,7 @@ class Engine:
 
     def in_doubt(self, change_set: ChangeSet) -> None:
         """The commit's answer was lost. What it may have changed is forgotten here; the relay delivers it to the others."""
-        self.invalidation.apply(change_set.local)
+        self.invalidation.in_doubt(change_set)
         self._delivery.in_doubt(change_set)
 
     async def committed(self, change_set: ChangeSet, by: session.Session | None, deadline: Deadline) -> None:

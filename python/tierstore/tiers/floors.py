@@ -43,6 +43,18 @@ class Floors:
             self.new[key] = version
             self.bound()
 
+    def note_many(self, shown: Mapping[Hashable, int]) -> bool:
+        """`note` for each. Whether none was known at a later version."""
+        new, old, is_current = self.new, self.old, True
+        for key, version in shown.items():
+            known = max(new.get(key, 0), old.get(key, 0))
+            if known < version:
+                new[key] = version
+            elif known > version:
+                is_current = False
+        self.bound()
+        return is_current
+
     def bound(self) -> None:
         """After something was put into `new`."""
         if len(self.new) > MOST_FLOORS:

@@ -73,6 +73,11 @@ class Invalidation:
         self.apply(change_set.local)
         self._own_writes.add(change_set.changes)
 
+    def in_doubt(self, change_set: ChangeSet) -> None:
+        """It may be committed. No position is known by which a replica had it, so the next reads ask for one."""
+        self.apply(change_set.local)
+        self._replicas.reset()
+
     def apply(self, local: list[tuple[str, Hashable, int]]) -> None:
         for kind, key, version in local:
             self._replicas.changed(kind, key)
@@ -153,5 +158,6 @@ class Invalidation:
     def restart(self) -> None:
         """A writer may have been interrupted between its commit and its delivery."""
         self.epoch += 1
+        self._replicas.reset()
         for cached in list(self._kinds.values()):
             cached.restart()

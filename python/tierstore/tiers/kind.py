@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from operator import attrgetter
@@ -67,6 +67,20 @@ class Source(Protocol):
 Load = Callable[[list[K], Source], Awaitable[Loaded]]
 
 
+class Part(NamedTuple, Generic[R]):
+    """Records of a kind hold one of another: the name of that kind, and the key and version of the record there.
+
+    Who reads it there afterwards does not get an older one (I1).
+    """
+
+    kind: str
+    of: Callable[[R], tuple[Hashable, int]]
+
+    def versions(self, records: Iterable[R | Absence | None]) -> dict[Hashable, int]:
+        """By key there, of those that are records."""
+        return dict(self.of(record) for record in records if record is not None and record is not ABSENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[K, R]):
     """One kind of value, of the store that `store` names: its hits and misses are counted there.
@@ -95,6 +109,7 @@ class Kind(Generic[K, R]):
     store: str = field(kw_only=True)
     operation: str = field(default="", kw_only=True)
     is_partial: Callable[[R | Absence], bool] | None = field(default=None, kw_only=True)
+    part: Part[R] | None = field(default=None, kw_only=True)
 
 
 class Meta(Answer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from tierstore._native import Hits, OwnerLoop, TimedEntry
@@ -59,6 +59,17 @@ class L1:
             self.looks += 1  # the cache counts it as a hit; it is none
         return entry
 
+    def behind(self, shown: Mapping[Any, int]) -> tuple[list[Any], bool]:
+        """The keys of which it has nothing, or something older than these versions; and whether it has nothing later of any."""
+        keys, is_current = [], True
+        for (key, version), entry in zip(shown.items(), self.cache.get_many(list(shown)), strict=True):
+            self.looks += entry is not None
+            if entry is None or entry.version < version:
+                keys.append(key)
+            elif entry.version > version:
+                is_current = False
+        return keys, is_current
+
     def ripe(self, key: Hashable) -> Entry | None:
         """The entry if it is near its end but still good, and no caller got it as such yet: it is to be loaded anew."""
         entry = self.look(key)
@@ -88,6 +99,9 @@ class L1:
     def drop(self, key: Hashable) -> None:
         """The key has changed: its entry goes, and fills under way are refused."""
         self.cache.invalidate(key)
+
+    def drop_many(self, keys: list[Any]) -> None:
+        self.cache.invalidate_many(keys)
 
     def clear(self) -> None:
         self.cache.clear()

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from tierstore.runtime.flight import Flight
 from tierstore.tiers.kind import Meta
 
+POLL_S = (0.002, 0.004, 0.008, 0.016, 0.02)
+"""How a reader waits while another process loads the same key: 50 ms in all, the soft budget; then it asks the database itself."""
+
 
 class Lease(NamedTuple):
     """The right to fill one key of L2."""

@@ -8,7 +8,7 @@ async with engine.write(deadline=deadline) as write:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -108,11 +108,14 @@ class Transaction:
         self._engine.kinds[name]  # a KeyError here is a misspelt kind
         self._changes.add(name, key, version)
 
-    def seen(self, kind: CachedKind[K, Any] | str, key: K, version: int) -> None:
+    def seen(self, kind: CachedKind[K, Any], key: K, version: int) -> None:
         """What a call answers of this key it has read here, at that version, and did not write: no later read contradicts it."""
-        name = kind if isinstance(kind, str) else kind.kind.name
-        if (name, key) not in self._changes:
-            self._engine.kinds[name].saw(key, version)
+        self.seen_many(kind, {key: version})
+
+    def seen_many(self, kind: CachedKind[K, Any], shown: Mapping[K, int]) -> bool:
+        """`seen` for each key at its version. Whether this process knew nothing later of any."""
+        name, changes = kind.kind.name, self._changes
+        return kind.saw({key: version for key, version in shown.items() if (name, key) not in changes})
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tierstore._native import Version
-from tierstore.calls.scope import Loading
+from tierstore.backends import Row
+from tierstore.calls.scope import Loading, Scope
 from tierstore.plan.schemas import LATEST_STATES
 from tierstore.records import attach
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.model import Derived, Schema
+from tierstore.stores.schemas.rows import ID, OWNER_VERSION, ROW_VERSION, SUBJECT, identity_of, is_deleted
 from tierstore.tiers.engine import Engine
-from tierstore.tiers.kind import ABSENT, ENTRY_BYTES, Absence, Found, K, Kind, Load, Loaded, Source
+from tierstore.tiers.kind import ABSENT, ENTRY_BYTES, Absence, Found, K, Kind, Load, Loaded, Part, Source
 from tierstore.tiers.transaction import Transaction
 
 STORE = "schemas"
@@ -50,6 +52,23 @@ class Kinds:
         write.seen(self.latest, subject, owner)
         write.seen(self.latest_any, subject, owner)
 
+    def shown(self, scope: Scope, rows: Sequence[Row]) -> bool:
+        """What a list or search answers. `Scope.shown` says the rest.
+
+        A deletion has no row_version that a look-up by version could show, but its subject has one.
+        """
+        there = [row for row in rows if row[ID] is not None]
+        versions = {
+            (row[SUBJECT], identity_of(row)): row[OWNER_VERSION] if is_deleted(row) else row[ROW_VERSION]
+            for row in there
+        }
+        owners = {row[SUBJECT]: row[OWNER_VERSION] for row in there}
+        shown = [
+            scope.shown(self.by_id, {row[ID]: row[ROW_VERSION] for row in there}),
+            scope.shown(self.by_version, versions),
+        ]
+        return all(shown + [scope.shown(kind, owners) for kind in (self.latest, self.latest_any)])
+
 
 def _derived_kind(
     name: str,
@@ -70,7 +89,12 @@ def _derived_kind(
         store=STORE,
         operation=operation,
         is_partial=_is_large_or_absent,
+        part=Part("schema", _schema_key),
     )
+
+
+def _schema_key(derived: Derived) -> tuple[str, int]:
+    return derived.schema.id, derived.schema.row_version
 
 
 def _is_large(schema: Schema | Absence) -> bool:
@@ -138,7 +162,15 @@ async def _latest(keys: list[str], source: Source, *, prerelease: bool) -> Loade
 
 
 def _derived(keys: Sequence[K], found: Sequence[Found[Schema]]) -> dict[K, Found[Derived]]:
-    return {
-        key: Found(None if each.record is None else Derived(each.version, each.record), each.version)
-        for key, each in zip(keys, found, strict=True)
-    }
+    return {key: _of(each.record, each.version) for key, each in zip(keys, found, strict=True)}
+
+
+def _of(schema: Schema | None, owner: int) -> Found[Derived]:
+    """A write takes the subject's row_version before the schema's and holds it, so the later of both orders what is derived as well.
+
+    By it a row that somebody was shown is told from what was there before, whatever else of the subject has changed since.
+    """
+    if schema is None:
+        return Found(None, owner)
+    version = max(owner, schema.row_version)
+    return Found(Derived(version, schema), version)

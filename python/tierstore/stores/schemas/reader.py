@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -124,7 +125,7 @@ class SchemaReader(BaseStore[SchemaParts]):
             deadline, wanted = operation.deadline, LIFECYCLE.wanted_states(states)
             check_flag(prerelease, "prerelease")
             if wanted != LATEST_STATES:
-                fetch = self._fetch(deadline, read, not_before)
+                fetch = self._showing(deadline, read, not_before)
                 found = await reads.latest(
                     fetch, [check_name(subject, "subject")], prerelease=prerelease, states=wanted
                 )
@@ -187,6 +188,10 @@ class SchemaReader(BaseStore[SchemaParts]):
     def _fetch(self, deadline: Deadline, read: Read = "session", not_before: str | None = None) -> Fetch:
         return self._scope.fetch(deadline, read, not_before)
 
+    def _showing(self, deadline: Deadline, read: Read, not_before: str | None) -> Fetch:
+        """For rows that the call answers as they are."""
+        return self._scope.fetch(deadline, read, not_before, functools.partial(self._kinds.shown, self._scope))
+
     async def _answers(self, schemas: Sequence[Schema | None], deadline: Deadline) -> list[Schema | None]:
         return [await self._answer(schema, deadline) for schema in schemas]
 
@@ -218,7 +223,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         """Return the versions of a subject, the highest first. `deleted=True` lists deleted ones too, with `deleted_at` set."""
         with self._operation("list", subject, timeout, "read") as operation:
             return await reads.list_versions(
-                self._fetch(operation.deadline, read, not_before),
+                self._showing(operation.deadline, read, not_before),
                 subject,
                 states=LIFECYCLE.check_states(states),
                 schema_type=schema_type,
@@ -277,7 +282,8 @@ class SchemaReader(BaseStore[SchemaParts]):
             index = None
             if query.words is not None and subject is None and not self._scope.is_inside:
                 index = await self._parts.texts.ready(query.words.text, fetch, operation.deadline)
-            return await search(fetch, query, limit=limit, after=after, index=index)
+            showing = self._showing(operation.deadline, read, not_before)
+            return await search(fetch, query, limit=limit, after=after, index=index, showing=showing)
 
 
 def _check_subject(subject: object) -> str:

@@ -54,13 +54,13 @@ LEFT JOIN LATERAL (
 LEFT JOIN {schema}.schemas AS s ON s.id = coalesce(r.id, p.id)
 
 -- name: infos
--- columns: {schema_info of s}
+-- columns: {schema_info of s}, NULL AS body, (SELECT o.row_version FROM {schema}.subjects AS o WHERE o.subject = s.subject) AS owner_version
 SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE s.id = ANY(%(ids)s::uuid[]) AND s.deleted_at IS NULL
 
 -- name: list
--- columns: {schema_info of s}, s.prerelease_key
+-- columns: {schema_info of s}, s.prerelease_key, (SELECT o.row_version FROM {schema}.subjects AS o WHERE o.subject = %(subject)s) AS owner_version
 SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE
@@ -73,7 +73,7 @@ ORDER BY s.version_major DESC, s.version_minor DESC, s.version_patch DESC, s.pre
 LIMIT %(limit)s
 
 -- name: list_deleted
--- columns: {schema_info of s}, s.prerelease_key
+-- columns: {schema_info of s}, s.prerelease_key, (SELECT o.row_version FROM {schema}.subjects AS o WHERE o.subject = %(subject)s) AS owner_version
 -- As list, the soft-deleted ones among them; tombstones are not.
 SELECT {columns}
 FROM {schema}.schemas AS s

@@ -58,14 +58,14 @@ LEFT JOIN schemas AS s ON s.id = coalesce(
 )
 
 -- name: infos
--- columns: {schema_info of s}
+-- columns: {schema_info of s}, NULL AS body, (SELECT o.row_version FROM subjects AS o WHERE o.subject = s.subject) AS owner_version
 SELECT {columns}
 FROM schemas AS s
 WHERE s.id IN (SELECT k.value FROM json_each(:ids) AS k) AND s.deleted_at IS NULL
 
 -- name: list
 -- slow
--- columns: {schema_info of s}, s.prerelease_key
+-- columns: {schema_info of s}, s.prerelease_key, (SELECT o.row_version FROM subjects AS o WHERE o.subject = :subject) AS owner_version
 SELECT {columns}
 FROM schemas AS s
 WHERE
@@ -78,7 +78,7 @@ LIMIT :limit
 
 -- name: list_deleted
 -- slow
--- columns: {schema_info of s}, s.prerelease_key
+-- columns: {schema_info of s}, s.prerelease_key, (SELECT o.row_version FROM subjects AS o WHERE o.subject = :subject) AS owner_version
 -- As list, the soft-deleted ones among them; tombstones are not.
 SELECT {columns}
 FROM schemas AS s

@@ -47,9 +47,12 @@ class Hit(NamedTuple):
 
 
 async def search(
-    fetch: Fetch, query: Query, *, limit: int, after: str | None, index: Proposer | None = None
+    fetch: Fetch, query: Query, *, limit: int, after: str | None, showing: Fetch, index: Proposer | None = None
 ) -> Page[SearchHit]:
-    """One page. `index`: of what `fetch` sees, if there is one. ValidationError for another query's cursor."""
+    """One page. `showing`: fetches what is answered; `index`: of what `fetch` sees, if there is one.
+
+    ValidationError for another query's cursor.
+    """
     check_limit(limit)
     start, behind = _position(query, after)
     hits: list[Hit] = []
@@ -66,8 +69,8 @@ async def search(
         more = len(hits) + len(ranked) > limit
         hits += [make() for make in ranked[: limit - len(hits)]]
         if len(hits) == limit and following is not None and not more:
-            return await _page(fetch, query, hits, _cursor(query, following, None))
-    return await _page(fetch, query, hits, _cursor(query, start, hits[-1]) if more else None)
+            return await _page(showing, hits, _cursor(query, following, None))
+    return await _page(showing, hits, _cursor(query, start, hits[-1]) if more else None)
 
 
 def _ranked(found: Sequence[Match], grade: str, query: Query) -> list[Callable[[], Hit]]:
@@ -140,8 +143,8 @@ def _read(parts: Sequence[Any]) -> Key:
     return Key(parts[0], parts[1], parts[2], parts[3], bytes.fromhex(parts[4]))
 
 
-async def _page(fetch: Fetch, query: Query, hits: Sequence[Hit], cursor: str | None) -> Page[SearchHit]:
+async def _page(showing: Fetch, hits: Sequence[Hit], cursor: str | None) -> Page[SearchHit]:
     """The hits with their schemas; one that was deleted meanwhile is left out."""
-    found = await infos(fetch, [hit.id for hit in hits])
+    found = await infos(showing, [hit.id for hit in hits])
     items = tuple(SearchHit(found[hit.id], hit.score) for hit in hits if hit.id in found)
     return Page(items, cursor)

@@ -1,0 +1,21 @@
+"""Random calls by several processes under random faults: whatever they saw, the guarantees allow. `__main__.py` has the long form."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.faults.history.segment import run
+from tests.faults.history.setups import SETUPS
+
+SEED = int(os.environ.get("TIERSTORE_TEST_SEED", "1"))
+OPERATIONS = 5_000
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_a_history_is_one_that_the_guarantees_allow(setup, fleet):
+    outcome = run(setup, SEED, OPERATIONS, fleet)
+    assert not outcome.violations, "\n\n".join([f"seed {SEED}", *outcome.violations[:10]])
+    assert outcome.calls >= OPERATIONS
+    assert outcome.faults
