@@ -7,7 +7,7 @@ it had got an answer to. Times are those of the machine's one monotonic clock.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +81,7 @@ class Call:
         return f"{text}: {'; '.join(answers)}{' ' + self.error if self.error else ''}"
 
 
+NAMES = tuple(one.name for one in fields(Call))
 READS = ("get", "get_many", "get_version", "get_latest", "get_latest_many", "list", "search")
 WRITES = ("register", "set_state", "delete", "restore", "purge", "transaction")
 LAG = "lag"
@@ -133,7 +134,7 @@ def _text(row: Row | None) -> str:
 
 
 def to_line(call: Call) -> bytes:
-    return json.dumps(asdict(call)).encode() + b"\n"
+    return json.dumps([getattr(call, name) for name in NAMES]).encode() + b"\n"
 
 
 def read_calls(folder: Path) -> list[Call]:
@@ -147,12 +148,12 @@ def _whole_lines(path: Path) -> list[bytes]:
     return path.read_bytes().split(b"\n")[:-1]
 
 
-def _call(plain: dict[str, Any]) -> Call:
-    call = Call(**plain)
-    call.shown = [Shown(key, _row(row), stale) for key, row, stale in plain["shown"]]
-    call.rows = [Row(*row) for row in plain["rows"]]
-    call.wrote = [Wrote(action, id, _row(row)) for action, id, row in plain["wrote"]]
-    call.token = None if plain["token"] is None else (plain["token"][0], plain["token"][1])
+def _call(values: list[Any]) -> Call:
+    call = Call(*values)
+    call.shown = [Shown(key, _row(row), stale) for key, row, stale in call.shown]
+    call.rows = [Row(*row) for row in call.rows]
+    call.wrote = [Wrote(action, id, _row(row)) for action, id, row in call.wrote]
+    call.token = None if call.token is None else (call.token[0], call.token[1])
     return call
 
 

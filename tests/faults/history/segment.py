@@ -34,9 +34,9 @@ FACES = ("async", "blocking", "async")
 TASKS = {"async": 6, "blocking": 4}
 SUBJECTS = 10
 PAUSE_S = 0.04
-PLAY_S = 8.0
+PLAY_S = 7.0
 START_S, QUIET_S, LOOK_S = 60.0, 60.0, 120.0
-SETTLE_S = HORIZON_S + 1.0
+SETTLE_S = HORIZON_S + 0.5
 TICK_S = 0.05
 MOST_EXPLAINED = 20
 

@@ -13,6 +13,7 @@ SEED = int(os.environ.get("TIERSTORE_TEST_SEED", "1"))
 OPERATIONS = 5_000
 
 
+@pytest.mark.timeout(600)  # a busy machine takes its time, and the history is longer then
 @pytest.mark.parametrize("setup", SETUPS)
 def test_a_history_is_one_that_the_guarantees_allow(setup, fleet):
     outcome = run(setup, SEED, OPERATIONS, fleet)
