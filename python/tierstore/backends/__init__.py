@@ -109,6 +109,10 @@ class Records(Protocol):
         """
         ...
 
+    def peek(self, query: str, params: Params) -> Row | None:
+        """The row of a point read if it can be had without waiting, and without a coroutine. None says nothing: `fetch` then."""
+        ...
+
     def unit(self, *, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Unit]:
         """A write transaction: commits when the block ends, rolls back when it raises.
 

@@ -248,6 +248,9 @@ class PostgresRecords:
         self._check()
         return await self._read(self._jobs, query, params, deadline)
 
+    def peek(self, query: str, params: Params) -> Row | None:
+        return None
+
     # Writing
 
     async def write(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> list[Row]:

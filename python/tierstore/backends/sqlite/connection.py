@@ -127,6 +127,11 @@ class Connection:
         if not WAITS_ENOUGH * left <= self.busy_s <= left:
             self.wait_for_others(left * (1 + WAITS_ENOUGH) / 2)
 
+    def peek(self, sql: str, params: Params) -> Row | None:
+        """The first row of a point read, which is too short for a deadline. For a reader, which one thread has at a time."""
+        row: Row | None = self.raw.execute(sql, params).fetchone()
+        return row
+
     def fetch(self, sql: str, params: Params, ends_at: float) -> list[Row]:
         return self.run(sql, params, ends_at)[0]
 

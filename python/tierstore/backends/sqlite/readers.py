@@ -37,11 +37,16 @@ class Readers:
         """One that an interrupted caller lost is not counted any more."""
         return max(0, len(self._made) - len(self._idle))
 
-    def take(self) -> Connection:
+    def take_idle(self) -> Connection | None:
+        """One that waits, without making one."""
         try:
             return self._idle.pop()
         except IndexError:  # none, or another thread was quicker
-            pass
+            return None
+
+    def take(self) -> Connection:
+        if (idle := self.take_idle()) is not None:
+            return idle
         self._check()  # SQLite would make a file that is not there
         connection = self._connect()
         connection.prepare(writes=False)

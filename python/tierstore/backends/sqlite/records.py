@@ -119,6 +119,22 @@ class SqliteRecords:
         except REFUSALS as error:
             raise_alone(translate(error, name))
 
+    def peek(self, query: str, params: Params) -> Row | None:
+        if self._generation != generation() or not self._opened or self._closed:
+            return None
+        readers = self._readers
+        if (connection := readers.take_idle()) is None:
+            return None
+        try:
+            row = connection.peek(self._queries[query].text, params)
+        except REFUSALS:
+            row = None
+        except BaseException:
+            readers.drop(connection)
+            raise
+        readers.give(connection)
+        return row
+
     def _read(self, sql: str, params: Params, deadline: Deadline, busy_s: float) -> list[Row]:
         readers = self._readers
         connection = readers.take()

@@ -55,7 +55,8 @@ class StateParts(Parts):
     def _peeking(self, ground: Ground) -> Callable[[str], bytes | None]:
         """Read without a coroutine, where the driver can, and where no call needs a span."""
         peek: Callable[[str], bytes | None] | None = getattr(self.pairs, "peek", None)
-        if peek is None or ground.telemetry.spans:
+        is_far = self.is_in_database and self.engine.records.remote
+        if peek is None or is_far or ground.telemetry.spans:
             return _not_found
         if (owner := ground.runtime.owner_loop) is None:
             return peek

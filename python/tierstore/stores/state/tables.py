@@ -92,6 +92,11 @@ class TablePairs:
     async def open(self, deadline: Deadline) -> None:
         """The database is open already."""
 
+    def peek(self, key: str) -> bytes | None:
+        """The value if it can be had without a coroutine."""
+        row = self._tables.engine.records.peek("state.get", self._at(key))
+        return None if row is None else row[0]
+
     # Reading
 
     async def get_many(self, keys: Sequence[str], *, deadline: Deadline) -> list[Pair | None]:
