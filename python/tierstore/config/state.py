@@ -18,6 +18,8 @@ from tierstore.errors import ConfigError
 
 Backend = Literal["auto", "memory", "sql", "redis", "valkey"]
 DAY_S: Final = 86_400
+MAX_TTL_S: Final = 10 * 366 * DAY_S
+"""The longest lifetime of a value: ten years."""
 KEY_BYTES: Final = 32
 MAX_KEY_ID_BYTES: Final = 255
 MAX_VALUE_BYTES: Final = 64 * MIB
@@ -104,6 +106,8 @@ class StateConfig(Policy):
         if self.url is not None and not self.url.startswith(SCHEMES):
             where = _HOST.fullmatch(self.url)
             require("state.url", redacted_address(self.url), where is not None, "host:port or redis://…")
+        if self.ttl is not None and self.ttl > MAX_TTL_S:
+            refuse("state.ttl", self.ttl, "a number of seconds, at most ten years")
         if re.search(r"[{}\s]", self.prefix) or not self.prefix.isprintable():
             refuse("state.prefix", self.prefix, "text without braces and blanks")
 

@@ -7,11 +7,11 @@ import unicodedata
 from datetime import timedelta
 from typing import Final
 
+from tierstore.config.state import MAX_TTL_S
 from tierstore.errors import InvalidKeyError, ValidationError, raise_alone
 from tierstore.plan.arguments import shown
 
 MAX_KEY_BYTES: Final = 1_024
-MAX_TTL_S: Final = 10 * 366 * 86_400
 SHOWN_PARTS: Final = 2
 """How many leading parts of a key a pattern shows."""
 LAST_KEY: Final = "\U0010ffff" * MAX_KEY_BYTES
