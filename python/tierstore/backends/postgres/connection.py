@@ -102,8 +102,12 @@ Limited = AsyncLimited | BlockingLimited
 
 
 def is_cut(connection: Limited) -> bool:
-    """Whether the server has hung up on an idle connection, as far as this side knows. Never waits."""
+    """Whether the server has hung up on an idle connection, as far as this side knows. Never waits.
+
+    What it said last, such as why it ends the connection, is read first; only the next look finds the end.
+    """
     try:
+        connection.pgconn.consume_input()
         connection.pgconn.consume_input()
     except psycopg.Error:
         return True
