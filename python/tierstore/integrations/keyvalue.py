@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, SupportsFloat
 
+from tierstore.config.state import MAX_TTL_S
 from tierstore.errors import ConfigError, ValidationError, raise_alone
-from tierstore.plan.state import MAX_TTL_S
 from tierstore.runtime import AsyncioRuntime
 from tierstore.stores.state import Entry, StateStore
 
