@@ -12,6 +12,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CARGO := $(shell command -v cargo)
+# How many workers share a whole test run, each with servers of its own (0: none, one test after another).
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+SHARED := --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 ifeq ($(CARGO),)
 export RUSTUP_HOME := $(CACHE)/rust/rustup
 export CARGO_HOME := $(CACHE)/rust/cargo
@@ -43,7 +46,7 @@ endif
 test: build $(if $(TESTS),,lint) ## Lint, and run every test on real servers (TESTS=tests/contract ARGS="-k get" for some).
 	cargo test --quiet --package tierstore-core
 	$(if $(TESTS),,$(PY) -m tests.servers.programs)
-	$(PY) -m pytest $(TESTS) $(if $(TESTS),,--requirements=check) $(ARGS)
+	$(PY) -m pytest $(TESTS) $(if $(TESTS),,$(SHARED) --requirements=check) $(ARGS)
 
 lint: build ## ruff, mypy, stubtest, rustfmt, clippy, cargo-deny where it is installed.
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt
@@ -62,7 +65,7 @@ bench: build .venv/.rivals ## Measure ours beside its rivals (BENCH=targets for 
 
 requirements: build ## Which requirements the tests prove (ALL=1: a line an id; UPDATE=1: rewrite the committed list).
 	$(PY) -m tests.servers.programs
-	$(PY) -m pytest -q --tb=short -m requirement --requirements=$(if $(UPDATE),update,$(if $(ALL),all,count)) $(ARGS)
+	$(PY) -m pytest -q --tb=short $(SHARED) -m requirement --requirements=$(if $(UPDATE),update,$(if $(ALL),all,count)) $(ARGS)
 
 wheels: $(DEPENDENCIES) $(CARGO) ## Build all wheels and the sdist into dist/ (WHEEL=cp311-x86_64: one, installed and tried).
 	$(PY) -m tests.house.wheels $(WHEEL)

@@ -14,7 +14,7 @@ from tests.servers.redis_cluster import RedisCluster
 from tests.servers.redis_sentinel import RedisSentinel
 from tierstore.runtime import AsyncioRuntime, Runtime, ThreadsRuntime, drive
 
-pytest_plugins = ["tests.plugins.requirements", "pytester"]
+pytest_plugins = ["tests.plugins.requirements", "tests.plugins.workers", "pytester"]
 T = TypeVar("T")
 
 

@@ -114,6 +114,20 @@ def test_one(backend):
 """
 
 
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+
+
+def run_marked(pytester, monkeypatch, body: str, committed: list[str], *arguments: str):
+    """A run of MARKED over a list where S1-01 is proven at the places `committed`; its result and the list's path."""
+    pytester.makeini("[pytest]\nmarkers = requirement(*ids): x\n")
+    pytester.makepyfile(MARKED.format(body=body))
+    known = pytester.path / "list.json"
+    known.write_text(json.dumps({"totals": {"S1": 2}, "proven": {"S1-01": committed}}))
+    monkeypatch.setattr(requirements, "COMMITTED", known)
+    return pytester.runpytest_inprocess("-p", "tests.plugins.requirements", *arguments), known
+
+
+@WORKERS
 @pytest.mark.parametrize(
     ("body", "committed", "code", "line"),
     [
@@ -123,26 +137,34 @@ def test_one(backend):
         ("assert False", [], 1, "S1: 0 of 2"),
     ],
 )
-def test_a_run_reports_and_refuses(pytester, monkeypatch, body: str, committed: list[str], code: int, line: str):
-    pytester.makeini("[pytest]\nmarkers = requirement(*ids): x\n")
-    pytester.makepyfile(MARKED.format(body=body))
-    known = pytester.path / "list.json"
-    known.write_text(json.dumps({"totals": {"S1": 2}, "proven": {"S1-01": committed}}))
-    monkeypatch.setattr(requirements, "COMMITTED", known)
-    result = pytester.runpytest_inprocess("-p", "tests.plugins.requirements", "--requirements=check")
+def test_a_run_reports_and_refuses(pytester, monkeypatch, body: str, committed: list[str], code, line, workers):
+    result, _ = run_marked(pytester, monkeypatch, body, committed, "--requirements=check", *workers)
     assert result.ret == code
     assert line in result.stdout.str()
 
 
-def test_update_rewrites_the_list_one_id_a_line(pytester, monkeypatch):
-    pytester.makeini("[pytest]\nmarkers = requirement(*ids): x\n")
-    pytester.makepyfile(MARKED.format(body="pass"))
-    known = pytester.path / "list.json"
-    known.write_text('{"totals": {"S1": 2}, "proven": {}}')
-    monkeypatch.setattr(requirements, "COMMITTED", known)
-    pytester.runpytest_inprocess("-p", "tests.plugins.requirements", "--requirements=update")
+@WORKERS
+def test_update_rewrites_the_list_one_id_a_line(pytester, monkeypatch, workers):
+    _, known = run_marked(pytester, monkeypatch, "pass", [], "--requirements=update", *workers)
     assert '    "S1-01": ["postgres", "sqlite"]\n' in known.read_text()
     assert json.loads(known.read_text())["totals"] == {"S1": 2}
+
+
+@pytest.mark.parametrize("mode", ["check", "update"])
+def test_a_run_whose_worker_crashed_proves_nothing(pytester, monkeypatch, mode: str):
+    body = "import os; backend == 'postgres' and os._exit(3)"
+    result, known = run_marked(pytester, monkeypatch, body, ["sqlite"], f"--requirements={mode}", "-n1")
+    assert result.ret != 0
+    assert "crashed: the run proves nothing" in result.stdout.str()
+    assert json.loads(known.read_text())["proven"] == {"S1-01": ["sqlite"]}
+
+
+@WORKERS
+def test_an_unknown_requirement_fails_the_run(pytester, monkeypatch, workers):
+    monkeypatch.setitem(globals(), "MARKED", MARKED.replace("S1-01", "S1-9999"))
+    result, _ = run_marked(pytester, monkeypatch, "pass", [], "--requirements=check", *workers)
+    assert result.ret != 0
+    assert "no such requirement: S1-9999" in result.stdout.str()
 
 
 def test_a_missing_program_fails_with_the_line_that_installs_it(monkeypatch):

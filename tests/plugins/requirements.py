@@ -4,7 +4,7 @@
 marked test passed and none failed or was skipped. Backends and faces are read from the test's parameters and fixtures.
 
 `--requirements=count` prints a line a document, `all` a line an id, `update` rewrites the committed list `requirements.json`, and
-`check` fails the run when something on that list is no longer proven.
+`check` fails the run when something on that list is no longer proven. Several workers (pytest-xdist) are one run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ COMMITTED = Path(__file__).parent.parent / "requirements.json"
 BACKENDS = ("sqlite", "postgres", "memory", "redis", "sentinel", "cluster", "folder", "s3", "embedded", "servers")
 FACES = ("async", "blocking")
 FIXTURES = {"postgres": "postgres", "database": "postgres", "redis_server": "redis", "s3_server": "s3", "bucket": "s3"}
+PROPERTY = "requirements"
+"""Under which a report says what its test proves."""
 ANYWHERE = "core"
 """The backend of a test that names none."""
 
@@ -33,7 +35,7 @@ class Places:
         self._passed: dict[str, set[str]] = defaultdict(set)
         self._missed: dict[str, set[str]] = defaultdict(set)
 
-    def add(self, ids: tuple[str, ...], places: list[str], *, passed: bool) -> None:
+    def add(self, ids: Sequence[str], places: list[str], *, passed: bool) -> None:
         for id in ids:
             (self._passed if passed else self._missed)[id].update(places)
 
@@ -78,49 +80,58 @@ def known_ids(totals: dict[str, int]) -> list[str]:
     return [f"{document}-{number:02}" for document, total in totals.items() for number in range(1, total + 1)]
 
 
-class Plugin:
+class Marker:
+    """Writes on each test what it proves and where, so that its report says so, also one that comes from a worker."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            ids = [id for mark in item.iter_markers("requirement") for id in mark.args]
+            if ids:
+                parameters = item.callspec.params if hasattr(item, "callspec") else {}
+                item.user_properties.append((PROPERTY, [ids, places_of(parameters, getattr(item, "fixturenames", []))]))
+
+
+class Reporter:
+    """Gathers the reports of all tests, where the run is summed up: not in a worker."""
+
     def __init__(self, mode: str) -> None:
         self._mode = mode
         self._committed = json.loads(COMMITTED.read_text())
+        self._known = set(known_ids(self._committed["totals"]))
         self._places = Places()
-        self._lost: list[str] = []
-        self._marked: dict[str, tuple[tuple[str, ...], list[str]]] = {}
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        known = set(known_ids(self._committed["totals"]))
-        for item in items:
-            ids = tuple(id for mark in item.iter_markers("requirement") for id in mark.args)
-            if unknown := set(ids) - known:
-                raise pytest.UsageError(f"{item.nodeid}: no such requirement: {', '.join(sorted(unknown))}")
-            if ids:
-                parameters = item.callspec.params if hasattr(item, "callspec") else {}
-                self._marked[item.nodeid] = ids, places_of(parameters, getattr(item, "fixturenames", []))
+        self._faults: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.nodeid in self._marked and (report.when == "call" or not report.passed):
-            ids, places = self._marked[report.nodeid]
-            self._places.add(ids, places, passed=report.passed)
+        if report.when == "call" or not report.passed:
+            for ids, places in (value for name, value in report.user_properties if name == PROPERTY):
+                self._places.add(ids, places, passed=report.passed)
+                self._faults += [f"{report.nodeid}: no such requirement: {id}" for id in ids if id not in self._known]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """What the test that it ran was to prove is not known."""
+        if error:
+            self._faults.append(f"worker {node.gateway.id} crashed: the run proves nothing")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         proven = self._places.proven()
-        if self._mode == "update":
+        if self._mode == "update" and not self._faults:
             self._committed["proven"] = proven
             COMMITTED.write_text(_compact(self._committed))
         if self._mode == "check":
-            self._lost = shorter(self._committed["proven"], proven)
-            if self._lost and session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            lost = shorter(self._committed["proven"], proven)
+            self._faults += [f"no longer proven: {one} (if that is meant: make requirements UPDATE=1)" for one in lost]
+        if self._faults and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         lines = all_lines if self._mode == "all" else count_lines
         terminalreporter.section("requirements")
         for line in lines(self._committed["totals"], self._places.proven()):
             terminalreporter.write_line(line)
-        for lost in self._lost:
-            terminalreporter.write_line(
-                f"no longer proven: {lost} (if that is meant: make requirements UPDATE=1)", red=True
-            )
+        for fault in self._faults:
+            terminalreporter.write_line(fault, red=True)
 
 
 def _compact(lists: dict[str, Any]) -> str:
@@ -135,4 +146,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if mode := config.getoption("--requirements"):
-        config.pluginmanager.register(Plugin(mode), "tierstore-requirements")
+        config.pluginmanager.register(Marker())
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(Reporter(mode))

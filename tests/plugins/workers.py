@@ -1,0 +1,34 @@
+"""How several workers share a run (pytest-xdist, `--dist=loadgroup`): each has servers of its own, and gets groups of tests in turn.
+
+A group is what shares the fixtures of a module: the tests of a file with one backend and one face. The files that take longest come
+first, so that no worker is left with a long one when the others are done.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+SHARED = ("store_backend", "store_face", "engine", "face")
+"""Parameters that name the backend or the face of a suite."""
+LONG = ("tests/house/test_versions.py",)
+"""Files that take longest, the longest first."""
+
+
+def group_of(item: pytest.Item) -> str:
+    """The name of the group that a test belongs to."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return "-".join([_file(item), *(str(parameters[name]) for name in SHARED if name in parameters)])
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not hasattr(config, "workerinput"):
+        return
+    order = {file: number for number, file in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(_file(item), len(LONG)))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
