@@ -1,10 +1,13 @@
 """How several workers share a run (pytest-xdist, `--dist=loadgroup`): each has servers of its own, and gets groups of tests in turn.
 
 A group is what shares the fixtures of a module: the tests of a file with one backend and one face. The files that take longest come
-first, so that no worker is left with a long one when the others are done.
+first, so that no worker is left with a long one when the others are done. Every worker has to find the same tests, so
+no name may hold the address of an object.
 """
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
@@ -12,6 +15,7 @@ SHARED = ("store_backend", "store_face", "engine", "face")
 """Parameters that name the backend or the face of a suite."""
 LONG = ("tests/house/test_versions.py",)
 """Files that take longest, the longest first."""
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
 
 def group_of(item: pytest.Item) -> str:
@@ -26,6 +30,8 @@ def _file(item: pytest.Item) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if changing := [item.nodeid for item in items if _ADDRESS.search(item.nodeid)]:
+        raise pytest.UsageError(f"{changing[0]}: the name changes from run to run; give the parameter an id")
     if not hasattr(config, "workerinput"):
         return
     order = {file: number for number, file in enumerate(LONG)}
