@@ -104,6 +104,8 @@ class Parts:
             for job, step in store.jobs().items():
                 self._supervisor.start(f"{name}: {job}", step)
         self._supervisor.start("blob uploads", self.blobs.settle)
+        if self._backends.key_value is not None and not self._backends.absent:
+            await self.engine.until_l2_is_known()
 
     async def close(self, deadline: Deadline) -> None:
         """Stop the jobs, flush, close the drivers: those whatever became of the steps before."""
@@ -136,6 +138,11 @@ class Parts:
         if not self.engine.freshness.is_fresh():
             found.append("no carrier is heard: caches are not trusted, and every read asks the database")
         pool, room = self.records.pool(), await self._server_limit(deadline)
+        if pool.in_use >= pool.limit and pool.waiting:
+            found.append(
+                f"all {pool.limit} connections to the database are in use, and {pool.waiting} callers wait for one: raise "
+                "max_connections, or shorten transactions"
+            )
         if room is not None and not pool.pooled and pool.limit + pool.reserved > room:
             found.append(
                 f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, the server has room for {room}: "
@@ -171,7 +178,7 @@ class Parts:
     async def _server_limit(self, deadline: Deadline) -> int | None:
         try:
             self.runtime.check_owner()
-            return int((await self.records.fetch("protocol.connection_limit", deadline=deadline))[0][0])
+            return int((await self.records.observe("protocol.connection_limit", deadline=deadline))[0][0])
         except (StorageError, KeyError):
             return None
 

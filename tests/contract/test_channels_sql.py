@@ -11,7 +11,7 @@ import pytest
 
 from tests.clock import BUSY_S
 from tests.contract.engines import Engine, PostgresEngine
-from tierstore.backends import Change, Channel, Echo, Event, Gap, Invalidated, Records
+from tierstore.backends import Change, Channel, Echo, Event, Gap, Invalidated, Records, Undelivered
 from tierstore.backends.postgres.channel import OutboxChannel
 from tierstore.backends.sqlite.channel import SqliteChannel
 from tierstore.runtime import Deadline, drive
@@ -36,11 +36,13 @@ async def write(engine: Engine, records: Records, *changes: Change) -> None:
 
 async def mark_all(engine: Engine, records: Records, *, keep_s: float) -> None:
     """Deliver and trim, as the relay and the housekeeping do."""
-    async with records.unit(deadline=soon(engine)) as unit:
-        rows = await unit.fetch("outbox.undelivered", {"limit": 100})
-        await unit.execute("outbox.mark_delivered", {"ids": [row[0] for row in rows]})
-    async with records.unit(deadline=soon(engine)) as unit:
-        await unit.execute("outbox.trim", {"keep_s": keep_s})
+    _, rows = await undelivered(engine, records)
+    await records.execute("outbox.mark_delivered", {"ids": [row[0] for row in rows]}, deadline=soon(engine))
+    await records.execute("outbox.trim", {"keep_s": keep_s}, deadline=soon(engine))
+
+
+async def undelivered(engine: Engine, records: Records, *, after: int = -1, limit: int = 100) -> Undelivered:
+    return await records.undelivered(after=after, limit=limit, deadline=soon(engine))
 
 
 async def events(channel: Channel) -> list[Event]:
@@ -139,9 +141,9 @@ def test_trimming_keeps_what_is_young_or_undelivered(engine: Engine) -> None:
         await write(engine, records, Change("young", 1))
         await mark_all(engine, records, keep_s=20)
         await write(engine, records, Change("undelivered", 2))
-        async with records.unit(deadline=soon(engine)) as unit:
-            await unit.execute("outbox.trim", {"keep_s": -1 if engine.name == "sqlite" else 20})
-            assert len(await unit.fetch("outbox.undelivered", {"limit": 10})) == 1
+        keep_s = -1 if engine.name == "sqlite" else 20
+        await records.execute("outbox.trim", {"keep_s": keep_s}, deadline=soon(engine))
+        assert len((await undelivered(engine, records)).rows) == 1
         if engine.name == "postgres":
             assert changes_in(await events(channel)) == [Change("young", 1), Change("undelivered", 2)]
 
@@ -185,18 +187,31 @@ def test_the_relay_skips_no_row_and_waits_for_none(pg: PostgresEngine) -> None:
         async with records.unit(deadline=soon(pg)) as late:
             await late.fetch("outbox.append", {"keys": ["late"], "versions": [1]})
             await write(pg, records, Change("soon", 2))
-            rows = await records.fetch("outbox.undelivered", {"limit": 9}, deadline=soon(pg))
+            _, rows = await undelivered(pg, records)
             assert [row[1] for row in rows] == [["soon"]]
-            async with records.unit(deadline=soon(pg)) as relay:
-                assert await relay.execute("outbox.mark_delivered", {"ids": [row[0] for row in rows]}) == 1
-        rows = await records.fetch("outbox.undelivered", {"limit": 9}, deadline=soon(pg))
+            await records.execute("outbox.mark_delivered", {"ids": [rows[0][0]]}, deadline=soon(pg))
+            assert (await undelivered(pg, records)).rows == []
+        _, rows = await undelivered(pg, records)
         assert [row[1] for row in rows] == [["late"]]
-        async with records.unit(deadline=soon(pg)) as first:
-            assert await first.fetch("outbox.claim_relay")
-            async with records.unit(deadline=soon(pg)) as second:
-                assert not await second.fetch("outbox.claim_relay")
 
     pg.face.run(run)
+
+
+def test_a_turn_of_the_relay_reads_a_page_and_which_database_it_is(engine: Engine) -> None:
+    records = engine.migrated()
+
+    async def run() -> None:
+        identity = await records.identity(soon(engine))
+        assert await undelivered(engine, records) == (identity, [])
+        for number in range(3):
+            await write(engine, records, Change(f"k{number}", number))
+        _, first = await undelivered(engine, records, limit=2)
+        found, rest = await undelivered(engine, records, after=first[-1][0], limit=2)
+        assert (len(first), len(rest), found) == (2, 1, identity)
+        await records.execute("outbox.mark_all", {"limit": 2}, deadline=soon(engine))
+        assert [row[0] for row in (await undelivered(engine, records)).rows] == [row[0] for row in rest]
+
+    engine.face.run(run)
 
 
 def test_a_promoted_replica_is_another_database(pg: PostgresEngine, postgres) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tierstore.backends import Change, Fill, KeyValue, Lease
+from tierstore.backends import Change, Fill, KeyValue, Lease, Seen
 from tierstore.backends.memory.key_value import MemoryKeyValue
 from tierstore.backends.redis.commands import Script
 from tierstore.backends.redis.key_value import RedisKeyValue, route
 from tierstore.plan.keys import l2_key, lease_key, namespace
 
 BACKENDS = ("memory", "redis", "cluster")
-TOKEN, OTHER = b"token-0000000001", b"token-0000000002"
+TOKEN, OTHER, THIRD = (b"token-000000000%d" % number for number in (1, 2, 3))
 LEASE_MS, TTL_MS = 60_000, 60_000
 PATIENT_S = 5.0
 
@@ -41,8 +41,12 @@ class Tier:
     def get(self, *names: object) -> list[bytes | None]:
         return self.run("get_many", [self.key(name) for name in names])
 
-    def lease(self, *names: object, token: bytes = TOKEN, lease_ms: int = LEASE_MS) -> list[Lease]:
-        return self.run("lease_many", [self.key(name) for name in names], token=token, lease_ms=lease_ms)
+    def lease(self, *names: object, token: bytes = TOKEN, lease_ms: int = LEASE_MS, **more: Any) -> list[Lease]:
+        return self.run("lease_many", [self.key(name) for name in names], token=token, lease_ms=lease_ms, **more)
+
+    def look(self, name: object, seen: Seen | None = None, *, token: bytes = OTHER) -> Lease:
+        """What one gets who does not trust what was there before."""
+        return self.lease(name, token=token, trusted=False, seen=[seen])[0]
 
     def fill(self, name: object, value: bytes, *, seeding: bool, **other: Any) -> bool:
         fields = {"token": TOKEN, "version": 5, "revision": 1, "as_of": 100, "ceiling": 100, "ttl_ms": TTL_MS} | other
@@ -114,7 +118,67 @@ def test_batches_of_many_slots(tier):
 
 def test_only_one_holds_a_lease(tier):
     tier.lease("a")
-    assert tier.lease("a", token=OTHER) == [Lease(None, held=False, seeding=False)]
+    (lease,) = tier.lease("a", token=OTHER)
+    assert (lease.value, lease.held) == (None, False)
+    assert lease.seen.lease.endswith(TOKEN)
+
+
+def test_who_does_not_trust_what_was_there_gets_a_lease(tier):
+    tier.load("a", b"one")
+    assert tier.look("a") == Lease(None, held=True, seeding=False)
+
+
+def test_who_waits_gets_what_a_load_brings_that_began_later(tier):
+    tier.lease("a")
+    first = tier.look("a", token=THIRD)
+    assert tier.look("a", first.seen, token=THIRD) == first
+    assert tier.fill("a", b"too early", seeding=True, hand_over_ms=TTL_MS)
+    assert tier.look("a").held
+    assert tier.look("a", first.seen, token=THIRD).value is None, "it may be older than the first look"
+    assert tier.fill("a", b"in time", seeding=False, token=OTHER, hand_over_ms=TTL_MS)
+    assert tier.look("a", first.seen, token=THIRD) == Lease(b"in time", held=False, seeding=False, handed_over=True)
+    late = tier.look("a", token=THIRD)
+    assert late.held, "what is there already is for those who waited"
+
+
+def test_what_the_floor_refuses_is_handed_over_all_the_same(tier):
+    tier.load("a", b"one")
+    tier.invalidate("a", floor=200)
+    tier.lease("a")
+    seen = tier.look("a", token=THIRD).seen
+    tier.run("release_many", [tier.key("a")], token=TOKEN)
+    assert tier.look("a").held
+    assert not tier.fill("a", b"two", seeding=False, token=OTHER, as_of=200, hand_over_ms=TTL_MS)
+    assert tier.look("a", seen, token=THIRD).value == b"two"
+    assert tier.get("a") == [None]
+
+
+def test_who_lost_its_lease_hands_nothing_over(tier):
+    tier.lease("a")
+    seen = tier.look("a", token=THIRD).seen
+    tier.run("release_many", [tier.key("a")], token=TOKEN)
+    tier.look("a")
+    tier.invalidate("a", floor=200)
+    tier.fill("a", b"late", seeding=False, token=OTHER, hand_over_ms=TTL_MS)
+    assert tier.look("a", seen, token=THIRD).held
+
+
+def test_a_hand_over_runs_out(tier):
+    tier.lease("a")
+    seen = tier.look("a", token=THIRD).seen
+    tier.run("release_many", [tier.key("a")], token=TOKEN)
+    tier.look("a")
+    tier.fill("a", b"two", seeding=False, token=OTHER, hand_over_ms=1)
+    until_next(tier)
+    assert tier.look("a", seen, token=THIRD).held
+
+
+def test_what_was_seen_at_another_server_counts_as_not_seen(tier):
+    tier.lease("a")
+    elsewhere = Seen(b"8 bytes!" + TOKEN, b"")
+    if isinstance(tier.key_value, MemoryKeyValue):
+        return  # there is one server only
+    assert tier.look("a", elsewhere, token=THIRD).seen == tier.look("a", token=THIRD).seen
 
 
 def test_a_released_lease_goes_to_the_next(tier):

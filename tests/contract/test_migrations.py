@@ -78,7 +78,7 @@ def test_the_protocol_stands_without_any_store(engine: Engine) -> None:
             await unit.execute("blobs.make_live", {"digest": "d", "size": 1, "tier": "row"})
             assert await unit.execute("protocol.claim_key", {"key": "k", "request": "r"}) == 1
             assert await unit.fetch("outbox.append", {"keys": ["x"], "versions": [await unit.fence()]})
-        assert [row[1] for row in await records.fetch("outbox.undelivered", {"limit": 9}, deadline=deadline)]
+        assert (await records.undelivered(after=-1, limit=9, deadline=deadline)).rows
         assert await migrator.down() == ["000_protocol"]
         assert await migrator.up() == names_of(engine)
 

@@ -16,6 +16,7 @@ from tierstore.plan.keys import (
     Namespace,
     channel_names,
     floor_key,
+    hand_over_key,
     l2_key,
     l2_keys,
     lease_key,
@@ -35,16 +36,17 @@ def test_a_name_is_as_documented(prefix):
     assert key == f"{prefix}ts1:{tag}:schema:orders@1.0.0"
     assert floor_key(key) == f"{prefix}ts1.floor:{tag}"
     assert lease_key(key) == f"{prefix}ts1.lease:{tag}:schema:orders@1.0.0"
+    assert hand_over_key(key) == f"{prefix}ts1.handover:{tag}:schema:orders@1.0.0"
     assert parse(key) == ("schema", "orders@1.0.0")
     assert channel_names(space) == tuple(
-        f"{prefix}ts1.{what}:{{{space.database}}}" for what in ("channel", "sequence", "pings")
+        f"{prefix}ts1.{what}:{{{space.database}}}" for what in ("channel", "sequence", "pings", "relay")
     )
 
 
 @given(TEXT)
 def test_all_of_a_slot_is_in_one_slot_of_a_cluster(text):
     key = l2_key(namespace("app:", "x"), "schema", text)
-    assert len({cluster_slot(name) for name in (key, floor_key(key), lease_key(key))}) == 1
+    assert len({cluster_slot(name) for name in (key, floor_key(key), lease_key(key), hand_over_key(key))}) == 1
     assert 0 <= int(slot_tag(key)[1:-1].rpartition(":")[2]) < SLOTS
 
 
@@ -55,7 +57,7 @@ def test_cluster_slots_are_those_of_redis(text):
 
 def test_names_of_one_thing_are_never_those_of_another():
     keys = [l2_key(SPACE, "schema", name) for name in ("a", "a:lease", "lease:a", "floor", "")]
-    names = [name for key in keys for name in (key, lease_key(key))]
+    names = [name for key in keys for name in (key, lease_key(key), hand_over_key(key))]
     assert len(set(names) | {floor_key(key) for key in keys}) == len(names) + len({floor_key(key) for key in keys})
 
 

@@ -49,10 +49,10 @@ def test_tables_connections_and_jobs(database, redis_server, postgres, tmp_path)
     async def scenario():
         async with tierstore.open(config) as store:
             assert sorted(asked(database, RELATIONS)) == sorted(rows("tables and views"))
-            assert "10 are open at rest and 3 for background jobs; at most 50 for callers and 5 reserved" in COSTS
+            assert "10 are open at rest and 3 for background jobs; at most 50 for callers and 6 reserved" in COSTS
             assert 10 <= asked(database, CONNECTIONS)[0] < 20  # a call that comes while all are taken opens one more
             pool = (await store.statistics()).pool
-            assert (pool["limit"], pool["reserved"]) == (50, 5)
+            assert (pool["limit"], pool["reserved"]) == (50, 6)
             found = jobs()
         async with tierstore.open(tmp_path):
             assert found | jobs() == set(rows("job"))

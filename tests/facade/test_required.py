@@ -14,6 +14,7 @@ import redis
 
 from tests.servers.postgres import with_database
 from tests.servers.redis import Redis
+from tests.servers.redis_impostor import Refuser
 from tierstore import (
     CacheConfig,
     Config,
@@ -94,6 +95,42 @@ def test_a_tier_that_does_not_answer_is_a_warning(face, tmp_path, caplog, place,
         finally:
             face.run(store.close)
     assert any(named in record.getMessage() for record in caplog.records)
+
+
+def opens_and_says_so(face, config):
+    """The store works, and says what did not answer."""
+    store = opened(face, config)
+    try:
+        schema = face.run(store.schemas.register, "orders", "1.0.0", b"{}")
+        assert face.run(store.schemas.get, schema.id) == schema
+        health = face.run(store.health)
+        assert any("did not answer when the store was opened" in warning for warning in health.warnings)
+        assert not health.ok
+    finally:
+        face.run(store.close)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "LOADING Redis is loading the dataset in memory",
+        "BUSY Redis is busy running a script",
+        "ERR max number of clients reached",
+        "MISCONF Redis is configured to save RDB snapshots",
+        "NOREPLICAS Not enough good replicas to write",
+        "EXECABORT something that nobody knows",
+    ],
+)
+def test_a_redis_that_refuses_everything_is_a_warning(face, tmp_path, error):
+    with contextlib.closing(Refuser(error)) as server:
+        opens_and_says_so(face, embedded(tmp_path, redis=by_url(f"127.0.0.1:{server.port}")))
+
+
+def test_a_redis_that_is_paused_is_a_warning(face, database, redis_server):
+    redis_server.pause()
+    postgres = PostgresConfig(database, min_connections=1)
+    config = Config(postgres=postgres, redis=RedisConfig(redis_server.url), cache=CacheConfig(warm_on_start=False))
+    opens_and_says_so(face, config)
 
 
 @pytest.mark.requirement("S0-10", "S0-13")

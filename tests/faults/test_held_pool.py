@@ -1,6 +1,7 @@
 """All of the pool's connections are held by slow callers: what keeps the caches fresh has its own."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -62,6 +63,37 @@ def test_relay_and_carrier_deliver(face, config, database):
             if config.redis is not None:
                 await until(runtime, lambda: undelivered(database) == 0)
             assert store.schemas.hit_get(schema.id) is None
+
+    face.run(story)
+
+
+@pytest.mark.parametrize("pooler", ["none", "pgbouncer"])
+def test_health_and_statistics_answer(request, face, config, database, pooler):
+    """They are asked when calls fail for want of a connection."""
+    if pooler == "pgbouncer":
+        through = request.getfixturevalue("pgbouncer").through(database)
+        config = replace(config, postgres=replace(config.postgres, url=through))
+
+    async def story():
+        runtime = face.runtime()
+        async with await Store.opened(config, runtime, OFF) as store, AsyncExitStack() as held:
+            await store.schemas.register("orders", "1.0.0", b"{}")
+            records = parts_of(store).records
+            for _ in range(POOL):
+                await held.enter_async_context(records.unit(deadline=runtime.deadline(60)))
+            with pytest.raises(tierstore.PoolTimeoutError):
+                await store.schemas.register("waits", "1.0.0", b"{}")
+            found = await store.statistics()
+            assert (found.pool["in_use"], found.pool["idle"], found.pool["limit"]) == (POOL, 0, POOL)
+            assert found.schemas.total_schemas == 1
+            health = await store.health()
+            assert all(tier.ok for tier in health.tiers.values())
+            assert not any("connections to the database are in use" in warning for warning in health.warnings)
+            crowded = records.pool()._replace(waiting=2)
+            records.pool = lambda: crowded
+            (warning,) = [one for one in (await store.health()).warnings if "2 callers wait" in one]
+            assert f"all {POOL} connections" in warning
+            assert "max_connections" in warning
 
     face.run(story)
 

@@ -12,7 +12,7 @@ import redis
 
 from tests.contract.test_redis_channel import PATIENT_S, alone
 from tierstore.backends import Change, Echo, Gap, Invalidated
-from tierstore.plan.keys import Namespace, channel_names, floor_key, lease_key
+from tierstore.plan.keys import Namespace, channel_names, floor_key, hand_over_key, lease_key
 
 TYPES = ("string", "list", "set", "hash", "sorted set", "stream")
 DRAW = random.Random(20)
@@ -37,7 +37,7 @@ def litter(server: redis.Redis, key: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("name", [str, lease_key, floor_key])
+@pytest.mark.parametrize("name", [str, lease_key, floor_key, hand_over_key])
 def test_a_value_a_lease_or_a_floor_that_is_none_is_missing(client, redis_server, kind, name):
     own = client(url=redis_server.url, patient=True)
     with redis.Redis.from_url(redis_server.url) as server:
@@ -57,7 +57,7 @@ def test_a_value_a_lease_or_a_floor_that_is_none_is_missing(client, redis_server
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("part", ["sequence", "pings"])
+@pytest.mark.parametrize("part", ["sequence", "pings", "relay"])
 def test_a_sequence_or_a_list_of_pings_that_is_none_begins_anew(face, redis_server, kind, part):
     name = os.urandom(6).hex()
     with redis.Redis.from_url(redis_server.url) as server:

@@ -2,7 +2,7 @@
 
 Keys A and B share one slot. Transaction ids are assigned, then committed; the replica replays the log one record at a time. It is the
 world of the protocol's model, with the code of this library in the place of the model's L2. A step mutates the world and its program's
-own notes; BLOCK means that it cannot run yet, END that its program is over.
+own notes; BLOCK means that it cannot run yet, AGAIN that it comes once more, END that its program is over.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tierstore.backends import Fill, Lease
+from tierstore.backends import Fill, Lease, Seen
 from tierstore.backends.fences import Fences
 
-BLOCK, END = "block", "end"
+BLOCK, AGAIN, END = "block", "again", "end"
 FIRST_ID = 10
 SLOT = "slot"
 TTL_MS = LEASE_MS = 600_000
@@ -23,7 +23,7 @@ TTL_MS = LEASE_MS = 600_000
 class Tier(Protocol):
     """L2, as the world uses it. Values are the version in text."""
 
-    def lease(self, key: str, token: bytes) -> Lease: ...
+    def lease(self, key: str, token: bytes, *, trusted: bool = True, seen: Seen | None = None) -> Lease: ...
     def fill(self, fill: Fill) -> bool: ...
     def invalidate(self, key: str, floor: int) -> None: ...
     def lose_lease(self, key: str) -> None: ...
@@ -38,8 +38,8 @@ class FencesTier:
     def __init__(self, fences: Fences) -> None:
         self.fences = fences
 
-    def lease(self, key: str, token: bytes) -> Lease:
-        return self.fences.lease(key, SLOT, token)
+    def lease(self, key: str, token: bytes, *, trusted: bool = True, seen: Seen | None = None) -> Lease:
+        return self.fences.lease(key, SLOT, token, trusted=trusted, seen=seen)
 
     def fill(self, fill: Fill) -> bool:
         return self.fences.fill(fill, SLOT)
@@ -55,20 +55,21 @@ class FencesTier:
         self.fences.floors.clear()
 
     def wipe(self) -> None:
-        for held in (self.fences.values, self.fences.leases, self.fences.floors):
+        for held in self._all():
             held.clear()
+
+    def _all(self) -> tuple[dict[str, Any], ...]:
+        return self.fences.values, self.fences.leases, self.fences.floors, self.fences.hand_overs
 
     def value(self, key: str) -> int | None:
         value = self.fences.values.get(key)
         return None if value is None else value.version
 
     def copy(self) -> FencesTier:
-        fences = self.fences
-        return FencesTier(type(fences)(dict(fences.values), dict(fences.leases), dict(fences.floors)))
+        return FencesTier(type(self.fences)(*map(dict, self._all())))
 
     def state(self) -> tuple[Any, ...]:
-        fences = self.fences
-        return tuple(tuple(sorted(held.items())) for held in (fences.values, fences.leases, fences.floors))
+        return tuple(tuple(sorted(held.items())) for held in self._all())
 
 
 @dataclass
@@ -91,6 +92,10 @@ class World:
     def fresh(self) -> bool:
         """Whether L2 has nothing, or the newest, of each key: asked when all has come to rest."""
         return all(self.tier.value(key) in (None, version) for key, version in self.rows.items())
+
+    def filled(self) -> bool:
+        """Whether L2 has a value."""
+        return self.tier.value("A") is not None
 
     def primary(self, key: str) -> tuple[int, int, int]:
         """Version, xmin and xmax of a snapshot taken now."""

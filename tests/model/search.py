@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from tests.model.fence_world import BLOCK, END, Notes, Program, World
+from tests.model.fence_world import AGAIN, BLOCK, END, Notes, Program, World
 
 
 class Found(NamedTuple):
-    """How many ways there are to come to rest, in how many L2 is stale, and in how many it holds something."""
+    """How many ways there are to come to rest, in how many something is stale, and in how many L2 was of use."""
 
     ends: int
     stale: int
@@ -17,13 +17,13 @@ class Found(NamedTuple):
     example: str
 
 
-def search(programs: list[Program], start: World) -> Found:
-    """Depth first over all interleavings; a state that was met before is not looked at again."""
+def search(programs: list[Program], start: World, *, first: bool = False) -> Found:
+    """Depth first over all interleavings; a state that was met before is not looked at again. `first`: until something is stale."""
     seen: set[object] = set()
     ends = stale = filled = 0
     example = ""
     todo = [(start, [{} for _ in programs], (0,) * len(programs), "")]
-    while todo:
+    while todo and not (first and stale):
         world, notes, places, trace = todo.pop()
         state = (world.state(), tuple(tuple(sorted(note.items())) for note in notes), places)
         if state in seen:
@@ -32,7 +32,7 @@ def search(programs: list[Program], start: World) -> Found:
         steps = list(_steps(programs, world, notes, places, trace))
         todo += steps
         if not steps:
-            ends, filled = ends + 1, filled + (world.tier.value("A") is not None)
+            ends, filled = ends + 1, filled + world.filled()
             if not world.fresh():
                 stale += 1
                 example = min(example or trace, trace, key=len)
@@ -46,7 +46,7 @@ def _steps(programs: list[Program], world: World, notes: list[Notes], places: tu
         after, noted = world.copy(), [dict(note) for note in notes]
         outcome = program[place](after, noted[which])
         if outcome != BLOCK:
-            next_place = len(program) if outcome == END else place + 1
+            next_place = len(program) if outcome == END else place + (outcome != AGAIN)
             moved = (*places[:which], next_place, *places[which + 1 :])
             yield after, noted, moved, f"{trace} {which}:{program[place].__name__}"
 
@@ -67,7 +67,7 @@ def run_at_random(programs: list[Program], world: World, seed: int) -> str:
             continue
         blocked.clear()
         trace += f" {which}:{step.__name__}"
-        places[which] += 1
+        places[which] += outcome != AGAIN
         if outcome == END or places[which] == len(programs[which]):
             open_programs.discard(which)
     return trace

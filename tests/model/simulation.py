@@ -128,6 +128,26 @@ class SimReply:
         return self.value
 
 
+class SimWaiter:
+    """A value that several tasks wait for."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._resolved = False
+        self._value: Any = None
+
+    def resolve(self, value: Any) -> None:
+        if not self._resolved:
+            self._resolved, self._value = True, value
+
+    async def wait(self, deadline: Deadline) -> Any:
+        while not self._resolved:
+            if self._simulation.now >= deadline.at:
+                raise TimeoutError("late")
+            await _Pause(lambda: self._resolved, deadline.at)
+        return self._value
+
+
 class SimDetachedTask:
     """A task of the simulation: whoever waits for it may leave."""
 
@@ -146,7 +166,7 @@ class SimDetachedTask:
         self._task.cancelled = not self._task.done
 
 
-APART = ("idempotency keys",)
+APART = ("idempotency keys", "outbox trim")
 """Jobs that touch nothing that is cached: every step of theirs would only make the interleavings that matter rarer."""
 
 
@@ -156,7 +176,7 @@ class SimSupervisor:
         self._woken: dict[str, bool] = {}
         self.tasks: list[Task] = []
 
-    def start(self, name: str, job: Job) -> None:
+    def start(self, name: str, job: Job, *, urgent: bool = False) -> None:
         if name in APART:
             return
         self._woken[name] = False
@@ -202,6 +222,9 @@ class SimRuntime:
     async def sleep(self, seconds: float) -> None:
         at = self.simulation.now + seconds
         await _Pause(lambda: self.simulation.now >= at, at)
+
+    def waiter(self) -> SimWaiter:
+        return SimWaiter(self.simulation)
 
     def reply(self, deadline: Deadline) -> SimReply:
         return SimReply(self.simulation, deadline.at)

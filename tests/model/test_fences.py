@@ -28,13 +28,15 @@ from tests.model.fence_world import (
     wipe,
     writer,
 )
+from tests.model.lease_world import ASK1, ASK2, ASK3, DYING, FAILING_OVER, READERS, WRONG_READERS, LeaseWorld
 from tests.model.search import run_at_random, search
-from tierstore.backends import Change, Fill, Lease
-from tierstore.backends.fences import Fences, Mark
+from tierstore.backends import Change, Fill, Lease, Seen
+from tierstore.backends.fences import Fences, HandOver, Mark
 from tierstore.backends.redis import key_value as redis_backend
 from tierstore.backends.redis.commands import Script
 from tierstore.backends.redis.key_value import RedisKeyValue, route
-from tierstore.plan.keys import floor_key, lease_key
+from tierstore.backends.redis.link import EPOCH_BYTES
+from tierstore.plan.keys import floor_key, hand_over_key, lease_key
 from tierstore.runtime import ThreadsRuntime, drive
 
 RANDOM_RUNS = 60
@@ -62,7 +64,7 @@ def test_never_stale_when_it_starts_without_floors(name):
 
 
 class NoLease(Fences):
-    def lease(self, key: str, slot: str, token: bytes) -> Lease:
+    def lease(self, key: str, slot: str, token: bytes, **_: object) -> Lease:
         return Lease(None, held=True, seeding=self.mark(slot, token))
 
     def give_back(self, key: str, token: bytes) -> bool:
@@ -133,7 +135,55 @@ WRONG: dict[str, tuple[type[Fences], list[Program]]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_forms_are_caught(name):
     wrong, programs = WRONG[name]
-    assert search(programs, world_of(wrong())).stale > 0
+    assert search(programs, world_of(wrong()), first=True).stale > 0
+
+
+@pytest.mark.parametrize("name", READERS | FAILING_OVER)
+def test_who_waits_takes_nothing_that_is_older_than_its_call(name):
+    found = search((READERS | FAILING_OVER)[name], lease_world_of(Fences()))
+    assert (found.stale, found.example) == (0, "")
+    assert found.filled > 0, "nobody took what another had loaded"
+
+
+def lease_world_of(fences: Fences) -> LeaseWorld:
+    return LeaseWorld(world_of(fences).tier)
+
+
+def test_a_long_writing_transaction_refuses_no_hand_over():
+    """The floor refuses the fill, and who waits gets the value all the same."""
+    world = lease_world_of(Fences())
+    world.active, world.next_id = (10,), 11
+    found = search([ASK1, ASK2, ASK3], world)
+    assert found.stale == 0
+    assert found.filled > 0
+
+
+class TakesAnything(Fences):
+    def began_later(self, handed: HandOver, seen: Seen) -> bool:
+        return True
+
+
+class NotWhatItFound(Fences):
+    def began_later(self, handed: HandOver, seen: Seen) -> bool:
+        return handed.token != seen.hand_over
+
+
+class NotWhoseLeaseItFound(Fences):
+    def began_later(self, handed: HandOver, seen: Seen) -> bool:
+        return handed.token != seen.lease
+
+
+WRONG_RULES = {
+    "takes anything": (TakesAnything, [ASK1, ASK2, DYING]),
+    "takes all but the hand-over that it found": (NotWhatItFound, [ASK1, ASK2, DYING]),
+    "takes all but what the lease brings that it found": (NotWhoseLeaseItFound, [ASK1, ASK2, ASK3, DYING]),
+} | {name: (Fences, programs) for name, programs in WRONG_READERS.items()}
+
+
+@pytest.mark.parametrize("name", WRONG_RULES)
+def test_a_weaker_rule_of_who_waits_is_caught(name):
+    wrong, programs = WRONG_RULES[name]
+    assert search(programs, lease_world_of(wrong()), first=True).stale > 0
 
 
 class Differs(AssertionError):
@@ -146,6 +196,7 @@ class BothTiers:
     def __init__(self, key_value: RedisKeyValue, server: redis.Redis, runtime: ThreadsRuntime, run: str) -> None:
         self._key_value, self._server, self._runtime = key_value, server, runtime
         self._tag = f"ts1:{{{run}:1}}:model:"
+        self._epoch = b""
         self.ours: Tier = FencesTier(Fences())
 
     def _same(self, ours, theirs):
@@ -156,9 +207,17 @@ class BothTiers:
     def _deadline(self):
         return self._runtime.deadline(5)
 
-    def lease(self, key: str, token: bytes) -> Lease:
-        ask = self._key_value.lease_many([self._tag + key], token=token, lease_ms=LEASE_MS, deadline=self._deadline())
-        return self._same(self.ours.lease(key, token), drive(ask)[0])
+    def lease(self, key: str, token: bytes, *, trusted: bool = True, seen: Seen | None = None) -> Lease:
+        """What the scripts saw begins with the epoch of their server."""
+        ask = self._key_value.lease_many(
+            [self._tag + key], token=token, lease_ms=LEASE_MS, deadline=self._deadline(), trusted=trusted,
+            seen=[seen and Seen(*(self._epoch + part if part else b"" for part in seen))],
+        )  # fmt: skip
+        theirs = drive(ask)[0]
+        if theirs.seen is not None:
+            self._epoch = theirs.seen.lease[:EPOCH_BYTES]
+            theirs = theirs._replace(seen=Seen(*(part[EPOCH_BYTES:] for part in theirs.seen)))
+        return self._same(self.ours.lease(key, token, trusted=trusted, seen=seen), theirs)
 
     def fill(self, fill: Fill) -> bool:
         ask = self._key_value.fill_many([fill._replace(key=self._tag + fill.key)], deadline=self._deadline())
@@ -178,7 +237,7 @@ class BothTiers:
 
     def wipe(self) -> None:
         self._server.delete(floor_key(self._tag), *(self._tag + key for key in "AB"))
-        self._server.delete(*(lease_key(self._tag + key) for key in "AB"))
+        self._server.delete(*(name(self._tag + key) for key in "AB" for name in (lease_key, hand_over_key)))
         self.ours.wipe()
 
     def value(self, key: str) -> int | None:
@@ -196,31 +255,40 @@ def both(redis_server) -> Iterator[object]:
     drive(key_value.close(runtime.deadline(1)))
 
 
-def runs_of(name: str, programs: list[Program], make, *, floor: bool, count: int) -> None:
+def runs_of(name: str, make, *, count: int = RANDOM_RUNS) -> None:
     for seed in range(count):
         tier = make()
-        if floor:
+        if name not in WITHOUT_FLOOR:
             start_with_floor(tier)
-        world = World(tier)
-        trace = run_at_random(programs, world, seed)
+        world = (LeaseWorld if name in READERS else World)(tier)
+        trace = run_at_random(ALL[name], world, seed)
         assert world.fresh(), f"{name}, {trace}"
 
 
-@pytest.mark.parametrize("name", [*RIGHT, *WITHOUT_FLOOR])
+ALL = RIGHT | WITHOUT_FLOOR | READERS
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_scripts_answer_as_the_state_machine_and_never_end_stale(name, both):
-    floor = name in RIGHT
-    runs_of(name, (RIGHT if floor else WITHOUT_FLOOR)[name], both, floor=floor, count=RANDOM_RUNS)
+    runs_of(name, both)
 
 
 def run_all(make) -> None:
-    for title, programs in (RIGHT | WITHOUT_FLOOR).items():
-        runs_of(title, programs, make, floor=title in RIGHT, count=RANDOM_RUNS)
+    for name in ALL:
+        runs_of(name, make)
 
 
 BROKEN_SCRIPTS = {
     "a fill without its lease": ("FILL", "get(KEYS[2]) ~= epoch .. ARGV[2]", "false"),
     "a fill at the floor": ("FILL", "ARGV[4] <= fence", "ARGV[4] < fence"),
     "a fill that keeps its lease": ("FILL", "redis.call('DEL', KEYS[2])", ""),
+    "a fill that hands nothing over": ("FILL", "ARGV[8] ~= '0'", "false"),
+    "a fill that hands over to nobody": ("FILL", "epoch .. ARGV[2] .. string.sub(ARGV[6], 19)", "epoch .. ARGV[6]"),
+    "a hand-over of any load": ("LEASE", "by ~= ARGV[5] and by ~= ARGV[6]", "true"),
+    "a hand-over of the load that was under way": ("LEASE", "by ~= ARGV[5] and by", "by"),
+    "a hand-over that was there": ("LEASE", "and by ~= ARGV[6]", ""),
+    "a look that forgets the first": ("LEASE", "seen and { ARGV[5], ARGV[6] } or", ""),
+    "a value that is not trusted": ("LEASE", "ARGV[4] == '1'", "true"),
     "a seed of another's mark": ("FILL", "string.sub(floor, 30) == ARGV[2]", "true"),
     "a miss that never marks": (
         "LEASE",

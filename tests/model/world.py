@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Row
+from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Row, Undelivered
 from tierstore.backends.memory.key_value import MemoryKeyValue
 from tierstore.errors import ClosedError, ConnectionError
 from tierstore.layout import u64
@@ -131,14 +131,24 @@ class FakeRecords:
         await self.step("answer")
         return seen
 
-    async def fetch(self, query: str, params: Mapping[str, Any] | None = None, **_: Any) -> list[Row]:
+    async def undelivered(self, *, after: int, limit: int, deadline: Deadline) -> Undelivered:
         self._check()
-        assert query == "outbox.undelivered"
         await self.step("outbox")
-        return self._undelivered()
+        self._check()
+        rows = sorted((row.id, row.keys, row.versions, row.xid) for row in self.world.outbox if not row.delivered)
+        answer = Undelivered(self.world.identity, [row for row in rows if row[0] > after][:limit])
+        await self.step("outbox answered")
+        return answer
 
-    def _undelivered(self) -> list[Row]:
-        return [(row.id, row.keys, row.versions, row.xid) for row in self.world.outbox if not row.delivered]
+    async def execute(self, query: str, params: Mapping[str, Any] | None = None, *, deadline: Deadline) -> None:
+        self._check()
+        await self.step(query)
+        self._check()
+        if query == "outbox.mark_delivered":
+            for row in self.world.outbox:
+                row.delivered = row.delivered or row.id in (params or {})["ids"]
+        else:
+            assert query in ("outbox.mark_all", "outbox.trim")
 
     @asynccontextmanager
     async def unit(self, *, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[FakeUnit]:
@@ -180,7 +190,6 @@ class FakeUnit:
         self._xid = 0
         self._rows: dict[str, tuple[bool, int]] = {}
         self._outbox: list[OutboxRow] = []
-        self._marks: set[int] = set()
         self._done: set[int] = set()
         self._ended = False
         self.position: str | None = None
@@ -192,10 +201,6 @@ class FakeUnit:
             row = OutboxRow(self._id(), params["keys"], params["versions"], self._assign())
             self._outbox.append(row)
             return [(row.id, row.xid)]
-        if query == "outbox.undelivered":
-            return [row for row in self._records._undelivered() if row[0] not in self._marks]
-        if query == "outbox.claim_relay":
-            return [(1,)]
         raise AssertionError(query)
 
     async def fetch_fenced(self, query: str, params: Mapping[str, Any]) -> Fenced:
@@ -208,13 +213,8 @@ class FakeUnit:
 
     async def execute(self, query: str, params: Mapping[str, Any] | None = None) -> int:
         self._check()
-        params = params or {}
-        if query == "outbox.mark_delivered":
-            self._marks |= set(params["ids"])
-            return len(params["ids"])
-        if query in ("outbox.trim", "protocol.forget"):
-            return 0
-        raise AssertionError(query)
+        assert query == "protocol.forget"
+        return 0
 
     async def put(self, key: str, *, present: bool = True) -> int:
         """Write one row; waits for its lock."""
@@ -273,8 +273,6 @@ class FakeUnit:
         for key, (_, version) in self._rows.items():
             world.commits.setdefault(key, []).append(version)
         world.outbox += self._outbox
-        for row in world.outbox:
-            row.delivered = row.delivered or row.id in self._marks
         self.end()
 
     def end(self) -> None:
@@ -456,6 +454,9 @@ class FakeChannel:
         for ping in pings:
             number, _, sent_at = ping.decode().partition(" ")
             self._bus.send(Echo(float(sent_at)), linked, self._bus.channels[int(number)])
+
+    async def retire(self, *, deadline: Deadline) -> None:
+        return None
 
     def move(self, namespace: Namespace) -> None:
         self.moved_to.append(namespace)

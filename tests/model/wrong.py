@@ -108,8 +108,8 @@ def believes_l2(process: Process) -> None:
 def echoes_early(process: Process) -> None:
     """The relay answers pings without delivering first (rule 5)."""
 
-    async def nothing(*_: Any) -> None:
-        return None
+    async def nothing(*_: Any) -> bool:
+        return True
 
     process.engine._relay._deliver_all = nothing
 

@@ -96,6 +96,7 @@ def test_a_write_that_ended_at_any_await_is_seen_and_delivered_if_it_was_committ
         bench.items.l1.clear()
         assert await bench.get("a") == now, f"{where}, by what lies below L1"
         await bench.engine._relay.step()
+        await bench.engine._delivery.mark()
         assert [row for row in bench.world.outbox if not row.delivered] == [], where
         other = bench.second()
         other.engine.invalidation.on_l2_echo(other.runtime.monotonic())

@@ -43,6 +43,7 @@ class Line:
         if pings:
             self.take_pings = self._no_pings
             self.echo = self._no_echo
+            self.retire = self._no_relay
             self.move = self._never
 
     async def receive(self, *, wait_s):
@@ -61,6 +62,9 @@ class Line:
         return []
 
     async def _no_echo(self, pings, *, deadline):
+        return None
+
+    async def _no_relay(self, *, deadline):
         return None
 
 
@@ -237,6 +241,7 @@ def test_the_relay_delivers_what_a_dead_writer_left_and_then_echoes(face):
         await alive.engine.carriers.step()
         assert alive.items.hit("a") is None
         assert await alive.get("a") == 2
+        await alive.engine._delivery.mark()
         assert all(row.delivered for row in alive.world.outbox)
 
     face.run(story)

@@ -41,6 +41,13 @@ class Fenced(NamedTuple):
     ceiling: int
 
 
+class Undelivered(NamedTuple):
+    """Committed rows of the outbox that are not marked (id, keys, versions, fence), and `Records.identity` of the same moment."""
+
+    identity: str
+    rows: list[Row]
+
+
 class PoolStats(NamedTuple):
     """Connections in use, idle, allowed at most, and callers waiting for one.
 
@@ -135,6 +142,21 @@ class Records(Protocol):
         """A transaction of a background job, on reserved connections that no caller can hold up (SQLite: in turn with the others)."""
         ...
 
+    async def execute(self, query: str, params: Params = ..., *, deadline: Deadline) -> None:
+        """A background job's write that is one statement: one round trip, on the connections of `housekeeping`.
+
+        It may run twice, where the connection breaks before the answer.
+        """
+        ...
+
+    async def undelivered(self, *, after: int, limit: int, deadline: Deadline) -> Undelivered:
+        """What the relay takes in one turn: rows above the id `after`. One round trip, on a connection that nobody else keeps busy."""
+        ...
+
+    async def observe(self, query: str, params: Params = ..., *, deadline: Deadline) -> list[Row]:
+        """As `fetch`, for who looks after the store (health, statistics): callers that hold all connections cannot hold it up."""
+        ...
+
     async def position(self, deadline: Deadline) -> str:
         """Where the primary's log stands now; a later read with `after=` sees at least this."""
         ...
@@ -167,16 +189,32 @@ class Records(Protocol):
     async def close(self, deadline: Deadline) -> None: ...
 
 
+class Seen(NamedTuple):
+    """Which load's lease and which load's hand-over a miss found: what either brings may be older than the miss. b"": there was none."""
+
+    lease: bytes
+    hand_over: bytes
+
+
 class Lease(NamedTuple):
-    """The answer to a miss: the value if it came meanwhile; else whether this caller holds the key's lease, and must seed the floor."""
+    """The answer to a miss: a value, if there is one to take; else whether this caller holds the key's lease, and must seed the floor.
+
+    `handed_over`: the value is what a load handed over to those who waited for it. `seen`: for who must wait, to be shown at the next look.
+    """
 
     value: bytes | None
     held: bool
     seeding: bool
+    handed_over: bool = False
+    seen: Seen | None = None
 
 
 class Fill(NamedTuple):
-    """One value on its way into L2. `version` and `revision` never go down; `as_of` and `ceiling` are the read's."""
+    """One value on its way into L2. `version` and `revision` never go down; `as_of` and `ceiling` are the read's.
+
+    `hand_over_ms`: so long it is there for those who wait for it, also where the fences keep it out of L2; 0: it is not. Only for a load
+    that read the primary after it had taken its lease.
+    """
 
     key: str
     token: bytes
@@ -187,6 +225,7 @@ class Fill(NamedTuple):
     ceiling: int
     seeding: bool
     ttl_ms: int
+    hand_over_ms: int = 0
 
 
 class KeyValue(Protocol):
@@ -211,8 +250,21 @@ class KeyValue(Protocol):
         ...
 
     async def lease_many(
-        self, keys: Sequence[str], *, token: bytes, lease_ms: int, deadline: Deadline
-    ) -> list[Lease]: ...
+        self,
+        keys: Sequence[str],
+        *,
+        token: bytes,
+        lease_ms: int,
+        deadline: Deadline,
+        trusted: bool = True,
+        seen: Sequence[Seen | None] | None = None,
+    ) -> list[Lease]:
+        """Misses. Only where `trusted` may a value be one that L2 held before. `seen`: of each key what its first miss answered.
+
+        What was seen at another server, or before its fail-over, counts as not seen: the miss is then the first one.
+        """
+        ...
+
     async def fill_many(self, fills: Sequence[Fill], *, deadline: Deadline) -> list[bool]:
         """Whether each was accepted: lease still held, `as_of` above the slot's floor, version not lower than the value there."""
         ...
@@ -317,12 +369,16 @@ class Channel(Protocol):
 class Answering(Protocol):
     """The relay's side of a channel on which processes ping (Redis's): an echo proves that all before the ping was delivered."""
 
-    async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
-        """The pings that wait; each is handed out once."""
+    async def take_pings(self, *, deadline: Deadline) -> list[bytes] | None:
+        """The pings that wait; each is handed out once. None: another process relays, and takes them."""
         ...
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
         """Answer them."""
+        ...
+
+    async def retire(self, *, deadline: Deadline) -> None:
+        """Relay no more: another process may begin at once."""
         ...
 
     def move(self, namespace: Namespace) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tierstore.backends import Fill, Lease
+from tierstore.backends import Fill, Lease, Seen
 
 
 class Mark(NamedTuple):
@@ -25,22 +25,42 @@ class Value(NamedTuple):
     content: bytes
 
 
+class HandOver(NamedTuple):
+    """What a load brought for those who wait for it."""
+
+    token: bytes
+    content: bytes
+
+
 @dataclass
 class Fences:
-    """Values and leases by key, floors by slot. A slot without a floor accepts no fill until a load has seeded it."""
+    """Values, leases and hand-overs by key, floors by slot. A slot without a floor accepts no fill until a load has seeded it."""
 
     values: dict[str, Value] = field(default_factory=dict)
     leases: dict[str, bytes] = field(default_factory=dict)
     floors: dict[str, int | Mark] = field(default_factory=dict)
+    hand_overs: dict[str, HandOver] = field(default_factory=dict)
 
-    def lease(self, key: str, slot: str, token: bytes) -> Lease:
-        """A miss: the value if it came meanwhile, else a lease for the first who asks."""
-        if (value := self.values.get(key)) is not None:
+    def lease(self, key: str, slot: str, token: bytes, *, trusted: bool = True, seen: Seen | None = None) -> Lease:
+        """A miss, or another look of who waits: the value if it came meanwhile, else a lease for the first who asks.
+
+        Values that were there before are to be believed where they are `trusted`. A load that began after the first miss is anyway: its
+        token is neither of those that the miss saw.
+        """
+        if trusted and (value := self.values.get(key)) is not None:
             return Lease(value.content, held=False, seeding=False)
-        if self.leases.get(key, token) != token:
-            return Lease(None, held=False, seeding=False)
+        handed = self.hand_overs.get(key)
+        if handed is not None and seen is not None and self.began_later(handed, seen):
+            return Lease(handed.content, held=False, seeding=False, handed_over=True)
+        if (holder := self.leases.get(key, token)) != token:
+            found = seen or Seen(holder, b"" if handed is None else handed.token)
+            return Lease(None, held=False, seeding=False, seen=found)
         self.leases[key] = token
         return Lease(None, held=True, seeding=self.mark(slot, token))
+
+    def began_later(self, handed: HandOver, seen: Seen) -> bool:
+        """Whether the load took its lease after the miss that saw `seen`."""
+        return handed.token not in seen
 
     def mark(self, slot: str, token: bytes) -> bool:
         """Whether the load must seed the slot's floor. A seeding under way is taken over with all that was raised."""
@@ -55,6 +75,8 @@ class Fences:
         fence = self.seed(fill, slot)
         if not self.give_back(fill.key, fill.token):
             return False
+        if fill.hand_over_ms:
+            self.hand_overs[fill.key] = HandOver(fill.token, fill.value)
         if fence is None or fill.as_of <= fence:
             return False
         there = self.values.get(fill.key)

@@ -33,7 +33,7 @@ class _ReadOnly:
 
 class ReadOnlyRecords(_ReadOnly):
     unit = aside = housekeeping = exclusive = staticmethod(refuse)
-    write = script = staticmethod(refuse_later)
+    write = script = execute = staticmethod(refuse_later)
 
 
 class ReadOnlyBlobs(_ReadOnly):

@@ -76,6 +76,10 @@ class Scope(Protocol):
         """The rows of one query that changes what no cache holds."""
         ...
 
+    def observe(self, deadline: Deadline) -> Fetch:
+        """Reads for who looks after the store: they answer while callers hold every connection, and may come from a replica."""
+        ...
+
     def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         """A block whose changes take effect together, or not at all when it raises."""
         ...
@@ -139,6 +143,9 @@ class Outside:
     def change(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
         self._engine.check_writable()
         return self._engine.statement(query, params, deadline)
+
+    def observe(self, deadline: Deadline) -> Fetch:
+        return self._engine.observing(deadline)
 
     def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         return self._engine.write(deadline=deadline, idempotency_key=idempotency_key)
@@ -210,6 +217,9 @@ class Inside:
     async def change(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
         async with self.write(deadline):
             return await self.transaction.unit.fetch(query, params)
+
+    def observe(self, deadline: Deadline) -> Fetch:
+        return self.transaction.unit.fetch
 
     @asynccontextmanager
     async def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:

@@ -2,10 +2,12 @@
 
     value      <prefix>ts1:{<database>:<slot>}:<kind>:<key>
     lease      <prefix>ts1.lease:{<database>:<slot>}:<kind>:<key>
+    hand-over  <prefix>ts1.handover:{<database>:<slot>}:<kind>:<key>
     floor      <prefix>ts1.floor:{<database>:<slot>}
     channel    <prefix>ts1.channel:{<database>}
     sequence   <prefix>ts1.sequence:{<database>}
     pings      <prefix>ts1.pings:{<database>}
+    relay      <prefix>ts1.relay:{<database>}
 
 What belongs together carries the same hash tag, so that one script may touch it in cluster mode. `<database>` is a hash of the
 database's identity: two environments on one Redis never read each other's values.
@@ -32,11 +34,12 @@ class Namespace(NamedTuple):
 
 
 class ChannelNames(NamedTuple):
-    """What the channel keeps in Redis: its name, the sequence of its messages, the pings that wait for the relay."""
+    """What the channel keeps in Redis: its name, the sequence of its messages, the pings that wait for the relay, and who relays."""
 
     channel: str
     sequence: str
     pings: str
+    relay: str
 
 
 def namespace(prefix: str, identity: str) -> Namespace:
@@ -75,8 +78,17 @@ def floor_key(key: str) -> str:
 
 def lease_key(key: str) -> str:
     """The key of the lease to load a value, given the value's key."""
+    return _sibling(key, "lease")
+
+
+def hand_over_key(key: str) -> str:
+    """The key of what a load hands over to those who wait for it, given the value's key."""
+    return _sibling(key, "handover")
+
+
+def _sibling(key: str, what: str) -> str:
     family = _family(key)
-    return f"{family}.lease{key[len(family) :]}"
+    return f"{family}.{what}{key[len(family) :]}"
 
 
 def _family(key: str) -> str:

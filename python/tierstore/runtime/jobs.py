@@ -1,4 +1,4 @@
-"""The owners of a store's background jobs: one task a job in the async face, one thread for all in the blocking one."""
+"""The owners of a store's background jobs: one task a job in the async face, two threads for all in the blocking one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class TaskSupervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wakes: dict[str, asyncio.Event] = {}
 
-    def start(self, name: str, job: Job) -> None:
+    def start(self, name: str, job: Job, *, urgent: bool = False) -> None:
+        """Each has a task of its own, so that all are alike."""
         self._wakes[name] = asyncio.Event()
         self._tasks[name] = self._loop.create_task(self._run(name, job), name=f"tierstore {name}")
 
@@ -88,12 +89,33 @@ class TaskSupervisor:
 
 
 class ThreadSupervisor:
+    """Two threads: the urgent jobs share one, all others the other."""
+
+    def __init__(self) -> None:
+        self._urgent, self._others = _Worker("tierstore freshness"), _Worker("tierstore housekeeping")
+
+    def start(self, name: str, job: Job, *, urgent: bool = False) -> None:
+        (self._urgent if urgent else self._others).start(name, job)
+
+    def wake(self, name: str) -> None:
+        self._urgent.wake(name)
+        self._others.wake(name)
+
+    async def close(self, deadline: Deadline) -> None:
+        for worker in (self._urgent, self._others):
+            worker.stop()
+        for worker in (self._urgent, self._others):
+            worker.join(deadline)
+
+
+class _Worker:
     """One daemon thread, started with the first job, runs the steps that are due in turn.
 
     The lock is entered by itself: the condition's own `with` is not safe from an interrupt in the middle.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._lock = threading.RLock()
         self._condition = threading.Condition(self._lock)
         self._jobs: dict[str, Job] = {}
@@ -106,7 +128,7 @@ class ThreadSupervisor:
         with self._lock:
             self._jobs[name], self._due[name], self._backoffs[name] = job, 0.0, Backoff(name)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tierstore housekeeping", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             self._condition.notify()
 
@@ -139,10 +161,13 @@ class ThreadSupervisor:
                 self._condition.wait(wait)
             return None
 
-    async def close(self, deadline: Deadline) -> None:
+    def stop(self) -> None:
+        """After the step that is under way."""
         with self._lock:
             self._closed = True
             self._condition.notify()
+
+    def join(self, deadline: Deadline) -> None:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(deadline.remaining())
 

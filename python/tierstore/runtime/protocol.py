@@ -29,7 +29,10 @@ class Waiter(Protocol[T]):
 class Supervisor(Protocol):
     """The owner of a store's background jobs: a job that raises is started again with back-off."""
 
-    def start(self, name: str, job: Job) -> None: ...
+    def start(self, name: str, job: Job, *, urgent: bool = False) -> None:
+        """`urgent`: what keeps the caches fresh. No other job may hold it up."""
+        ...
+
     def wake(self, name: str) -> None:
         """Run the job's next step now; safe from any thread."""
         ...

@@ -1,4 +1,4 @@
-"""The blocking face: callers are threads, and one housekeeping thread runs the jobs."""
+"""The blocking face: callers are threads, and two threads of its own run the jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class ThreadsRuntime(Clocked):
-    """The blocking face: callers are threads, and one housekeeping thread runs the jobs."""
+    """The blocking face: callers are threads, and two threads of its own run the jobs."""
 
     face: Literal["async", "blocking"] = "blocking"
     owner_loop: OwnerLoop | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic
 
 from tierstore._native import decode_twins, twin
 from tierstore.backends import Change, KeyValue
@@ -22,7 +22,7 @@ from tierstore.runtime.flight import abandon_all
 from tierstore.tiers.floors import MOST_FLOORS, Floors
 from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, Found, K, Kind, Loaded, Meta, R
 from tierstore.tiers.l1 import L1, Entry
-from tierstore.tiers.miss import POLL_S, Landing, Lease, Miss, Readings
+from tierstore.tiers.miss import Landing, Lease, Miss, Readings
 from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import InTransaction
 from tierstore.tiers.stats import KindCounters
@@ -56,7 +56,7 @@ class CachedKind(Generic[K, R]):
         )
         self._flights: dict[Hashable, Miss] = {}
         self.floors = Floors(self._clock)
-        self._kept_tiers = engine.noted_tiers(shared=self._shared is not None)
+        self._noted_tiers = engine.noted_tiers(shared=self._shared is not None)
         self.misses = 0
         self.past_shortcut = 0
         """Hits of L1 that were no answer at once."""
@@ -254,26 +254,29 @@ class CachedKind(Generic[K, R]):
         return flights
 
     def _leave(self, flight: Miss) -> None:
-        if flight.leave() and self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        if flight.leave():
+            self._forget(flight)
+            self._engine.abandon(self._shared, flight)
 
     # The L2 stage
 
     async def _ask_l2(self, flights: list[Miss], deadline: Deadline) -> After | None:
         assert self._shared is not None  # noqa: S101  (the first stage is this one only with an L2)
-        engine = self._engine
-        onward: list[Miss] = []
-        asked: list[Miss] = flights
-        if engine.l2_fresh() and not self.floors.blind:
-            self._name(flights)
-            if engine.unconfirmed:
-                onward = [flight for flight in flights if flight.l2_key in engine.unconfirmed]
-                asked = [flight for flight in flights if flight.l2_key not in engine.unconfirmed]
-        else:
-            onward, asked = flights, []
-        if asked:
-            onward += await self._read_l2(self._shared, asked, deadline)
+        self._name(flights)
+        trusted, doubted = self._by_trust(flights)
+        onward = await self._read_l2(self._shared, trusted, deadline) if trusted else []
+        onward += await self._lease(self._shared, doubted, deadline, trusted=False) if doubted else []
         return partial(self._database.take, onward) if onward else None
+
+    def _by_trust(self, flights: list[Miss]) -> tuple[list[Miss], list[Miss]]:
+        """Those for which what L2 has is believed, and those for which only a load that begins from now on is."""
+        engine = self._engine
+        if not engine.l2_fresh() or self.floors.blind:
+            return [], flights
+        if not (unconfirmed := engine.unconfirmed):
+            return flights, []
+        doubted = [flight for flight in flights if flight.l2_key in unconfirmed]
+        return [flight for flight in flights if flight.l2_key not in unconfirmed] if doubted else flights, doubted
 
     def _name(self, flights: list[Miss]) -> None:
         """Their keys in L2."""
@@ -289,21 +292,27 @@ class CachedKind(Generic[K, R]):
         if buffers is None:
             return flights
         misses, corrupt = [], []
-        for flight, landed, buffer in zip(flights, self._land_buffers(shared, flights, buffers), buffers, strict=True):
+        done = self._land_buffers(shared, flights, buffers)
+        for flight, landed, buffer in zip(flights, done, buffers, strict=True):
             if not landed:
                 misses.append(flight)
                 if buffer is not None and shared.is_damaged(flight.l2_key, buffer, self.kind.record):
                     corrupt.append(flight.l2_key)
         if not misses:
             return misses
-        self.counters.l2_misses += len(misses)
+        self.counters.l2_misses += sum(not flight.polls for flight in misses)
         if corrupt:
             await shared.discard(corrupt, deadline)
-        return await self._lease(shared, misses, deadline)
+        return await self._lease(shared, misses, deadline, trusted=True)
 
-    def _land_buffers(self, shared: Shared, flights: list[Miss], buffers: list[bytes | None]) -> list[bool]:
-        """Which flights have landed with what L2 has of them."""
-        how, keys = self._readings("l2"), [flight.l2_key for flight in flights]
+    def _land_buffers(
+        self, shared: Shared, flights: list[Miss], buffers: list[bytes | None], *, loaded: bool = False
+    ) -> list[bool]:
+        """Which flights have landed with what L2 has of them. `loaded`: some of it has just come from the database."""
+        how, keys = (
+            Readings.of("l2", self._clock, later=loaded or "l2" in self._noted_tiers),
+            [flight.l2_key for flight in flights],
+        )
         decoded = decode_twins(buffers, keys, self.kind.record, how.kept, how.given)
         version_of, weighs = self.kind.version, self.kind.weigh is not None
         new, old = self.floors.new, self.floors.old
@@ -329,19 +338,23 @@ class CachedKind(Generic[K, R]):
         self._land(landings, how)
         return landed
 
-    async def _lease(self, shared: Shared, misses: list[Miss], deadline: Deadline) -> list[Miss]:
-        answer = await shared.lease_many([flight.l2_key for flight in misses], deadline)
+    async def _lease(self, shared: Shared, misses: list[Miss], deadline: Deadline, *, trusted: bool) -> list[Miss]:
+        """Land what came meanwhile, and return those whose load falls to this process. Others wait for another process."""
+        answer = await shared.lease_many(misses, deadline, trusted=trusted)
         if answer is None:
             return misses
         token, leases = answer
-        onward, landed = [], self._land_buffers(shared, misses, [lease.value for lease in leases])
+        self.counters.l2_handed_over += (handed_over := sum(lease.handed_over for lease in leases))
+        values = [lease.value for lease in leases]
+        onward, landed = [], self._land_buffers(shared, misses, values, loaded=handed_over > 0)
         for flight, lease, done in zip(misses, leases, landed, strict=True):
             if done:
                 continue
             if lease.held:
-                flight.lease = Lease(token, lease.seeding)
+                flight.lease = Lease(token, lease.seeding, hands_over=not trusted or flight.polls > 0)
                 onward.append(flight)
-            elif lease.value is None and flight.polls < len(POLL_S):
+            elif lease.value is None and flight.is_patient(deadline):
+                flight.seen = lease.seen
                 flight.next_step(self._poll)
             else:
                 onward.append(flight)
@@ -349,9 +362,8 @@ class CachedKind(Generic[K, R]):
 
     async def _poll(self, flight: Miss, deadline: Deadline) -> None:
         """Another process loads this key: look again soon, together with all who are looking then."""
-        pause_s = POLL_S[flight.polls]
         try:
-            await self._runtime.sleep(min(pause_s, deadline.remaining()))
+            await self._runtime.sleep(min(flight.pause_s(), deadline.remaining()))
         except BaseException:
             flight.next_step(self._poll)  # whoever else waits for the key goes on looking
             raise
@@ -362,10 +374,10 @@ class CachedKind(Generic[K, R]):
 
     async def _load(self, flights: list[Miss], deadline: Deadline) -> After | None:
         leases = [(flight.l2_key, flight.lease) for flight in flights if flight.lease is not None]
-        seeding = any(lease.seeding for _, lease in leases)
+        primary = any(lease.seeding or lease.hands_over for _, lease in leases)
         self.counters.loads += 1
         try:
-            loaded = await self._load_batch([flight.key for flight in flights], deadline, primary=seeding)
+            loaded = await self._load_batch([flight.key for flight in flights], deadline, primary=primary)
         except StorageError as error:
             self.counters.load_failures += 1
             if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
@@ -375,7 +387,7 @@ class CachedKind(Generic[K, R]):
                 flight.fail(error) if stale is None else flight.land_stale(stale)
                 self._forget(flight)
             return partial(self._shared.release, leases) if leases and self._shared else None
-        how = self._readings("database")
+        how = Readings.of("database", self._clock, later="database" in self._noted_tiers)
         weigh: Callable[[Any], int] = self.kind.weigh or (lambda _: 1)
         landings: list[Landing] = []
         for flight in flights:
@@ -404,22 +416,11 @@ class CachedKind(Generic[K, R]):
         """Fail-safe: what L1 still has, marked stale, for a database that cannot be reached."""
         if not isinstance(error, (ConnectionError, TimeoutError)):
             return None
-        entry, now = self.l1.look(key), self._clock()
-        if entry is None or now - entry.loaded_at > self.kind.max_stale_s:
-            return None
-        self.counters.stale_served += 1
-        if entry.value is ABSENT:
-            return ABSENT
-        answer = entry.value.replace()
-        attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
+        answer = self.l1.stale(key, self.kind.max_stale_s)
+        self.counters.stale_served += answer is not None
         return answer
 
     # Landing and changing
-
-    def _readings(self, tier: Literal["l2", "database"]) -> Readings:
-        """What the records of one batch say of themselves: those kept in L1, and those that its callers get."""
-        now, clock = self._clock(), self._clock
-        return Readings(Meta("l1", now, clock), Meta(tier, now, clock), now)
 
     def _land(self, landings: list[Landing], how: Readings) -> None:
         """Keep one record of each in L1, and give the callers its twin. One loop for a batch: a call for each would cost as much again."""
@@ -427,7 +428,7 @@ class CachedKind(Generic[K, R]):
             self._engine.kinds[part.kind].saw(part.versions(given for _, _, given, _, _ in landings))
         flights, epoch, l1, now = self._flights, self._invalidation.epoch, self.l1, how.now
         new, old = self.floors.new, self.floors.old
-        keep, noted = l1.keep, how.given.tier in self._kept_tiers
+        keep, noted = l1.keep, how.later
         for flight, kept, given, version, weight in landings:
             key = flight.key
             if flights.pop(key, None) is not flight:
@@ -466,10 +467,9 @@ class CachedKind(Generic[K, R]):
             entry = self.l1.look(key)
             if entry is not None and entry.version >= version:
                 return
-        self._flights.pop(key, None)
-        self.l1.drop(key)
+        self.invalidate(key)
 
-    def invalidate(self, key: K) -> None:
+    def invalidate(self, key: Hashable) -> None:
         """Forget the key in L1, whatever its version."""
         self._flights.pop(key, None)
         self.l1.drop(key)

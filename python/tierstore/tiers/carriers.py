@@ -19,7 +19,7 @@ from tierstore.tiers.stats import Counters
 
 log = logging.getLogger("tierstore")
 WAIT_S = {"async": 0.5, "blocking": 0.05}
-"""How long one step listens: in the blocking face all jobs share one thread."""
+"""How long one step listens: in the blocking face the relay and both carriers share one thread."""
 STANDBY_S = 4.0
 RETRY_S = 0.2
 SETTLE_S = 10.0
@@ -73,10 +73,10 @@ class Carriers:
         return self._standby.name if self.on_standby and self._standby is not None else self._channel.name
 
     def start(self, supervisor: Supervisor) -> None:
-        supervisor.start(f"carrier {self._channel.name}", self.step)
+        supervisor.start(f"carrier {self._channel.name}", self.step, urgent=True)
         if self._standby is not None:
             self._wake = supervisor.wake
-            supervisor.start(f"carrier {self._standby.name}", self.step_standby)
+            supervisor.start(f"carrier {self._standby.name}", self.step_standby, urgent=True)
 
     async def step(self) -> float:
         """Listen to the first carrier once."""
@@ -105,7 +105,9 @@ class Carriers:
         return 0.0 if self.on_standby else STANDBY_S
 
     def _heard(self, echo: Echo) -> None:
-        self._heard_at = max(self._heard_at, echo.sent_at)
+        self._heard_at = (
+            self._runtime.monotonic()
+        )  # however old its ping is: the outbox would bring no later news of a slow database
         self._runtime.outages.ended("channel")
         self._listener.on_echo(echo.sent_at, l2=self._relayed)
 

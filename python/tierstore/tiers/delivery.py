@@ -105,6 +105,7 @@ class Delivery:
         self._wake = wake
         self._marks: deque[tuple[int, int]] = deque()
         """Outbox rows that were delivered, and in which reign."""
+        self._marking: list[tuple[int, int]] = []
         self.unconfirmed = Unconfirmed()
 
     async def append(self, unit: Unit, change_set: ChangeSet) -> None:
@@ -144,8 +145,7 @@ class Delivery:
         except StorageError:
             self._counters.deliveries_failed += 1
             return
-        self._marks.append((change_set.outbox_id, reign))
-        self._wake()
+        self.mark_later([change_set.outbox_id], reign)
 
     async def invalidate(self, changes: list[Change], fence: int, deadline: Deadline) -> None:
         """L2, then the channel. All slots of L2 answer before anything is published: who hears of it must not find the old value."""
@@ -168,6 +168,15 @@ class Delivery:
         if self._channel is not None:
             await self._channel.publish(changes, deadline=deadline)
 
+    def marking(self, reign: int) -> set[int]:
+        """Rows that were delivered in that reign, and that the database does not know as such yet: they need no other delivery."""
+        return {outbox_id for outbox_id, since in (*self._marking, *self._marks.copy()) if since == reign}
+
+    def mark_later(self, ids: Iterable[int], reign: int) -> None:
+        """What was delivered in that reign is marked soon, together with what comes meanwhile."""
+        self._marks.extend((outbox_id, reign) for outbox_id in ids)
+        self._wake()
+
     async def mark_soon(self) -> float:
         """The job: wait for more to come, then mark. Returns the seconds until the next turn."""
         if not self._marks:
@@ -184,11 +193,14 @@ class Delivery:
         if marks:
             last = marks[-1][1]
             ids = [outbox_id for outbox_id, reign in marks if reign == last]
-            with suppress(StorageError):  # the relay delivers them once more
-                await self._mark(ids, last, self._runtime.deadline(MARK_BUDGET_S))
+            self._marking = marks
+            try:
+                with suppress(StorageError):  # the relay delivers them once more
+                    await self._mark(ids, last, self._runtime.deadline(MARK_BUDGET_S))
+            finally:
+                self._marking = []
         return len(marks)
 
     async def _mark(self, ids: list[int], reign: int, deadline: Deadline) -> None:
         if await self.still_reigns(reign, deadline):
-            async with self._records.housekeeping(deadline=deadline) as unit:
-                await unit.execute("outbox.mark_delivered", {"ids": ids})
+            await self._records.execute("outbox.mark_delivered", {"ids": ids}, deadline=deadline)

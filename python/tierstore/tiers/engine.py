@@ -6,8 +6,10 @@ docs/design/flow.md shows how a read and a write go through it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from typing import Any
 
 from tierstore.backends import Channel, KeyValue, Params, Records, Row, Unit
 from tierstore.backends.read_only import refuse
-from tierstore.errors import ConflictError
+from tierstore.errors import ConflictError, TimeoutError
 from tierstore.plan.invalidate import Changes
 from tierstore.plan.keys import Namespace
 from tierstore.plan.route import Route, later_of, route
@@ -31,8 +33,10 @@ from tierstore.tiers.freshness import HORIZON_S
 from tierstore.tiers.invalidation import Invalidation
 from tierstore.tiers.kind import K, Kind, R
 from tierstore.tiers.l1 import L1
+from tierstore.tiers.miss import Lease, Miss
 from tierstore.tiers.relay import Relay, answering_of
 from tierstore.tiers.replicas import Replicas
+from tierstore.tiers.shared import Shared
 from tierstore.tiers.source import Database
 from tierstore.tiers.stats import Counters, KindCounters
 from tierstore.tiers.transaction import Transaction
@@ -40,6 +44,8 @@ from tierstore.tiers.transaction import Transaction
 REFRESH_BUDGET_S = HORIZON_S / 2
 """In the blocking face it shares a thread with the jobs that keep the caches fresh."""
 EPOCH_BUDGET_S = 5.0
+OPENING_S = 0.25
+RELEASE_BUDGET_S = 0.25
 IDLE_S = 60.0
 NOWHERE = Namespace("", "")
 _numbers = itertools.count(1)
@@ -107,6 +113,7 @@ class Engine:
         self._replicas = Replicas(runtime, records, self.settled.replicas, on=tiers.replicas)
         self._forgetting = Forgetting(runtime, records)
         self._ripe: dict[str, set[Any]] = {}
+        self._abandoned: deque[tuple[Shared, str, Lease]] = deque()
         self._supervisor: Supervisor | None = None
         self.invalidation = Invalidation(
             runtime,
@@ -153,18 +160,28 @@ class Engine:
     async def open(self, supervisor: Supervisor | None = None) -> None:
         """Start the jobs, under `supervisor` or an own one. The drivers are open already."""
         await self.invalidation.check_epoch(self.runtime.deadline(EPOCH_BUDGET_S))
+        self.invalidation.on_open()
         self._supervisor = start = supervisor or self.runtime.supervisor()
+        if self._relay.active and not self.read_only:
+            start.start("relay", self._relay.step, urgent=True)
         if self.carriers is not None:
             self.carriers.start(start)
+        if self._replicas.on:
+            start.start("replica baseline", self._replicas.step, urgent=True)
         if self._probe is not None:
             start.start("l2 probe", self._probe)  # while L2 is away, no reader has to try whether it is back
         start.start("eager refresh", self._refresh)
+        if self._key_value is not None:
+            start.start("abandoned leases", self._give_back)
         if not self.read_only:
-            start.start("relay", self._relay.step)
             start.start("outbox marks", self._mark)
+            start.start("outbox trim", self._relay.trim)
             start.start("idempotency keys", self._forgetting.step)
-        if self._replicas.on:
-            start.start("replica baseline", self._replicas.step)
+
+    async def until_l2_is_known(self) -> None:
+        """Wait for the first echo, OPENING_S at most: from then on L2 is read. Before, its leases serve, and its old values do not."""
+        with contextlib.suppress(TimeoutError):
+            await self.invalidation.l2_known.wait(self.runtime.deadline(OPENING_S))
 
     async def close(self, deadline: Deadline) -> None:
         """Stop the jobs; mark what was delivered. The drivers are closed by whoever opened them."""
@@ -173,6 +190,7 @@ class Engine:
         if supervisor is not None:
             await supervisor.close(deadline)
             self.freshness.end()  # a job may have heard an echo until now
+            await self._relay.close(deadline)
             while await self._delivery.mark():
                 pass
 
@@ -251,6 +269,14 @@ class Engine:
             return way.primary, None
         recent = await self._replicas.recent(deadline)
         return recent is None, recent
+
+    def observing(self, deadline: Deadline) -> Callable[[str, Params], Awaitable[list[Row]]]:
+        """Fetch for who looks after the store (`Records.observe`)."""
+
+        async def fetch(query: str, params: Params) -> list[Row]:
+            return await self.records.observe(query, params, deadline=deadline)
+
+        return fetch
 
     # Writing
 
@@ -348,6 +374,20 @@ class Engine:
         ripe, self._ripe = self._ripe, {}
         for name, wanted in ripe.items():
             await self.kinds[name].refresh(list(wanted), self.runtime.deadline(REFRESH_BUDGET_S))
+        return IDLE_S
+
+    def abandon(self, shared: Shared | None, flight: Miss) -> None:
+        """Give up the lease of a load whose callers have all left, if it has one, so that nobody waits for it."""
+        if shared is None or flight.lease is None:
+            return
+        self._abandoned.append((shared, flight.l2_key, flight.lease))
+        if self._supervisor is not None:
+            self._supervisor.wake("abandoned leases")
+
+    async def _give_back(self) -> float:
+        while self._abandoned:
+            shared, key, lease = self._abandoned.popleft()
+            await shared.release([(key, lease)], self.runtime.deadline(RELEASE_BUDGET_S))
         return IDLE_S
 
     def _wake_marks(self) -> None:

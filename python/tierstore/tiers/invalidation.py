@@ -60,6 +60,8 @@ class Invalidation:
         self.unconfirmed = unconfirmed
         self.freshness = Freshness(runtime.monotonic, carried=carried, horizon_s=horizon_s)
         self.l2_freshness = Freshness(runtime.monotonic, carried=carried, horizon_s=horizon_s)
+        self.l2_known = runtime.waiter()
+        """Resolved by the first echo."""
         if runtime.face == "blocking":
             restart_when_interrupted(self)
 
@@ -98,6 +100,10 @@ class Invalidation:
                 self._replicas.changed(named.kind, key)
                 cached.changed(key, change.version)
 
+    def on_open(self) -> None:
+        """L1 is empty, so it lacks nothing that was committed by now; the carriers report what is committed from now on."""
+        self.freshness.echo(self._runtime.monotonic())
+
     def on_echo(self, sent_at: float, *, l2: bool) -> None:
         self.freshness.echo(sent_at)
         if l2:
@@ -112,6 +118,7 @@ class Invalidation:
         if self._reign_began_at != began_at:  # another one began meanwhile, in another thread
             self.l2_freshness.end()
             return
+        self.l2_known.resolve(None)
         self._settled.l2(sent_at)
         if self.unconfirmed:
             self.unconfirmed.echo(sent_at)
@@ -127,11 +134,14 @@ class Invalidation:
     # What makes everything old
 
     async def check_epoch(self, deadline: Deadline) -> None:
-        """Rule 7. Another database, or this one after a promotion: what L2 holds under the old namespace is never read again."""
-        identity = await self._records.identity(deadline)
+        """Ask the database which one it is (rule 7)."""
+        self.is_moved_by(await self._records.identity(deadline))
+
+    def is_moved_by(self, identity: str) -> bool:
+        """Whether it is another database, or this one after a promotion: what L2 holds under the old namespace is never read again."""
         if self._identity is None or identity == self._identity:
             self._identity = identity
-            return
+            return False
         log.warning(
             "The database is another one now (%s, before %s): the store drops everything that it has cached.",
             identity,
@@ -145,6 +155,7 @@ class Invalidation:
         self.flush()
         for cached in self._kinds.values():
             cached.floors.clear()
+        return True
 
     def flush(self) -> None:
         """Forget all of L1 (a gap, another epoch), but not which versions it has shown. Loads under way fill nothing."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from tierstore._native import Hits, OwnerLoop, TimedEntry
 from tierstore.cache import Cache
+from tierstore.records import attach
 from tierstore.tiers.freshness import Freshness
-from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S
+from tierstore.tiers.kind import ABSENT, ABSENT_TTL_S, Meta
 
 Entry = TimedEntry
 """`until`: hits are answered without a thought; `ends`: the end of its lifetime. It stays for the fail-safe until it is evicted."""
@@ -88,6 +89,17 @@ class L1:
         if len(self.cache) > most:
             return None
         return {key: entry.version for key, entry in self.cache.items()}
+
+    def stale(self, key: Hashable, max_stale_s: float) -> Any:
+        """What it still has of the key, marked stale, unless that is older; else None."""
+        entry = self.look(key)
+        if entry is None or self._clock() - entry.loaded_at > max_stale_s:
+            return None
+        if entry.value is ABSENT:
+            return ABSENT
+        answer = entry.value.replace()
+        attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
+        return answer
 
     # Changes
 

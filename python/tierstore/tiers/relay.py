@@ -1,19 +1,22 @@
 """The relay: delivers what writers did not get delivered, and answers the pings (rules 2 and 5). One at a time over a database.
 
-A step takes the waiting pings, delivers every outbox row that is committed then and not marked, and only then echoes the pings: so an
-echo says that L2 and the channel know everything that was committed before its ping. It says so only if the server that was told still
-reigns afterwards.
+A turn takes the waiting pings, delivers every outbox row that is committed then and not marked, and only then echoes the pings: so an
+echo says that L2 and the channel know everything that was committed before its ping, and that the database is the one that it was. It
+says so only if the server that was told still reigns afterwards. A turn costs one round trip to the database, so that pings are echoed in
+time while that is slow; the marks follow by themselves. Who takes the pings relays. The others ask the database nothing, but now and then
+which one it is.
 """
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from tierstore.backends import Answering, Change, Records, Row, Unit
-from tierstore.errors import ConnectionError
+from tierstore.backends import Answering, Change, Records, Row
+from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.invalidate import merged
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.delivery import Delivery
@@ -22,8 +25,12 @@ from tierstore.tiers.invalidation import Invalidation
 from tierstore.tiers.stats import Counters
 
 EVERY_S = HORIZON_S / 8
+LOOK_EVERY_S = HORIZON_S / 2
 STEP_BUDGET_S = 5.0
+RETIRE_S = 0.25
 BATCH_ROWS = 500
+FIRST = -1
+"""Below every id of the outbox."""
 TRIMMED_ROWS = 50_000
 HOUSEKEEPING_S = 10.0
 KEEP_S = 10 * HORIZON_S
@@ -55,73 +62,66 @@ class Relay:
         self._counters = counters
         self._answering = answering
         self._invalidation = invalidation
-        self._active = has_l2 or answering is not None
-        self._trim_at = 0.0
+        self._look_at = 0.0
+        self._opening = True
+        self.active = has_l2 or answering is not None
 
     async def step(self) -> float:
-        """One turn; returns the seconds until the next."""
+        """One turn; returns the seconds until the next. The first one is this process's own, whoever relays: it shows how L2 is."""
         deadline = self._runtime.deadline(STEP_BUDGET_S)
-        if self._active:
+        taken_at, reign = self._runtime.monotonic(), self._delivery.reign()
+        pings = [] if self._answering is None else await self._answering.take_pings(deadline=deadline)
+        if pings is not None or self._opening:
+            await self._turn(taken_at, pings or [], reign, deadline)
+        elif taken_at >= self._look_at:
+            self._look_at = taken_at + LOOK_EVERY_S
             await self._invalidation.check_epoch(deadline)
-            await self._relay(deadline)
-        now = self._runtime.monotonic()
-        if now >= self._trim_at:
-            self._trim_at = now + HOUSEKEEPING_S
-            await self._trim(deadline)
-        return EVERY_S if self._active else HOUSEKEEPING_S
+        return max(0.0, taken_at + EVERY_S - self._runtime.monotonic())
 
-    async def _relay(self, deadline: Deadline) -> None:
-        async with AsyncExitStack() as stack:
-            unit: Unit | None = None
-            if (
-                self._records.dialect == "postgres"
-            ):  # on SQLite a transaction would be a write; two relays do no harm there
-                unit = await stack.enter_async_context(self._records.housekeeping(deadline=deadline))
-                if not await unit.fetch("outbox.claim_relay"):
-                    return
-            taken_at, reign = self._runtime.monotonic(), self._delivery.reign()
-            pings = [] if self._answering is None else await self._answering.take_pings(deadline=deadline)
-            await self._deliver_all(unit, reign, deadline)
-            await self._check(reign, deadline)
+    async def _turn(self, taken_at: float, pings: Sequence[bytes], reign: int, deadline: Deadline) -> None:
+        if not await self._deliver_all(reign, deadline):
+            return  # whoever pinged, pinged for another database
+        if not await self._delivery.still_reigns(reign, deadline):
+            raise ConnectionError("another server of L2 took over while changes were delivered", tier="l2")
+        self._opening = False
         self._invalidation.on_l2_echo(taken_at)
         if self._answering is not None:
             await self._answering.echo(pings, deadline=deadline)
 
-    async def _check(self, reign: int, deadline: Deadline) -> None:
-        """ConnectionError where another server took over: what this step has told the one before counts for nothing."""
-        if not await self._delivery.still_reigns(reign, deadline):
-            raise ConnectionError("another server of L2 took over while changes were delivered", tier="l2")
-
-    async def _deliver_all(self, unit: Unit | None, reign: int, deadline: Deadline) -> None:
+    async def _deliver_all(self, reign: int, deadline: Deadline) -> bool:
+        """One round trip, for fewer rows than a batch. False: it is another database than before."""
+        after = FIRST
         while True:
-            params = {"limit": BATCH_ROWS}
-            if unit is not None:
-                rows = await unit.fetch("outbox.undelivered", params)
-            else:
-                rows = await self._records.fetch("outbox.undelivered", params, deadline=deadline, primary=True)
-            if rows:
-                await self._deliver(rows, unit, reign, deadline)
+            known = self._delivery.marking(reign)
+            identity, rows = await self._records.undelivered(after=after, limit=BATCH_ROWS, deadline=deadline)
+            if self._invalidation.is_moved_by(identity):
+                return False
+            known |= self._delivery.marking(reign)
+            if new := [row for row in rows if row[0] not in known]:
+                await self._deliver(new, reign, deadline)
             if len(rows) < BATCH_ROWS:
-                return
+                return True
+            after = rows[-1][0]
 
-    async def _deliver(self, rows: list[Row], unit: Unit | None, reign: int, deadline: Deadline) -> None:
+    async def _deliver(self, rows: list[Row], reign: int, deadline: Deadline) -> None:
         changes = merged(Change(key, version) for row in rows for key, version in _pairs(row))
         await self._delivery.invalidate(changes, max(row[3] for row in rows), deadline)
         self._counters.redelivered += len(rows)
-        params = {"ids": [row[0] for row in rows]}
-        if unit is not None:
-            await unit.execute("outbox.mark_delivered", params)
-            return
-        await self._check(reign, deadline)
-        async with self._records.housekeeping(deadline=deadline) as own:
-            await own.execute("outbox.mark_delivered", params)
+        self._delivery.mark_later([row[0] for row in rows], reign)
 
-    async def _trim(self, deadline: Deadline) -> None:
-        """Remove old rows. Where nobody delivers, what is there counts as delivered: its readers poll the rows themselves."""
-        async with self._records.housekeeping(deadline=deadline) as unit:
-            if not self._active and (rows := await unit.fetch("outbox.undelivered", {"limit": TRIMMED_ROWS})):
-                await unit.execute("outbox.mark_delivered", {"ids": [row[0] for row in rows]})
-            await unit.execute("outbox.trim", {"keep_s": KEEP_S})
+    async def trim(self) -> float:
+        """The job: remove old rows. Where nobody delivers, what is there counts as delivered: its readers poll the rows themselves."""
+        deadline = self._runtime.deadline(STEP_BUDGET_S)
+        if not self.active:
+            await self._records.execute("outbox.mark_all", {"limit": TRIMMED_ROWS}, deadline=deadline)
+        await self._records.execute("outbox.trim", {"keep_s": KEEP_S}, deadline=deadline)
+        return HOUSEKEEPING_S
+
+    async def close(self, deadline: Deadline) -> None:
+        """Another process relays from now on."""
+        if self._answering is not None:
+            with contextlib.suppress(StorageError):
+                await self._answering.retire(deadline=deadline.within(RETIRE_S))
 
 
 def _pairs(row: Row) -> list[tuple[str, int]]:

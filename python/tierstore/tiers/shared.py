@@ -20,8 +20,8 @@ from tierstore.tiers.kind import ABSENT_TTL_S, NOWHERE, Loaded
 from tierstore.tiers.miss import Lease, Miss
 from tierstore.tiers.stats import KindCounters
 
-LEASE_MS = 5_000
-"""As long as a load may take. A loader that died holds the others up for no longer than the soft budget each."""
+LEASE_MS = 2_000
+"""A load that takes longer is taken over, so a loader that was killed holds the others up for so long at most."""
 TOKEN_BYTES = 16
 
 
@@ -53,15 +53,22 @@ class Shared:
             return None
         return found if self._is_fresh() else None
 
-    async def lease_many(self, keys: list[str], deadline: Deadline) -> tuple[bytes, list[Granted]] | None:
-        """The token, and a value or a lease or neither for each key; None if L2 did not answer, or is not to be believed."""
-        token = self._runtime.random_bytes(TOKEN_BYTES)
+    async def lease_many(
+        self, misses: Sequence[Miss], deadline: Deadline, *, trusted: bool
+    ) -> tuple[bytes, list[Granted]] | None:
+        """The token, and a value or a lease or neither for each; None if L2 did not answer. `trusted`: what L2 had before is believed."""
+        token, keys = self._runtime.random_bytes(TOKEN_BYTES), [miss.l2_key for miss in misses]
+        seen = [miss.seen for miss in misses]
         try:
-            leases = await self._key_value.lease_many(keys, token=token, lease_ms=LEASE_MS, deadline=deadline)
+            leases = await self._key_value.lease_many(
+                keys, token=token, lease_ms=LEASE_MS, deadline=deadline, trusted=trusted, seen=seen
+            )
         except StorageError:
             self._counters.l2_failures += 1
             return None
-        return (token, leases) if self._is_fresh() else None
+        if trusted and not self._is_fresh():  # it looks again, and trusts what it had before no more
+            leases = [lease if lease.handed_over else lease._replace(value=None) for lease in leases]
+        return token, leases
 
     async def release(self, leases: Sequence[tuple[str, Lease]], deadline: Deadline) -> None:
         """Give up leases whose load failed, so that another process need not wait for their end."""
@@ -128,4 +135,5 @@ class Shared:
         value = codec.encode(kept, key=key.encode())
         ttl_ms = int((ABSENT_TTL_S if record is None else ttl_s) * 1000)
         revision = type(kept).__revision__
-        return Fill(key, lease.token, value, version, revision, *seen, lease.seeding, ttl_ms)
+        hand_over_ms = LEASE_MS if lease.hands_over else 0
+        return Fill(key, lease.token, value, version, revision, *seen, lease.seeding, ttl_ms, hand_over_ms)

@@ -29,6 +29,7 @@ class KindCounters:
 
     l2_hits: int = 0
     l2_misses: int = 0
+    l2_handed_over: int = 0
     l2_fills: int = 0
     l2_fills_refused: int = 0
     l2_corrupt: int = 0

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tierstore.backends import Change, Fill, Lease
+from tierstore.backends import Change, Fill, Lease, Seen
 from tierstore.backends.fences import Fences
 from tierstore.plan.keys import slot_tag
 from tierstore.runtime import Deadline, Runtime
@@ -54,6 +54,7 @@ class MemoryKeyValue:
         self.fences = Fences()
         self._values = _Lifetimes(self.fences.values, max_values)
         self._leases = _Lifetimes(self.fences.leases, max_values)
+        self._hand_overs = _Lifetimes(self.fences.hand_overs, max_values)
         self._run_id = runtime.random_bytes(RUN_ID_BYTES).hex()
 
     reign = 0
@@ -74,13 +75,25 @@ class MemoryKeyValue:
             values = map(self.fences.values.get, keys)
             return [None if value is None else value.content for value in values]
 
-    async def lease_many(self, keys: Sequence[str], *, token: bytes, lease_ms: int, deadline: Deadline) -> list[Lease]:
+    async def lease_many(
+        self,
+        keys: Sequence[str],
+        *,
+        token: bytes,
+        lease_ms: int,
+        deadline: Deadline,
+        trusted: bool = True,
+        seen: Sequence[Seen | None] | None = None,
+    ) -> list[Lease]:
+        shown = seen or [None] * len(keys)
         with self._lock:
             self._expire()
-            return [self._lease(key, token, lease_ms / 1000) for key in keys]
+            return [
+                self._lease(key, token, lease_ms / 1000, trusted, one) for key, one in zip(keys, shown, strict=True)
+            ]
 
-    def _lease(self, key: str, token: bytes, lease_s: float) -> Lease:
-        lease = self.fences.lease(key, slot_tag(key), token)
+    def _lease(self, key: str, token: bytes, lease_s: float, trusted: bool, seen: Seen | None) -> Lease:
+        lease = self.fences.lease(key, slot_tag(key), token, trusted=trusted, seen=seen)
         if lease.held:
             self._leases.set(key, self._runtime.monotonic() + lease_s)
         return lease
@@ -91,9 +104,12 @@ class MemoryKeyValue:
             return [self._fill(fill) for fill in fills]
 
     def _fill(self, fill: Fill) -> bool:
-        accepted = self.fences.fill(fill, slot_tag(fill.key))
+        now, accepted = self._runtime.monotonic(), self.fences.fill(fill, slot_tag(fill.key))
         if accepted:
-            self._values.set(fill.key, self._runtime.monotonic() + fill.ttl_ms / 1000)
+            self._values.set(fill.key, now + fill.ttl_ms / 1000)
+        handed = self.fences.hand_overs.get(fill.key)
+        if handed is not None and handed.token == fill.token:
+            self._hand_overs.set(fill.key, now + fill.hand_over_ms / 1000)
         return accepted
 
     async def release_many(self, keys: Sequence[str], *, token: bytes, deadline: Deadline) -> None:
@@ -111,6 +127,7 @@ class MemoryKeyValue:
         now = self._runtime.monotonic()
         self._values.expire(now)
         self._leases.expire(now)
+        self._hand_overs.expire(now)
 
     async def identity(self, deadline: Deadline) -> str:
         return self._run_id

@@ -379,10 +379,11 @@ class Pool:
             connection.statement_ms = limit_ms
 
     def stats(self) -> PoolStats:
+        """psycopg_pool would count callers as waiting that have left."""
         measured = self.raw.get_stats()
         idle = measured["pool_available"] + len(self._warm)
         in_use = max(0, measured["pool_size"] - idle)
-        return PoolStats(in_use, idle, self._policy.limit, measured["requests_waiting"], pooled=self._pooling.shared)
+        return PoolStats(in_use, idle, self._policy.limit, self._waiting, pooled=self._pooling.shared)
 
 
 def _ms(seconds: float) -> int:

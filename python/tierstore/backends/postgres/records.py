@@ -5,7 +5,9 @@
 | primary | writes, and reads that must see the truth |
 | one a replica | other reads, also those `after` a position that the replica has replayed |
 | aside (2) | short transactions apart from the caller's: fifty open ones cannot starve them |
-| jobs (3) | the outbox carrier's polls, the relay, its marks: what keeps the caches fresh while callers hold all of theirs |
+| freshness (1) | the outbox carrier's polls and the relay's turns, while callers hold all of theirs. One, always at work: it is never new |
+| jobs (2) | marks, access counts and the other jobs, which must not keep those waiting while the database is slow |
+| looks (1) | health and statistics, which must answer just then |
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ import psycopg
 import psycopg_pool
 
 from tierstore import errors
-from tierstore.backends import Fenced, Params, PoolStats, Row, forks
-from tierstore.backends.postgres.connection import address_of, arguments
+from tierstore.backends import Fenced, Params, PoolStats, Row, Undelivered, forks
+from tierstore.backends.postgres.connection import CONNECT_S, address_of, arguments
 from tierstore.backends.postgres.diagnosis import wrong_setting
 from tierstore.backends.postgres.errors import is_in_doubt, translate
 from tierstore.backends.postgres.pool import Pool, PoolPolicy
@@ -36,7 +38,10 @@ from tierstore.runtime import Deadline, Runtime, generation
 from tierstore.sql import Query, load_queries, qualified
 
 ASIDE_CONNECTIONS = 2
-JOB_CONNECTIONS = 3
+FRESH_CONNECTIONS = 1
+JOB_CONNECTIONS = 2
+LOOK_CONNECTIONS = 1
+RESERVED_CONNECTIONS = ASIDE_CONNECTIONS + FRESH_CONNECTIONS + JOB_CONNECTIONS + LOOK_CONNECTIONS
 REPLICA_REST_S, REPLICA_REST_MAX_S = 1.0, 30.0
 """How long a replica that failed is left alone: each failure in a row doubles it."""
 REPLICA_PING_S = 1.0
@@ -145,8 +150,16 @@ class PostgresRecords:
         policy, make, outages = self._policy, self._wire, self._runtime.outages
         outage = outages.of("database")
         self._primary = Pool(make, "tierstore", policy, outage)
-        self._aside = Pool(make, "tierstore aside", policy._replace(limit=ASIDE_CONNECTIONS, least=0), outage)
-        self._jobs = Pool(make, "tierstore jobs", policy._replace(limit=JOB_CONNECTIONS, least=0), outage)
+        patient = max(policy.acquire_s, CONNECT_S)  # there nobody waits for callers, but for a connection to be made
+        self._aside, self._fresh, self._jobs, self._looks = self._set_aside = tuple(
+            Pool(make, f"tierstore {name}", policy._replace(limit=limit, least=0, acquire_s=acquire_s), outage)
+            for name, limit, acquire_s in (
+                ("aside", ASIDE_CONNECTIONS, policy.acquire_s),
+                ("freshness", FRESH_CONNECTIONS, patient),
+                ("jobs", JOB_CONNECTIONS, patient),
+                ("looks", LOOK_CONNECTIONS, patient),
+            )
+        )
         self._replicas = [
             Replica(
                 Pool(make, f"tierstore replica {number}", policy, outages.of("replica", address_of(policy.arguments)))
@@ -159,7 +172,7 @@ class PostgresRecords:
 
     def _check(self) -> None:
         if self._generation != generation():
-            forks.leak((self._wire, self._primary, self._aside, self._jobs, self._replicas))
+            forks.leak((self._wire, self._primary, self._set_aside, self._replicas))
             self._start()
         if self._closed:
             raise errors.ClosedError("the store was closed", tier="database")
@@ -189,18 +202,22 @@ class PostgresRecords:
         primary: bool = False,
         after: str | None = None,
     ) -> list[Row]:
-        rows = await self._fetch(query, params, deadline, primary, after)
+        rows = await self._fetch(self._primary, query, params, deadline, primary=primary, after=after)
         return past_fence(rows) if self._queries[query].fenced else rows
 
+    async def observe(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> list[Row]:
+        return await self._fetch(self._looks, query, params, deadline, primary=False, after=None)
+
     async def _fetch(
-        self, query: str, params: Params, deadline: Deadline, primary: bool, after: str | None
+        self, pool: Pool, query: str, params: Params, deadline: Deadline, *, primary: bool, after: str | None
     ) -> list[Row]:
+        """From a replica, else from the primary over `pool`."""
         self._check()
         if self._replicas and not primary:
             rows = await self._from_replica(query, params, deadline, after)
             if rows is not None:
                 return rows
-        return await self._read(self._primary, query, params, deadline)
+        return await self._read(pool, query, params, deadline)
 
     async def _read(self, pool: Pool, query: str, params: Params, deadline: Deadline) -> list[Row]:
         sql = alone(self._queries, query).text
@@ -240,13 +257,13 @@ class PostgresRecords:
         primary: bool = False,
         after: str | None = None,
     ) -> Fenced:
-        rows = await self._fetch(query, params, deadline, primary, after)
+        rows = await self._fetch(self._primary, query, params, deadline, primary=primary, after=after)
         return fenced(query, self._queries[query], rows)
 
     async def watch(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
-        """A read of the primary for the outbox carrier, on the connections that are kept for jobs."""
+        """A read of the primary for what keeps the caches fresh, on the connection that is kept for it."""
         self._check()
-        return await self._read(self._jobs, query, params, deadline)
+        return await self._read(self._fresh, query, params, deadline)
 
     def peek(self, query: str, params: Params) -> Row | None:
         return None
@@ -278,6 +295,14 @@ class PostgresRecords:
         self._check()
         return transaction(self._jobs, self._queries, deadline, None)
 
+    async def execute(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> None:
+        self._check()
+        await self._read(self._jobs, query, params, deadline)
+
+    async def undelivered(self, *, after: int, limit: int, deadline: Deadline) -> Undelivered:
+        rows = await self.watch("outbox.undelivered", {"after": after, "limit": limit}, deadline)
+        return Undelivered(str(rows[0][0]), [row[1:] for row in rows if row[1] is not None])
+
     async def script(
         self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None
     ) -> None:
@@ -297,11 +322,11 @@ class PostgresRecords:
     async def identity(self, deadline: Deadline) -> str:
         """System identifier, timeline, database and the random name that its tables were given."""
         self._check()
-        return str((await self._read(self._jobs, "protocol.identity", NOTHING, deadline))[0][0])
+        return str((await self.watch("protocol.identity", NOTHING, deadline))[0][0])
 
     async def ping(self, deadline: Deadline) -> str:
         self._check()
-        version = (await self._read(self._primary, "protocol.server", NOTHING, deadline))[0][0]
+        version = (await self._read(self._looks, "protocol.server", NOTHING, deadline))[0][0]
         silent = [
             number
             for number, replica in enumerate(self._replicas)
@@ -318,14 +343,14 @@ class PostgresRecords:
         return True
 
     def pool(self) -> PoolStats:
-        return self._primary.stats()._replace(reserved=ASIDE_CONNECTIONS + JOB_CONNECTIONS)
+        return self._primary.stats()._replace(reserved=RESERVED_CONNECTIONS)
 
     async def close(self, deadline: Deadline) -> None:
         if self._closed:
             return
         self._closed = True
         if self._generation == generation():
-            pools = [self._primary, self._aside, self._jobs, *(replica.pool for replica in self._replicas)]
+            pools = [self._primary, *self._set_aside, *(replica.pool for replica in self._replicas)]
             for pool in pools:
                 pool.shut()
             await self._wire.close([pool.raw for pool in pools], deadline.remaining())

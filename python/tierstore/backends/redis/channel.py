@@ -3,8 +3,9 @@
     channel     messages `<stream>:<number>:<json>`
     sequence    hash: the stream's random id, the last number
     pings       list: pings that wait for the relay
+    relay       the process that relays, for RELAYS_MS more
 
-Their names are in `plan.keys`. All three live on one node. A message's number is taken in the same script that publishes it, so that a
+Their names are in `plan.keys`. All of them live on one node. A message's number is taken in the same script that publishes it, so that a
 number that is missing, comes twice or belongs to another stream means that something was missed: `Gap`. Echoes are numbered too,
 for a lost message before an echo must not look fresh. A ping is this process's own monotonic time; nobody else reads it.
 """
@@ -19,14 +20,14 @@ from typing import Any
 import orjson
 
 from tierstore.backends import Change, Echo, Event, Gap, Invalidated
-from tierstore.backends.redis.commands import PUBLISH, Command, Plain
+from tierstore.backends.redis.commands import PUBLISH, RELEASE, TAKE_PINGS, Command, Plain
 from tierstore.backends.redis.errors import typed
 from tierstore.backends.redis.link import Link
 from tierstore.backends.redis.node import Node
 from tierstore.backends.redis.retry import Retry
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.wire import ReplyError, pack
-from tierstore.errors import ConnectionError, QueryError, StorageError, TimeoutError, raise_alone
+from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError, TimeoutError, raise_alone
 from tierstore.plan.keys import Namespace, channel_names
 from tierstore.runtime import Deadline, Runtime
 
@@ -37,6 +38,8 @@ HARD_TIMEOUT_S = 0.25
 PINGS_KEPT = 1024
 PINGS_LAST_S = 30
 PINGS_A_TURN = 256
+RELAYS_MS = 1000
+"""After a relay that was killed another process takes its place; two at once do no harm."""
 ID_BYTES = 8
 
 
@@ -67,11 +70,12 @@ class RedisChannel:
         self._silent_s = fresh_s / 2
         self._next_ping = 0.0
         self._echoed_at = runtime.monotonic()
+        self._relays = False
         self._subscription: _Subscription | None = None
         self._retry = Retry()
 
     def _name(self, namespace: Namespace) -> None:
-        self._channel, self._sequence, self._pings = channel_names(namespace)
+        self._channel, self._sequence, self._pings, self._relay = channel_names(namespace)
 
     def move(self, namespace: Namespace) -> None:
         """Go over to the channel of another namespace: the database is another one now (rule 7). The next `receive` subscribes there."""
@@ -83,7 +87,9 @@ class RedisChannel:
     async def open(self, deadline: Deadline) -> None:
         try:
             await self._subscribe(deadline)
-        except (ConnectionError, TimeoutError) as error:
+        except ConfigError:
+            raise
+        except StorageError as error:
             raise_alone(ConnectionError(f"the Redis channel cannot be opened: {error}", tier="l2"))
 
     async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
@@ -101,14 +107,18 @@ class RedisChannel:
                 raise reply
         return [reply for _, reply in answers]
 
-    async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
-        """The pings that wait, for the relay: taken before it reads the outbox, and handed to `echo` when it has delivered that."""
-        try:
-            (taken,) = await self._ask([Plain(self._pings, ("LPOP", self._pings, str(PINGS_A_TURN)))], deadline)
-        except QueryError:  # no list: rubbish of somebody else's
-            await self._ask([Plain(self._pings, ("DEL", self._pings))], deadline)
-            return []
-        return list(taken or [])
+    async def take_pings(self, *, deadline: Deadline) -> list[bytes] | None:
+        """The pings that wait: taken before the outbox is read, and handed to `echo` when that is delivered. None: another one relays."""
+        call = TAKE_PINGS((self._pings, self._relay), self._process, str(RELAYS_MS), str(PINGS_A_TURN))
+        (taken,) = await self._ask([call], deadline)
+        self._relays = taken is not None
+        return taken  # type: ignore[no-any-return]
+
+    async def retire(self, *, deadline: Deadline) -> None:
+        """Where this process relayed last, another one begins with its next turn."""
+        if self._relays:
+            self._relays = False
+            await self._ask([RELEASE((self._relay,), self._process)], deadline)
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
         """Tell every process whose ping was taken that all before it has been delivered."""
@@ -214,7 +224,9 @@ class _Subscription:
         node = await route.node(sequence, deadline)
         link = await node.open_own(deadline)
         try:
-            await link.exchange(pack(("SUBSCRIBE", channel)), 1, deadline)
+            (subscribed,) = await link.exchange(pack(("SUBSCRIBE", channel)), 1, deadline)
+            if isinstance(subscribed, ReplyError):
+                raise typed(subscribed)
             ((epoch, reply),) = await route.ask([Plain(sequence, ("HMGET", sequence, "stream", "number"))], deadline)
             if isinstance(reply, QueryError):  # no hash: rubbish of somebody else's, which the next message replaces
                 reply = (None, None)

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tierstore.backends import Change, Fill, Lease
+from tierstore.backends import Change, Fill, Lease, Seen
 from tierstore.backends.redis.cluster import Cluster, cluster_slot
 from tierstore.backends.redis.commands import FILL, INVALIDATE, LEASE, RELEASE, Call, Command, Plain
 from tierstore.backends.redis.diagnosis import missing_rights, of_the_cache, unsafe_primaries
@@ -26,7 +26,7 @@ from tierstore.backends.redis.route import Route, SentinelAddress, by_url
 from tierstore.backends.redis.sentinel import ServerBySentinel
 from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConfigError, ConnectionError, StorageError, raise_alone
-from tierstore.plan.keys import FAMILY, floor_key, lease_key
+from tierstore.plan.keys import FAMILY, floor_key, hand_over_key, lease_key
 from tierstore.runtime import Deadline, Runtime
 
 log = logging.getLogger("tierstore")
@@ -36,6 +36,7 @@ HELD, SEEDING = 1, 2
 PROBE_EVERY_S = 1.0
 SLOTS_A_CALL = 256
 """A script that invalidates holds the server up for about a microsecond a slot. In a cluster it may touch one slot only."""
+UNSEEN = Seen(b"", b"")
 PING = ("PING",)
 FAILED = "failed to create redis client: {}"
 
@@ -100,7 +101,9 @@ class RedisKeyValue:
 
     async def _reach(self, deadline: Deadline) -> None:
         for node in await self._route.nodes(deadline):
-            await node.ask([Plain("", PING)], deadline, probe=True)
+            _, (reply,) = await node.ask([Plain("", PING)], deadline, probe=True)
+            if isinstance(reply, ReplyError):
+                raise typed(reply)
         with contextlib.suppress(StorageError):
             for text in await self._missing(deadline):
                 log.warning("%s", text)
@@ -141,8 +144,18 @@ class RedisKeyValue:
                     found[at] = value[HEADER_BYTES:]
         return found
 
-    async def lease_many(self, keys: Sequence[str], *, token: bytes, lease_ms: int, deadline: Deadline) -> list[Lease]:
-        calls = [LEASE((key, lease_key(key), floor_key(key)), token, str(lease_ms)) for key in keys]
+    async def lease_many(
+        self,
+        keys: Sequence[str],
+        *,
+        token: bytes,
+        lease_ms: int,
+        deadline: Deadline,
+        trusted: bool = True,
+        seen: Sequence[Seen | None] | None = None,
+    ) -> list[Lease]:
+        arguments, shown = (token, str(lease_ms), str(int(trusted))), seen or [None] * len(keys)
+        calls = [LEASE(_keys_of(key), *arguments, *(one or UNSEEN)) for key, one in zip(keys, shown, strict=True)]
         answers = await self._ask(calls, deadline.within(self._soft_s))
         return [_lease(reply) for _, reply in _unless_all_failed(answers)]
 
@@ -217,9 +230,9 @@ class _Filling:
     def _call(self, epoch: bytes) -> Call:
         fill = self._fill
         head = epoch + fill.version.to_bytes(8, "big") + fill.revision.to_bytes(2, "big")
-        keys = (fill.key, lease_key(fill.key), floor_key(fill.key))
         numbers = _digits(fill.as_of), _digits(max(0, fill.ceiling - 1))
-        return FILL(keys, fill.token, str(int(fill.seeding)), *numbers, head + fill.value, str(fill.ttl_ms))
+        lives = str(fill.ttl_ms), str(fill.hand_over_ms)
+        return FILL(_keys_of(fill.key), fill.token, str(int(fill.seeding)), *numbers, head + fill.value, *lives)
 
     def packed(self, epoch: bytes) -> bytes:
         return self._call(epoch).packed(epoch)
@@ -232,10 +245,19 @@ def _digits(number: int) -> str:
     return f"{number:020d}"
 
 
+def _keys_of(key: str) -> tuple[str, ...]:
+    """All that belongs to a value, its slot's floor included."""
+    return key, lease_key(key), floor_key(key), hand_over_key(key)
+
+
 def _lease(reply: Any) -> Lease:
     """A node of a cluster that cannot be asked holds nothing up: the caller loads, and nothing will accept its fill."""
     if isinstance(reply, bytes):
         return Lease(reply[HEADER_BYTES:], held=False, seeding=False)
+    if isinstance(reply, list):
+        if len(reply) == 1:
+            return Lease(reply[0], held=False, seeding=False, handed_over=True)
+        return Lease(None, held=False, seeding=False, seen=Seen(*reply))
     failed = isinstance(reply, StorageError)
     return Lease(None, held=failed or reply in (HELD, SEEDING), seeding=reply == SEEDING)
 

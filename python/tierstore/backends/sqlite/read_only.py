@@ -32,7 +32,7 @@ class ReadOnlySqlite(SqliteRecords):
     """As `SqliteRecords`, whose writing calls are refused."""
 
     unit = aside = housekeeping = exclusive = ReadOnlyRecords.unit
-    write = script = ReadOnlyRecords.write
+    write = script = execute = ReadOnlyRecords.write
 
     def _start(self) -> None:
         self._generation = generation()

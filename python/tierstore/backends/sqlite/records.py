@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from tierstore import errors
-from tierstore.backends import Fenced, Params, PoolStats, Row, forks
+from tierstore.backends import Fenced, Params, PoolStats, Row, Undelivered, forks
 from tierstore.backends.rows import alone, fenced, past_fence
 from tierstore.backends.sql_unit import NOTHING, Answered, SqlUnit
 from tierstore.backends.sqlite.connection import REFUSALS, Connection, is_busy, is_late, translate
@@ -238,6 +238,20 @@ class SqliteRecords:
 
     def housekeeping(self, *, deadline: Deadline) -> AbstractAsyncContextManager[SqliteUnit]:
         return self._transaction("main", deadline, None)
+
+    async def execute(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> None:
+        async with self.housekeeping(deadline=deadline) as unit:
+            await unit.execute(query, params)
+
+    async def undelivered(self, *, after: int, limit: int, deadline: Deadline) -> Undelivered:
+        identity = await self.identity(deadline)
+        return Undelivered(
+            identity, await self.fetch("outbox.undelivered", {"after": after, "limit": limit}, deadline=deadline)
+        )
+
+    async def observe(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> list[Row]:
+        """Reading connections are made as they are needed: callers do not wait for one another there."""
+        return await self.fetch(query, params, deadline=deadline)
 
     async def script(
         self, text: str, *, transaction: bool, deadline: Deadline, then: tuple[str, Params] | None = None

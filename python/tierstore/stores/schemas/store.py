@@ -144,7 +144,7 @@ class SchemaStore(SchemaReader):
     async def statistics(self, *, timeout: float | None = None) -> SchemaStatistics:
         """Return counts of what is not deleted, and the share of reads that each cache tier served."""
         with self._operation("statistics", None, timeout, "search") as operation:
-            fetch = self._fetch(operation.deadline)
+            fetch = self._scope.observe(operation.deadline)
             return await reads.statistics(fetch, self._parts.engine.hit_rates(self._parts.name))
 
     async def popular(self, limit: int = 100, *, timeout: float | None = None) -> list[Popular]:

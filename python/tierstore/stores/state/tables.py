@@ -235,11 +235,12 @@ class TablePairs:
         return ()
 
     async def counts(self, deadline: Deadline) -> PairCounts:
-        keys, size = (await self._rows("state.count", {"now": self._tables.now_ms()}, deadline))[0]
+        count = self._scope.observe(deadline)
+        keys, size = (await count("state.count", {"now": self._tables.now_ms()}))[0]
         return PairCounts(keys, size, self.expired)
 
     async def ping(self, deadline: Deadline) -> str:
-        await self._rows("protocol.server", {}, deadline)
+        await self._scope.observe(deadline)("protocol.server", {})
         return self.name
 
     async def close(self, deadline: Deadline) -> None:

@@ -1,5 +1,6 @@
 -- A fill: accepted with the lease that the miss handed out, and an as_of above the floor.
--- KEYS: value, lease, floor. ARGV: epoch, token, seeding ('1' or '0'), as_of, ceiling - 1 (20 digits each), value, ttl in ms.
+-- KEYS: value, lease, floor, hand-over. ARGV: epoch, token, seeding ('1' or '0'), as_of, ceiling - 1 (20 digits each), value, ttl in ms,
+-- for how many ms it is handed over, whatever the fences say ('0': not).
 -- A value is epoch (8 bytes) .. version (8, big-endian) .. revision (2, big-endian) .. the record. Answers 1 or 0.
 -- What is no string is rubbish of somebody else's: it counts as missing.
 local function get(key)
@@ -25,6 +26,9 @@ if get(KEYS[2]) ~= epoch .. ARGV[2] then
   return 0
 end
 redis.call('DEL', KEYS[2])
+if ARGV[8] ~= '0' then
+  redis.call('SET', KEYS[4], epoch .. ARGV[2] .. string.sub(ARGV[6], 19), 'PX', ARGV[8])
+end
 if not fence or ARGV[4] <= fence then
   return 0
 end

@@ -3,20 +3,29 @@
 -- name: append
 INSERT INTO {schema}.outbox (keys, versions) VALUES (%(keys)s::text[], %(versions)s::bigint[]) RETURNING id, xid::text::bigint;
 
--- name: claim_relay
--- One relay at a time; the lock ends with the transaction.
-SELECT 1 WHERE pg_try_advisory_xact_lock(hashtext('tierstore relay'), hashtext({schema_text}));
-
 -- name: undelivered
--- Everything that is committed, above the oldest running transaction too: an echo says that all of it was delivered. A row that commits
--- late is not skipped: it shows up later, still without its mark.
-SELECT id, keys, versions, xid::text::bigint FROM {schema}.outbox
-WHERE delivered_at IS NULL
-ORDER BY id
-LIMIT %(limit)s::bigint;
+-- Everything that is committed above the id `after`, above the oldest running transaction too: an echo says that all of it was delivered.
+-- A row that commits late is not skipped: it shows up later, still without its mark. The left join answers one row for none.
+-- columns: {identity}, o.id, o.keys, o.versions, o.xid::text::bigint AS xid
+SELECT {columns}
+FROM (VALUES (1)) AS one (one)
+LEFT JOIN (
+    SELECT u.id, u.keys, u.versions, u.xid FROM {schema}.outbox AS u
+    WHERE u.delivered_at IS NULL AND u.id > %(after)s::bigint
+    ORDER BY u.id
+    LIMIT %(limit)s::bigint
+) AS o ON TRUE
+ORDER BY o.id;
 
 -- name: mark_delivered
 UPDATE {schema}.outbox SET delivered_at = now() WHERE id = ANY(%(ids)s::bigint[]) AND delivered_at IS NULL;
+
+-- name: mark_all
+-- Where nobody delivers what is there counts as delivered: its readers poll the rows themselves.
+UPDATE {schema}.outbox SET delivered_at = now()
+WHERE
+    delivered_at IS NULL
+    AND id IN (SELECT u.id FROM {schema}.outbox AS u WHERE u.delivered_at IS NULL ORDER BY u.id LIMIT %(limit)s::bigint);
 
 -- name: trim
 -- What was trimmed is written down, so that a poller that slept through it knows that it missed something.

@@ -3,6 +3,15 @@
 -- The columns of a fenced read, over its snapshot. A LEFT JOIN keeps them when nothing is found.
 -- list: fence =
 --     pg_snapshot_xmin(row.snapshot)::text::bigint AS as_of, pg_snapshot_xmax(row.snapshot)::text::bigint AS ceiling
+-- Which database this is: the server's own number, its timeline, the database, and the random name that its tables were given.
+-- list: identity =
+--     concat_ws(
+--     '-',
+--     (SELECT c.system_identifier FROM pg_control_system() AS c),
+--     substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+--     (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()),
+--     (SELECT m.value FROM {schema}.tierstore_meta AS m WHERE m.key = 'identity')
+--     ) AS identity
 
 -- name: configure
 -- For each new connection, and for its session, but only where the server's process is the one that the connection was given (or 0,
@@ -52,13 +61,8 @@ SELECT pg_current_wal_insert_lsn()::text;
 SELECT coalesce(pg_last_wal_replay_lsn() >= %(position)s::pg_lsn, false);
 
 -- name: identity
-SELECT concat_ws(
-    '-',
-    (SELECT c.system_identifier FROM pg_control_system() AS c),
-    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
-    (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()),
-    (SELECT m.value FROM {schema}.tierstore_meta AS m WHERE m.key = 'identity')
-);
+-- columns: {identity}
+SELECT {columns};
 
 -- name: server
 SELECT current_setting('server_version');

@@ -5,20 +5,22 @@ INSERT INTO outbox (keys, versions, created_at)
 VALUES (:keys, :versions, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER))
 RETURNING id, (SELECT v.value FROM row_version AS v);
 
--- name: claim_relay
-SELECT 1;
-
 -- name: undelivered
 -- The fence of an old row is unknown: the latest row_version is above it.
 SELECT id, keys, versions, (SELECT v.value FROM row_version AS v) AS fence
 FROM outbox
-WHERE delivered_at IS NULL
+WHERE delivered_at IS NULL AND id > :after
 ORDER BY id
 LIMIT :limit;
 
 -- name: mark_delivered
 UPDATE outbox SET delivered_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
 WHERE id IN (SELECT value FROM json_each(:ids)) AND delivered_at IS NULL;
+
+-- name: mark_all
+-- Where nobody delivers what is there counts as delivered: its readers poll the rows themselves.
+UPDATE outbox SET delivered_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+WHERE delivered_at IS NULL AND id IN (SELECT u.id FROM outbox AS u WHERE u.delivered_at IS NULL ORDER BY u.id LIMIT :limit);
 
 -- name: trim
 DELETE FROM outbox
