@@ -18,7 +18,7 @@ from benches._state_servers import CALLERS, COLD, KEYS, SECONDS, TTL_S, VALUE, f
 from tierstore import Config, StateConfig
 
 SYNCHRONOUS_FULL = 2
-EXPIRED, SWEPT_WITHIN_S, AT_ONCE, FILLED_IN_S = 200_000, 60.0, 1_000, 12.0
+EXPIRED, SWEPT_WITHIN_S, AT_ONCE, FILLED_IN_S = 200_000, 30.0, 1_000, 8.0
 CALLS_A_LOOK = 50
 Plain = Callable[[int], object]
 

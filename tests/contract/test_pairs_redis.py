@@ -253,6 +253,14 @@ def test_many_are_put_read_and_deleted(state):
     assert state.run("delete_many", []) == 0
 
 
+def test_thousands_go_in_one_call(state):
+    names = [f"k{number}" for number in range(20_000 if state.pairs._route.single else 4_000)]
+    etags = state.run("put_many", [Put(name, b"1", TTL_MS) for name in names])
+    assert [pair.etag for pair in state.run("get_many", names)] == etags
+    assert set(state.keys(limit=1_000)) == set(names)
+    assert state.run("delete_many", names) == len(names)
+
+
 PREFIXES = ["%", "_", "*", "?", "[a]", "\\", "[^x]", "a-b", "ä", "{a}"]
 
 
