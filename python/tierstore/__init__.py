@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     )
     from tierstore.telemetry import Gauged, Series, Telemetry, Total
     from tierstore.tiers.kind import Meta
+    from tierstore.tiers.moving import MigrateReport
     from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
 __version__ = "0.1.0"
@@ -112,6 +113,7 @@ _HOME = {
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
     "tierstore.telemetry": "Gauged Series Telemetry Total",
     "tierstore.tiers.kind": "Meta",
+    "tierstore.tiers.moving": "MigrateReport",
     "tierstore.tiers.sweep": "Progress SweepReport VerifyReport",
 }
 _MODULES = ("blocking", "codec", "errors", "proto", "telemetry")
@@ -146,6 +148,7 @@ __all__ = [
     "InvalidKeyError",
     "Keep",
     "Meta",
+    "MigrateReport",
     "NotFoundError",
     "ObjectConfig",
     "Opening",

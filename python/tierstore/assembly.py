@@ -26,6 +26,7 @@ from tierstore.telemetry import Gauged, Series, Telemetry, Total
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.engine import Engine, Limits, Tiers
 from tierstore.tiers.migrate import Migrator
+from tierstore.tiers.moving import Mover
 from tierstore.tiers.observed import CountedBlobs, TimedRecords
 from tierstore.tiers.sweep import Sweeper
 
@@ -174,6 +175,11 @@ class Parts:
         """What removes content that no store needs."""
         blobs: Any = self._backends.blobs
         return Sweeper(self.runtime, self.records, blobs, self.blobs, self.referenced)
+
+    def mover(self) -> Mover:
+        """What moves content between rows and the object store."""
+        blobs: Any = self._backends.blobs
+        return Mover(self.records, blobs, self.blobs)
 
     async def _server_limit(self, deadline: Deadline) -> int | None:
         try:

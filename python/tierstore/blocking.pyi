@@ -32,6 +32,7 @@ from tierstore.stores.state.model import (
     StateStatistics,
 )
 from tierstore.telemetry import Telemetry
+from tierstore.tiers.moving import MigrateReport, To
 from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
 _T = TypeVar("_T")
@@ -39,6 +40,23 @@ _D = TypeVar("_D")
 
 class BlobStore:
     """Content outside the rows of the stores, under its SHA-256 (`store.blobs`). docs/operations.md says when to use it."""
+
+    def migrate(
+        self,
+        to: To,
+        *,
+        dry_run: bool = ...,
+        min_size: int | None = ...,
+        after: str | None = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
+    ) -> MigrateReport:
+        """Move content to the object store (`to="object"`) or into rows of the database (`to="row"`); `dry_run`: only say what would go.
+
+        `min_size`: in bytes, smaller content stays; by default what belongs into the object store by its size moves there, and all of it
+        into rows. Reads, registrations and a sweep may go on meanwhile. `progress(done, total)` is called now and then. When the time runs
+        out, `report.next` says where to go on: give it as `after`; after a kill, begin anew: what was moved is passed over.
+        UnsupportedError without an object store."""
 
     def sweep(
         self,

@@ -86,7 +86,7 @@ class Store(Stores):
         self._operations, self._operations_inside = Operations(*given), Operations(*given, prefix="transaction.")
         attach(parts.stores, Outside(parts.engine, spans=telemetry.spans), self)
         operations = Operations("blobs", parts.runtime, telemetry, config.deadlines)
-        self.blobs: BlobStore = BlobStore(operations, parts.sweeper())
+        self.blobs: BlobStore = BlobStore(operations, parts.sweeper(), parts.mover(), parts.blobs.router.object_min)
         self._unwatch = telemetry.watch(parts.totals, parts.counts, parts.levels)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tierstore.calls.operation import Operations
 from tierstore.errors import ValidationError
 from tierstore.plan.arguments import check_flag, shown
+from tierstore.tiers.moving import TARGETS, MigrateReport, Mover, To
 from tierstore.tiers.sweep import Progress, Sweeper, SweepReport, VerifyReport, quiet
 
 DAY_S = 86_400.0
@@ -15,9 +16,43 @@ MAX_SHARE = 0.5
 class BlobStore:
     """Content outside the rows of the stores, under its SHA-256 (`store.blobs`). docs/operations.md says when to use it."""
 
-    def __init__(self, operations: Operations, sweeper: Sweeper) -> None:
+    def __init__(self, operations: Operations, sweeper: Sweeper, mover: Mover, threshold: int) -> None:
         self._operations = operations
         self._sweeper = sweeper
+        self._mover = mover
+        self._threshold = threshold
+
+    async def migrate(
+        self,
+        to: To,
+        *,
+        dry_run: bool = False,
+        min_size: int | None = None,
+        after: str | None = None,
+        progress: Progress = quiet,
+        timeout: float | None = None,
+    ) -> MigrateReport:
+        """Move content to the object store (`to="object"`) or into rows of the database (`to="row"`); `dry_run`: only say what would go.
+
+        `min_size`: in bytes, smaller content stays; by default what belongs into the object store by its size moves there, and all of it
+        into rows. Reads, registrations and a sweep may go on meanwhile. `progress(done, total)` is called now and then. When the time runs
+        out, `report.next` says where to go on: give it as `after`; after a kill, begin anew: what was moved is passed over.
+        UnsupportedError without an object store.
+        """
+        with self._operations.begin("migrate", to, timeout, "bulk") as operation:
+            if to not in TARGETS:
+                raise ValidationError(f"unknown place {shown(to)}; expected one of {', '.join(TARGETS)}", place="to")
+            if after is not None and not isinstance(after, str):
+                raise ValidationError(f"after must be str, got {shown(after)}", place="after")
+            least = (self._threshold if to == "object" else 0) if min_size is None else min_size
+            return await self._mover.migrate(
+                to,
+                dry_run=check_flag(dry_run, "dry_run"),
+                min_size=int(_number(least, "min_size", 2**40, "a number of bytes")),
+                after=after or "",
+                progress=progress,
+                deadline=operation.deadline,
+            )
 
     async def sweep(
         self,

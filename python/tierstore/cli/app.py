@@ -229,6 +229,40 @@ def blobs_sweep(
     )
 
 
+@blobs.command("migrate")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Choice(["object", "row"]),
+    help="Where to: the object store, or the database's rows.",
+)
+@click.option("--min-size", type=click.IntRange(0), help="Leave content of fewer bytes where it is.")
+@click.option("--dry-run", is_flag=True, help="Only show what would move.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after so long.")
+@click.pass_obj
+def blobs_migrate(
+    invocation: Invocation, *, to: Any, min_size: int | None, dry_run: bool, yes: bool, timeout: float
+) -> None:
+    """Move content between the object store and the database, while services go on.
+
+    Shows what would move and asks first. Without a terminal, --yes is needed. Exit code 1 if some content stayed.
+    """
+    from tierstore.cli.blobs import migrate
+
+    least = "" if min_size is None else f" --min-size {min_size}"
+    confirmed = Confirmation(yes=yes, again=f"blobs migrate --to {to}{least} --yes")
+    failed = [0]
+
+    async def action(store: Store) -> None:
+        options = {"to": to, "min_size": min_size, "timeout": timeout}
+        failed[0] = await migrate(store, invocation.out, confirmed, dry_run=dry_run, **options)
+
+    invocation.run(action)
+    if failed[0]:
+        sys.exit(FAILED)
+
+
 @blobs.command("verify")
 @click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Give one turn so long.")
 @click.pass_obj

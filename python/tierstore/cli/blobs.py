@@ -9,6 +9,7 @@ from tierstore.calls.blobs import BlobStore
 from tierstore.cli.confirm import Confirmation
 from tierstore.cli.output import Output
 from tierstore.store import Store
+from tierstore.tiers.moving import To
 from tierstore.tiers.sweep import SweepReport, VerifyReport
 
 LEAST_TOTAL = 1
@@ -41,6 +42,23 @@ async def sweep(
                 dry_run=False, grace=grace, max_share=max_share, progress=Bar(advance), timeout=timeout
             )
     out.facts("sweep", {field.name: getattr(report, field.name) for field in fields(report)}, title="sweep")
+
+
+async def migrate(
+    store: Store, out: Output, confirmed: Confirmation, *, to: To, min_size: int | None, dry_run: bool, timeout: float
+) -> int:
+    """Show what would move; unless that was all, ask and move it. How many contents stayed."""
+    report = await store.blobs.migrate(to, dry_run=True, min_size=min_size, timeout=timeout)
+    if not dry_run:
+        if report.contents:
+            moving = f"{report.contents:,} contents, {report.bytes:,} bytes"
+            confirmed.ask(
+                "This moves content to " + ("the object store" if to == "object" else "the database"), [moving]
+            )
+        with out.progress("moving", max(report.contents, LEAST_TOTAL)) as advance:
+            report = await store.blobs.migrate(to, min_size=min_size, progress=Bar(advance), timeout=timeout)
+    out.facts("migrate", {field.name: getattr(report, field.name) for field in fields(report)}, title="migrate")
+    return report.failed
 
 
 def _lines(report: SweepReport) -> list[str]:

@@ -18,6 +18,7 @@ from tierstore._native import digest as digest_of
 from tierstore.backends import Blobs, Records, Unit
 from tierstore.cache import Cache
 from tierstore.errors import (
+    ConflictError,
     ConnectionError,
     CorruptError,
     NotFoundError,
@@ -354,6 +355,41 @@ class BlobTier:
         async with self._records.housekeeping(deadline=deadline) as unit:
             if await unit.execute("blobs.touch", {"digest": digest}):
                 await unit.execute_many("blobs.add_chunk", _chunks_of(digest, content))
+
+    # Moving
+
+    async def move_to_object(self, digest: str, *, deadline: Deadline) -> bool:
+        """Copy what lies in rows to the object store, then drop the rows. False where it does not take it, or it is not needed any more."""
+        assert self._blobs is not None  # noqa: S101  (whoever moves has one)
+        content = await self._read_checked(digest, "row", deadline)
+        upload_id = await self._put(self._blobs, digest, content, deadline)
+        if upload_id is None:
+            return False
+        self._settled.append((upload_id, digest))
+        async with self._records.housekeeping(deadline=deadline) as unit:
+            if not await unit.execute("blobs.move", {"digest": digest, "tier": "object"}):
+                return False
+            if not await self._blobs.exists(digest, deadline=deadline):  # moved back meanwhile
+                raise ConflictError(
+                    f"the object of content {digest} was removed while it was moved; try again", key=digest
+                )
+            await unit.execute("blobs.drop_chunks", {"digest": digest})
+        return True
+
+    async def move_to_row(self, digest: str, *, deadline: Deadline) -> bool:
+        """Copy what lies in the object store into rows, then remove the object. False where it is not needed any more."""
+        assert self._blobs is not None  # noqa: S101  (whoever moves has one)
+        content = await self._read_checked(digest, "object", deadline)
+        async with self._records.housekeeping(deadline=deadline) as unit:
+            if not await unit.execute("blobs.move", {"digest": digest, "tier": "row"}):
+                return False
+            await unit.execute_many("blobs.add_chunk", _chunks_of(digest, content))
+        async with self._records.housekeeping(deadline=deadline) as unit:
+            if await unit.execute(
+                "blobs.hold_row", {"digest": digest}
+            ):  # nobody moves it back until the object is gone
+                await self._blobs.delete(digest, deadline=deadline)
+        return True
 
     # Addresses
 

@@ -19,6 +19,31 @@ ON CONFLICT (digest, seq) DO UPDATE SET bytes = excluded.bytes WHERE blob_chunks
 -- name: set_tier
 UPDATE {schema}.blobs SET tier = %(tier)s, updated_at = now() WHERE digest = %(digest)s;
 
+-- name: not_in_object
+-- Whatever has chunks: those that were left beside an object too.
+SELECT b.digest, b.size FROM {schema}.blobs AS b
+WHERE
+    b.digest > %(after)s AND b.state = 'live' AND b.size >= %(min_size)s
+    AND EXISTS (SELECT 1 FROM {schema}.blob_chunks AS c WHERE c.digest = b.digest)
+ORDER BY b.digest
+LIMIT %(limit)s;
+
+-- name: not_in_row
+SELECT digest, size FROM {schema}.blobs
+WHERE digest > %(after)s AND state = 'live' AND size >= %(min_size)s AND tier = 'object'
+ORDER BY digest
+LIMIT %(limit)s;
+
+-- name: move
+-- The row is locked until the chunks are written or gone. What the sweep has doomed stays.
+UPDATE {schema}.blobs SET tier = %(tier)s, updated_at = now() WHERE digest = %(digest)s AND state = 'live';
+
+-- name: hold_row
+UPDATE {schema}.blobs SET updated_at = now() WHERE digest = %(digest)s AND tier = 'row';
+
+-- name: drop_chunks
+DELETE FROM {schema}.blob_chunks WHERE digest = %(digest)s;
+
 -- name: touch
 -- While its chunks are written again: the sweep waits.
 UPDATE {schema}.blobs SET updated_at = now() WHERE digest = %(digest)s;

@@ -23,6 +23,34 @@ ON CONFLICT (digest, seq) DO UPDATE SET bytes = excluded.bytes WHERE blob_chunks
 -- name: set_tier
 UPDATE blobs SET tier = :tier, updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) WHERE digest = :digest;
 
+-- name: not_in_object
+-- slow
+-- Whatever has chunks: those that were left beside an object too.
+SELECT b.digest, b.size FROM blobs AS b
+WHERE
+    b.digest > :after AND b.state = 'live' AND b.size >= :min_size
+    AND EXISTS (SELECT 1 FROM blob_chunks AS c WHERE c.digest = b.digest)
+ORDER BY b.digest
+LIMIT :limit;
+
+-- name: not_in_row
+-- slow
+SELECT digest, size FROM blobs
+WHERE digest > :after AND state = 'live' AND size >= :min_size AND tier = 'object'
+ORDER BY digest
+LIMIT :limit;
+
+-- name: move
+-- What the sweep has doomed stays.
+UPDATE blobs SET tier = :tier, updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)
+WHERE digest = :digest AND state = 'live';
+
+-- name: hold_row
+UPDATE blobs SET updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) WHERE digest = :digest AND tier = 'row';
+
+-- name: drop_chunks
+DELETE FROM blob_chunks WHERE digest = :digest;
+
 -- name: touch
 -- While its chunks are written again: the sweep waits.
 UPDATE blobs SET updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) WHERE digest = :digest;
