@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     )
     from tierstore.telemetry import Gauged, Series, Telemetry, Total
     from tierstore.tiers.kind import Meta
-    from tierstore.tiers.moving import MigrateReport
+    from tierstore.tiers.moving import BlobTarget, MigrateReport
     from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
 __version__ = "0.1.0"
@@ -113,7 +113,7 @@ _HOME = {
     "tierstore.stores.schemas.model": "SchemaPlacement SchemaType",
     "tierstore.telemetry": "Gauged Series Telemetry Total",
     "tierstore.tiers.kind": "Meta",
-    "tierstore.tiers.moving": "MigrateReport",
+    "tierstore.tiers.moving": "BlobTarget MigrateReport",
     "tierstore.tiers.sweep": "Progress SweepReport VerifyReport",
 }
 _MODULES = ("blocking", "codec", "errors", "proto", "telemetry")
@@ -126,6 +126,7 @@ __all__ = [
     "Absent",
     "Answer",
     "BlobStore",
+    "BlobTarget",
     "Bounded",
     "Cache",
     "CacheConfig",

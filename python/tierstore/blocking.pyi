@@ -32,7 +32,7 @@ from tierstore.stores.state.model import (
     StateStatistics,
 )
 from tierstore.telemetry import Telemetry
-from tierstore.tiers.moving import MigrateReport, To
+from tierstore.tiers.moving import BlobTarget, MigrateReport
 from tierstore.tiers.sweep import Progress, SweepReport, VerifyReport
 
 _T = TypeVar("_T")
@@ -43,7 +43,7 @@ class BlobStore:
 
     def migrate(
         self,
-        to: To,
+        to: BlobTarget,
         *,
         dry_run: bool = ...,
         min_size: int | None = ...,

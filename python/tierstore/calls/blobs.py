@@ -5,7 +5,7 @@ from __future__ import annotations
 from tierstore.calls.operation import Operations
 from tierstore.errors import ValidationError
 from tierstore.plan.arguments import check_flag, shown
-from tierstore.tiers.moving import TARGETS, MigrateReport, Mover, To
+from tierstore.tiers.moving import TARGETS, BlobTarget, MigrateReport, Mover
 from tierstore.tiers.sweep import Progress, Sweeper, SweepReport, VerifyReport, quiet
 
 DAY_S = 86_400.0
@@ -24,7 +24,7 @@ class BlobStore:
 
     async def migrate(
         self,
-        to: To,
+        to: BlobTarget,
         *,
         dry_run: bool = False,
         min_size: int | None = None,

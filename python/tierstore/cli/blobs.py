@@ -9,7 +9,7 @@ from tierstore.calls.blobs import BlobStore
 from tierstore.cli.confirm import Confirmation
 from tierstore.cli.output import Output
 from tierstore.store import Store
-from tierstore.tiers.moving import To
+from tierstore.tiers.moving import BlobTarget
 from tierstore.tiers.sweep import SweepReport, VerifyReport
 
 LEAST_TOTAL = 1
@@ -45,7 +45,14 @@ async def sweep(
 
 
 async def migrate(
-    store: Store, out: Output, confirmed: Confirmation, *, to: To, min_size: int | None, dry_run: bool, timeout: float
+    store: Store,
+    out: Output,
+    confirmed: Confirmation,
+    *,
+    to: BlobTarget,
+    min_size: int | None,
+    dry_run: bool,
+    timeout: float,
 ) -> int:
     """Show what would move; unless that was all, ask and move it. How many contents stayed."""
     report = await store.blobs.migrate(to, dry_run=True, min_size=min_size, timeout=timeout)

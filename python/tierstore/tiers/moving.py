@@ -18,8 +18,8 @@ from tierstore.runtime import Deadline
 from tierstore.tiers.blobs import BlobTier
 from tierstore.tiers.sweep import LEAST_LEFT_S, PAGE, Progress
 
-To = Literal["object", "row"]
-TARGETS: tuple[To, ...] = get_args(To)
+BlobTarget = Literal["object", "row"]
+TARGETS: tuple[BlobTarget, ...] = get_args(BlobTarget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class MigrateReport(Answer):
     """
 
     dry_run: bool
-    to: To
+    to: BlobTarget
     contents: int
     bytes: int
     moved: int
@@ -54,7 +54,7 @@ class Mover:
         self._tier = tier
 
     async def migrate(
-        self, to: To, *, dry_run: bool, min_size: int, after: str, progress: Progress, deadline: Deadline
+        self, to: BlobTarget, *, dry_run: bool, min_size: int, after: str, progress: Progress, deadline: Deadline
     ) -> MigrateReport:
         """UnsupportedError without an object store."""
         if self._blobs is None:
@@ -77,7 +77,7 @@ class Mover:
             progress(found[0], max(total, found[0]))
         return MigrateReport(dry_run, to, *found, *moved, failed, None)
 
-    async def _in(self, to: To, min_size: int, after: str, deadline: Deadline) -> AsyncIterator[_Content]:
+    async def _in(self, to: BlobTarget, min_size: int, after: str, deadline: Deadline) -> AsyncIterator[_Content]:
         """What lies in the other place."""
         while True:
             asked = {"after": after, "min_size": min_size, "limit": PAGE}
@@ -88,7 +88,7 @@ class Mover:
                 return
             after = rows[-1][0]
 
-    async def _move(self, to: To, digest: str, deadline: Deadline) -> bool:
+    async def _move(self, to: BlobTarget, digest: str, deadline: Deadline) -> bool:
         try:
             move = self._tier.move_to_object if to == "object" else self._tier.move_to_row
             return await move(digest, deadline=deadline)
