@@ -64,7 +64,7 @@ def exposed_properties(cls: type) -> tuple[str, ...]:
 
 @cache
 def exposed_names(cls: type) -> tuple[str, ...] | None:
-    """The names that an answer of this class shows, in order; None if it is no class with fields."""
+    """The names that an answer of this class shows, in order; None for a class without fields."""
     if (said := getattr(cls, "__exposed_names__", None)) is not None:
         return tuple(said)
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
@@ -77,13 +77,13 @@ def exposed_names(cls: type) -> tuple[str, ...] | None:
 def to_plain(answer: object) -> Any:
     """Any answer of the library as dicts, lists, tuples and scalars, however deep. Bytes stay bytes, times stay datetimes.
 
-    TypeError for what is no answer: a store, a function.
+    TypeError for anything else, such as a store or a function.
     """
     return _walk(answer, _kept, _kept)
 
 
 def to_json(answer: object) -> str:
-    """Any answer of the library as JSON text; the module says how each type is written. TypeError for what has no JSON."""
+    """Any answer of the library as JSON text; the module says how each type is written. TypeError for a value that JSON cannot express."""
     return json.dumps(json_ready(answer), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -174,7 +174,7 @@ def generic_answer(cls: type[T]) -> type[T]:
 
 
 class Answer:
-    """A dataclass that a call answers with."""
+    """A dataclass or a named tuple that a call answers with."""
 
     __slots__ = ()
 

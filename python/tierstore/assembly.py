@@ -71,7 +71,7 @@ class Backends:
             try:
                 await driver.close(deadline)
             except StorageError as error:
-                log.warning("closing the %s failed: %s", name, error)
+                log.warning("Closing the %s failed: %s", name, error)
 
 
 class Parts:
@@ -126,18 +126,20 @@ class Parts:
             try:
                 await store.flush(deadline)
             except StorageError as error:
-                log.warning("closing: %s could not write its last counts: %s", name, error)
+                log.warning("On closing, %s could not write its last counts: %s", name, error)
 
     def pings(self) -> dict[str, Ping]:
         """How each tier is asked for its health."""
         return {name: driver.ping for name, driver in self._backends.opened().items()}
 
     async def warnings(self, deadline: Deadline) -> tuple[str, ...]:
-        """What is not wrong yet, in words."""
+        """What may become wrong, in words."""
         found = list(self._backends.warnings)
         found += [text for name, text in self._backends.absent.items() if name in self.runtime.outages]
         if not self.engine.freshness.is_fresh():
-            found.append("no carrier is heard: caches are not trusted, and every read asks the database")
+            found.append(
+                "no invalidation channel answers, so the caches are not trusted and every read asks the database"
+            )
         pool, room = self.records.pool(), await self._server_limit(deadline)
         if pool.in_use >= pool.limit and pool.waiting:
             found.append(
@@ -146,7 +148,7 @@ class Parts:
             )
         if room is not None and not pool.pooled and pool.limit + pool.reserved > room:
             found.append(
-                f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, the server has room for {room}: "
+                f"the pool may grow to {pool.limit} connections and {pool.reserved} reserved ones, but the server has room for {room}; "
                 "lower max_connections"
             )
         found += await self._l2_warnings(deadline)
@@ -277,10 +279,10 @@ async def open_records(config: Config, runtime: Runtime, *, migrates: bool) -> t
         await records.close(runtime.deadline(config.deadlines.close))
         if config.on_unavailable != "memory" or not isinstance(error, ConnectionError):
             raise
-        log.warning("the database cannot be reached, nothing will be kept: %s", error)
+        log.warning("The database cannot be reached, so the store keeps data only until it closes: %s", error)
         records = _sqlite(runtime, Path(tempfile.mkdtemp(prefix="tierstore-memory-")))
         await records.open(runtime.deadline(config.deadlines.open))
-        return records, (f"memory only, nothing is kept: {error}",)
+        return records, (f"the database cannot be reached, so data is kept only until the store closes: {error}",)
     return records, _readable(config)
 
 

@@ -20,7 +20,15 @@ from tierstore.plan.route import Read
 from tierstore.plan.schemas import SchemaState, SchemaStates
 from tierstore.plan.values import Id
 from tierstore.store import Health, Statistics
-from tierstore.stores.schemas.model import Popular, Schema, SchemaInfo, SchemaStatistics, SchemaType, SearchHit
+from tierstore.stores.schemas.model import (
+    Popular,
+    Schema,
+    SchemaInfo,
+    SchemaItem,
+    SchemaStatistics,
+    SchemaType,
+    SearchHit,
+)
 from tierstore.stores.state.model import (
     Default,
     Entry,
@@ -67,22 +75,22 @@ class BlobStore:
         progress: Progress = ...,
         timeout: float | None = ...,
     ) -> SweepReport:
-        """Remove content that no store needs: purged content, and what crashes left behind. By default only say what would go.
+        """Remove content that no store needs: purged content, and what crashes left behind. By default only report what would be removed.
 
         In two phases: `dry_run=False` marks what is unused, and a later call removes what was marked `grace` seconds ago and is still
-        unused. `grace` must be longer than the longest write; it is a day. `progress(done, total)` is called now and then. Whatever
-        ended a sweep early, the next one goes on from there. ConflictError, and nothing is changed, if more than `max_share` (0 to 1)
-        of all contents would go: it may be the wrong database."""
+        unused. `grace`, in seconds, must be longer than the longest write; by default it is a day. `progress(done, total)` is called
+        now and then. The next sweep continues one that ended early. ConflictError, and nothing is changed, if more than `max_share`
+        (0 to 1) of all contents would go: it may be the wrong database."""
 
     def verify(self, *, after: str | None = ..., progress: Progress = ..., timeout: float | None = ...) -> VerifyReport:
-        """Read every content in each place where it lies, and replace damaged copies by good ones.
+        """Read every content in each place where it lies, and replace damaged copies with good ones.
 
         `progress(done, total)` is called now and then. When the time runs out, `report.next` says where to go on: give it as `after`."""
 
 class SchemaStore:
     """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example.
 
-    Inside a transaction it has the same calls, but for `transaction`, `warm` and `presign`."""
+    Inside a transaction it has the same calls, except `transaction`, `warm` and `presign`."""
 
     def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
         """Load the schemas that are read most into the caches, and return how many."""
@@ -178,9 +186,9 @@ class SchemaStore:
         content. ValidationError (with its place) for content that is not valid for its type, InvalidKeyError for a wrong subject or id."""
 
     def register_many(
-        self, items: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = ..., timeout: float | None = ...
+        self, items: Sequence[SchemaItem], *, idempotency_key: str | None = ..., timeout: float | None = ...
     ) -> list[Schema]:
-        """Store all of them in one commit, or none. Each item is a mapping with the arguments of `register`.
+        """Store all of them in one commit, or none. Each item has the arguments of `register` by name.
 
         An error names the first failing item: "items[3]: …"."""
 
@@ -213,7 +221,7 @@ class SchemaStore:
         """Begin a transaction, several calls in one commit: `with store.schemas.transaction() as tx: tx.register(...)`."""
 
     def popular(self, limit: int = ..., *, timeout: float | None = ...) -> list[Popular]:
-        """Return the ids that were read most in the last KEPT_DAYS days, by the use counts that are flushed already."""
+        """Return the ids that were read most in the last 30 days, as far as the use counts are written to the database."""
 
     def presign(self, id: Id, *, expires: int = ..., timeout: float | None = ...) -> str:
         """Return a URL that serves the content to whoever has it, for `expires` seconds.
@@ -499,7 +507,7 @@ class Store:
         """Return counts of each store, hit ratios of each tier, and connections in use."""
 
     def transaction(self, *, timeout: float | None = ...) -> AbstractContextManager[Transaction]:
-        """Begin a transaction, calls of all stores in one commit. It commits when the block ends, unless the block raised.
+        """Begin a transaction, calls of all stores in one commit. It commits when the block ends, and rolls back if the block raises.
 
         with store.transaction() as tx:
             tx.schemas.register(...)"""

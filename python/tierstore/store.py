@@ -30,7 +30,7 @@ LEAST_S = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class TierHealth(Answer):
-    """One tier's answer: whether it answered, in how many seconds, and what it said."""
+    """One tier: whether it answered (`ok`), after how many seconds (`latency`), and what it said (`detail`)."""
 
     ok: bool
     latency: float
@@ -99,7 +99,7 @@ class Store(Stores):
             if config.cache.warm_on_start and config.cache.warm_size:
                 await store.warm(limit=config.cache.warm_size)
         except StorageError as error:
-            log.warning("the caches are not warmed: %s", error)
+            log.warning("Warming the caches failed: %s", error)
         except BaseException:
             await store.close()
             raise
@@ -159,7 +159,7 @@ class Store(Stores):
         return Statistics(counts, self._parts.tier_statistics(), self._parts.records.pool()._asdict())
 
     def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Transaction]:
-        """Begin a transaction, calls of all stores in one commit. It commits when the block ends, unless the block raised.
+        """Begin a transaction, calls of all stores in one commit. It commits when the block ends, and rolls back if the block raises.
 
         async with store.transaction() as tx:
             await tx.schemas.register(...)
@@ -173,7 +173,7 @@ class Store(Stores):
                 yield Transaction(self._parts.stores, Inside(transaction), self._operations_inside)
 
     def session(self) -> AbstractAsyncContextManager[Store]:
-        """A scope of read-your-writes: reads in it see at least what was written in it. Without one, each task is its own."""
+        """Open a scope of read-your-writes: reads in it see at least what was written in it. Without one, each task is its own scope."""
         return self._session()
 
     @asynccontextmanager

@@ -3,9 +3,9 @@
     store = await tierstore.open(config, telemetry=tierstore.telemetry.Prometheus())
     store = await tierstore.open(config, telemetry=tierstore.telemetry.OpenTelemetry())
 
-What the tiers count anyway (hits, misses, …) is read when a collector asks, so that a hit never pays for it. What has a duration or a
-size is observed where it happens. Calls that L1 answers at once are counted, from its own counters, and not timed; only spans, where
-they are recorded, make an L1 hit go the long way.
+Counts that the tiers keep anyway (hits, misses, …) are read when a collector asks, so that a hit never pays for them. Durations and
+sizes are observed where they happen. Calls that L1 answers at once are counted, from its own counters, and not timed; only recorded
+spans make an L1 hit slower.
 
 `schema_registry.*` are the schema store's; `tierstore.*` have the store's name as a label, beside operation, tier and error.
 """
@@ -67,12 +67,16 @@ Metric = Literal[
 ]
 METRICS: Final[dict[Metric, tuple[str, str, tuple[str, ...]]]] = {
     "tierstore.calls": ("{call}", "Public calls.", ("store", "operation")),
-    "tierstore.errors": ("{error}", "Public calls that raised, by the error's class.", ("store", "operation", "error")),
+    "tierstore.errors": (
+        "{error}",
+        "Public calls that raised an error, by its class.",
+        ("store", "operation", "error"),
+    ),
     "tierstore.cache.hits": ("{key}", "Keys that a cache tier answered.", ("store", "tier")),
-    "tierstore.cache.misses": ("{key}", "Keys that a cache tier was asked for and did not have.", ("store", "tier")),
-    "tierstore.loads": ("{query}", "Queries that loaded what no cache had.", ("store",)),
-    "tierstore.load_failures": ("{query}", "Loads that failed.", ("store",)),
-    "tierstore.stale_served": ("{key}", "Keys answered from L1 past their time, for want of the database.", ("store",)),
+    "tierstore.cache.misses": ("{key}", "Keys that a cache tier was asked for and did not hold.", ("store", "tier")),
+    "tierstore.loads": ("{query}", "Database queries for values that no cache held.", ("store",)),
+    "tierstore.load_failures": ("{query}", "Database queries of that kind that failed.", ("store",)),
+    "tierstore.stale_served": ("{key}", "Expired keys that L1 answered because the database failed.", ("store",)),
     "tierstore.state.hits": ("{key}", "Values that reads of state found.", ("store",)),
     "tierstore.state.misses": ("{key}", "Values that reads of state did not find.", ("store",)),
     "tierstore.state.expired": ("{key}", "Values of state that were removed because their time had come.", ("store",)),
@@ -86,7 +90,7 @@ LEVELS: Final[dict[Level, tuple[str, str]]] = {
 }
 """Gauges by name: unit and description. Each has the label `tier`. Of several open stores the sum, of `tierstore.up` the least."""
 CALL_DURATION: Final = "tierstore.call.duration"
-CALL_DURATION_HELP: Final = "Seconds of the calls that L1 did not answer at once: a hit is too short to be timed."
+CALL_DURATION_HELP: Final = "Duration in seconds of the calls that L1 did not answer at once. L1 hits are not timed."
 OTHER_ERROR, CANCELLED = "other", "cancelled"
 
 
@@ -120,17 +124,17 @@ NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
 
 
 class Telemetry:
-    """Telemetry that is off: every call returns at once. `on` lets a caller skip reading its clock."""
+    """Telemetry that is off: every method returns at once. `on` is False, so that callers do not read their clock."""
 
     on = False
 
     @property
     def spans(self) -> bool:
-        """Whether calls are recorded as spans. Then an L1 hit has one too, and goes the long way for it. Read when a store is opened."""
+        """Whether calls are recorded as spans; an L1 hit then has one too, and is slower for it. Read when a store is opened."""
         return False
 
     def watch(self, totals: Totals, counts: Counts, levels: Levels = dict) -> Callable[[], None]:
-        """Read them whenever a collector asks; the answer stops that. What was counted until then stays."""
+        """Read them whenever a collector asks. Calling what is returned stops that; what was counted until then stays."""
         return _nothing
 
     def observe(self, name: Histogram, value: float) -> None:
@@ -140,11 +144,11 @@ class Telemetry:
         """One public call that L1 did not answer at once, and the class of what it raised."""
 
     def span(self, operation: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> AbstractContextManager[object]:
-        """Round one public operation, "schemas.get" for one. An error that leaves it is recorded."""
+        """A span around one public operation, such as "schemas.get". It records an error that leaves it."""
         return _NO_SPAN
 
     def close(self) -> None:
-        """Take all metrics off the collector."""
+        """Remove all metrics from the collector."""
 
 
 OFF: Final = Telemetry()
@@ -155,7 +159,7 @@ def _nothing() -> None:
 
 
 def error_label(error: type[BaseException]) -> str:
-    """The name of a class of `tierstore.errors`; one word for all others, so that the label has few values."""
+    """The name of a class of `tierstore.errors`, and one word for all other errors, so that the label has few values."""
     if issubclass(error, StorageError) and error.__module__ == StorageError.__module__:
         return error.__name__
     return OTHER_ERROR if issubclass(error, Exception) else CANCELLED
@@ -233,7 +237,7 @@ class _Watching(Telemetry):
 
 
 def _renew_lock(watching: weakref.ref[_Watching]) -> None:
-    """In a forked child, where a thread that is not there any more may have held it."""
+    """In a forked child, where a thread that no longer exists may have held it."""
     if (known := watching()) is not None:
         known._lock = threading.Lock()
 
@@ -306,13 +310,13 @@ def _flat(name: str) -> str:
 
 
 NEVER_SAMPLED: Final = "AlwaysOffSampler"
-"""What the specification has such a sampler answer for its description."""
+"""How the specification has such a sampler describe itself."""
 OTEL_NAMES: Final = {"error": "error.type"}
-"""Labels that OpenTelemetry's conventions call otherwise."""
+"""Labels that have another name in OpenTelemetry's conventions."""
 
 
 class OpenTelemetry(_Watching):
-    """Metrics and spans by the given providers (default: the global ones). Without a provider of spans that records there are none."""
+    """Metrics and spans by the given providers (default: the global ones). Spans are made only if the tracer provider records them."""
 
     def __init__(self, meter_provider: Any = None, tracer_provider: Any = None) -> None:
         super().__init__()

@@ -235,7 +235,7 @@ def test_the_same_content_again_heals_what_is_damaged(engine, blobbed, place):
 
 
 @pytest.mark.parametrize("place", ["row", "object"])
-def test_a_damaged_copy_is_replaced_from_the_other_place_and_told(engine, blobbed, place, caplog):
+def test_a_damaged_copy_is_replaced_from_the_other_place_and_logged(engine, blobbed, place, caplog):
     async def story():
         placed = await blobbed.store(OBJECT)
         in_rows = blobbed.fresh(objects=False)
@@ -257,7 +257,7 @@ def test_a_damaged_copy_is_replaced_from_the_other_place_and_told(engine, blobbe
     engine.face.run(story)
 
 
-def test_what_nobody_has_whole_stays_told(engine, blobbed):
+def test_damage_without_a_good_copy_stays_in_the_warnings(engine, blobbed):
     async def story():
         placed = await blobbed.store(OBJECT)
         await damage(blobbed, placed, "object")

@@ -1,4 +1,4 @@
-"""The carriers over the outbox: what one process writes, another is told of; an echo proves it; what was missed is a gap."""
+"""The carriers over the outbox: what one process writes reaches another; an echo proves it; what was missed is a gap."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_turn_of_the_relay_reads_a_page_and_which_database_it_is(engine: Engin
 
 
 def test_a_promoted_replica_is_another_database(pg: PostgresEngine, postgres) -> None:
-    """Its timeline is new, and it may lack what the old primary had told of."""
+    """Its timeline is new, and it may lack what the old primary had sent."""
     writer = pg.migrated()
     replica_url = postgres.replica_of(pg.url)
     host = pg.url.split("@")[1].split("/")[0]

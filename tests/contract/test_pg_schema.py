@@ -79,7 +79,7 @@ def test_a_similar_word_is_found_where_the_extension_has_a_schema_of_its_own(pg:
 
 def test_an_absent_schema_is_made_by_migrations_alone(database: str) -> None:
     for mode in ("check", "never"):
-        with pytest.raises(errors.ConfigError, match=r"postgres\.schema = 'tenant_a'.*migrate up"):
+        with pytest.raises(errors.ConfigError, match=r"'tenant_a' \(postgres\.schema\).*migrate up"):
             tierstore.blocking.open(config(database, "tenant_a", migrate=mode))
     assert tables(database) == []
     with tierstore.blocking.open(config(database, "tenant_a")) as store:
@@ -99,7 +99,9 @@ def test_an_absent_schema_is_made_by_migrations_alone(database: str) -> None:
         (["CREATE SCHEMA app", "GRANT USAGE ON SCHEMA app TO {role}"], ("app", "CREATE", "migrate_url")),
     ],
 )
-def test_a_role_without_rights_is_told_which(database: str, role: str, prepared: list[str], parts) -> None:
+def test_a_role_without_rights_gets_an_error_that_names_them(
+    database: str, role: str, prepared: list[str], parts
+) -> None:
     name = role.split("//")[1].split(":")[0]
     run(database, f"GRANT USAGE, CREATE ON SCHEMA public TO {name}", *(text.format(role=name) for text in prepared))
     with pytest.raises(errors.ConfigError) as refused:

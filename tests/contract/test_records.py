@@ -242,7 +242,7 @@ def test_a_cancelled_caller_leaves_nothing_behind(engine: Engine) -> None:
 
 
 @pytest.mark.requirement("S1-14", "S1-44", "S0-08", "S0-47")
-def test_who_finds_no_place_is_told_in_time(engine: Engine) -> None:
+def test_a_caller_without_a_free_connection_gets_its_error_in_time(engine: Engine) -> None:
     """The pool's places on PostgreSQL, the one writer on SQLite."""
     records = engine.migrated(max_connections=1, acquire_timeout=0.3)
 

@@ -223,7 +223,7 @@ def test_a_broken_connection_is_a_gap_and_is_made_anew(redis_server, face):
     with redis.Redis.from_url(redis_server.url) as server:
         server.client_kill_filter(_type="pubsub", skipme=False)
     assert isinstance(member.until(Gap)[0], Gap)
-    assert member.until(Gap) == [Gap("subscribed anew")]
+    assert member.until(Gap) == [Gap("subscribed again")]
     member.run("publish", CHANGES)
     assert member.until(Invalidated) == [Invalidated(tuple(CHANGES))]
     member.close()
@@ -235,7 +235,7 @@ def test_a_restarted_server_is_another_epoch(redis_server, face):
     assert isinstance(member.until(Gap)[0], Gap)
     assert member.receive(0.05) == []
     redis_server.start()
-    assert member.until(Gap) == [Gap("subscribed anew")]
+    assert member.until(Gap) == [Gap("subscribed again")]
     relay = member
     member.receive(0.01)
     assert relay.relay() >= 1
@@ -249,7 +249,7 @@ def test_a_silent_connection_is_given_up(redis_server, face):
     redis_server.pause()
     assert isinstance(member.until(Gap, wait_s=10)[0], Gap)
     redis_server.resume()
-    assert member.until(Gap, wait_s=10) == [Gap("subscribed anew")]
+    assert member.until(Gap, wait_s=10) == [Gap("subscribed again")]
     member.close()
 
 
@@ -280,7 +280,7 @@ def test_a_server_that_becomes_a_replica_is_a_gap(face, redis_server):
         assert isinstance(member.until(Gap)[0], Gap)
         assert member.receive(0.2) == []
         admin.replicaof("no", "one")
-    assert member.until(Gap, wait_s=10) == [Gap("subscribed anew")]
+    assert member.until(Gap, wait_s=10) == [Gap("subscribed again")]
     member.close()
     server.close()
 
@@ -296,7 +296,7 @@ def test_a_fail_over_is_a_gap_and_the_new_primary_is_found(face, redis_sentinel)
     redis_sentinel.primary.kill()
     assert isinstance(member.until(Gap)[0], Gap)
     redis_sentinel.await_fail_over()
-    assert member.until(Gap, wait_s=10) == [Gap("subscribed anew")]
+    assert member.until(Gap, wait_s=10) == [Gap("subscribed again")]
     member.run("publish", CHANGES)
     assert member.until(Invalidated) == [Invalidated(tuple(CHANGES))]
     member.close()

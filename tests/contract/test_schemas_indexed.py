@@ -193,7 +193,7 @@ def test_searches_that_waited_for_a_reading_go_on_together(small_pages):
             return [row(params["at"] + 1 + number) for number in range(min(rest, text_index.PAGE_ROWS))]
 
         def row(number):
-            return ("900:900:", number, str(UUID(int=number)), "own.part", 1, 0, number, b"\xff", "", "customer_name")
+            return (str(UUID(int=number)), "own.part", 1, 0, number, b"\xff", "", "customer_name", number, "900:900:")
 
         runtime = AsyncioRuntime()
         engine = SimpleNamespace(namespace="one", limits=SimpleNamespace(search_bytes=1 << 20))
@@ -212,13 +212,16 @@ def test_searches_that_waited_for_a_reading_go_on_together(small_pages):
 
 
 def test_a_position_never_passes_a_row_that_may_still_commit(small_pages):
+    def added(identifier, at, seen=""):
+        return identifier, "own.part", 1, 0, 0, b"\xff", "", "", at, seen
+
     start = text_index.Position()
-    page = [("10:20:12", 7, f"id{number}") for number in range(4)]
+    page = [added(f"id{number}", 7, "10:20:12") for number in range(4)]
     first = start.behind("10:20:12", page)
     assert first == text_index.Position(None, 7, "id3", "10:20:12")
     last = first.behind("15:25:", page[:2])
     assert (last.seen, last.at, last.until) == ("10:20:12", 10, "")
-    lite = start.behind("", [("", 4, "id")])
+    lite = start.behind("", [added("id", 4)])
     assert (lite.seen, lite.at) == (None, 4)
 
 

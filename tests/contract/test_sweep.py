@@ -292,7 +292,7 @@ def test_a_forked_child_sweeps_too(tmp_path: Path):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
-def test_another_loop_is_told(tmp_path: Path):
+def test_another_event_loop_is_refused(tmp_path: Path):
     with asyncio.Runner() as runner:
         store = runner.run(_open(tmp_path / "store"))
         with pytest.raises(tierstore.ClosedError, match="loop"):

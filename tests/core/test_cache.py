@@ -1,4 +1,4 @@
-"""The in-process cache by itself: what it keeps, for how long, what leaves and who is told."""
+"""The in-process cache by itself: what it keeps, for how long, what leaves, and what on_evict is called with."""
 
 from __future__ import annotations
 
@@ -186,7 +186,9 @@ def test_weights_bound_the_cache(policy):
 
 def test_a_value_heavier_than_the_cache_is_not_kept_and_nor_is_the_one_it_replaces():
     left = []
-    cache = Cache(10, max_weight=10, weigher=lambda key, value: value, on_evict=lambda *told: left.append(told))
+    cache = Cache(
+        10, max_weight=10, weigher=lambda key, value: value, on_evict=lambda *left_with: left.append(left_with)
+    )
     cache["a"] = 5
     cache["a"] = 11
     assert "a" not in cache
@@ -219,8 +221,8 @@ def test_a_tag_costs_what_it_holds():
 
 
 def test_the_listener_hears_of_all_that_leaves_and_why():
-    told = []
-    cache = Cache(2, on_evict=lambda *what: told.append(what), policy="lru")
+    evicted = []
+    cache = Cache(2, on_evict=lambda *what: evicted.append(what), policy="lru")
     cache["a"], cache["b"] = 1, 2
     cache["c"] = 3
     cache["c"] = 4
@@ -229,7 +231,7 @@ def test_the_listener_hears_of_all_that_leaves_and_why():
     time.sleep(0.03)
     cache.sweep()
     cache.clear()
-    assert told == [
+    assert evicted == [
         ("a", 1, "evicted"),
         ("c", 3, "replaced"),
         ("b", 2, "invalidated"),
@@ -425,7 +427,7 @@ def test_a_forked_child_goes_on_with_its_own_copy_and_its_own_sweeper():
     script = """
 import os, time, tierstore
 left = []
-cache = tierstore.Cache(100, ttl=0.05, on_evict=lambda *told: left.append(told))
+cache = tierstore.Cache(100, ttl=0.05, on_evict=lambda *left_with: left.append(left_with))
 cache["a"] = 1
 child = os.fork()
 if child == 0:

@@ -72,7 +72,7 @@ def test_what_is_done_to_a_list_that_was_read_is_no_part_of_a_received_record(ma
         assert codec.encode(record) == codec.encode(made)
 
 
-def test_keys_are_told_apart_as_they_will_be_read():
+def test_keys_differ_as_they_will_be_read():
     with pytest.raises(ValidationError, match="two keys"):
         codec.bincode_encode({1e-50: 1, -1e-50: 2}, dict[codec.f32, int])
     kind = dict[tuple[codec.f32, int], int]

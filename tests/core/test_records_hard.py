@@ -238,7 +238,7 @@ print("ImportError" in repr(outcome) or "ImportError" in str(outcome))
 """
 
 
-def test_another_interpreter_of_the_process_is_told_at_import():
+def test_another_interpreter_of_the_process_is_refused_at_import():
     done = subprocess.run(
         [sys.executable, "-c", OTHER_INTERPRETER], capture_output=True, text=True, timeout=60, check=False
     )

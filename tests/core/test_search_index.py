@@ -136,7 +136,7 @@ def test_a_key_is_what_was_given():
     assert proposal.rank("größe", [(0, "", "größe"), (1, "", "")]) == [(0, pytest.approx(0.9)), None]
 
 
-def test_tiers_are_told_by_where_the_words_stand():
+def test_grades_follow_from_where_the_words_stand():
     rows = [("order.line", "", ""), ("order", "a line", ""), ("ordre.line", "", "orde"), ("x", "", "")]
     assert [rank and rank[0] for rank in _native.rank_many("order line", rows)] == [0, 1, 2, None]
     assert [rank and rank[0] for rank in _native.rank_many("or", rows)] == [0, 0, 0, None]

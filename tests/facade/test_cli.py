@@ -87,7 +87,7 @@ def test_migrate_run_revert_info(cli):
     assert ("there is no store in" if embedded else "no\n") in cli("migrate", "info", code=1)
     applied = [row["applied"] for row in cli.json("migrate", "run")["applied"]]
     assert applied[:3] == ["000_protocol", "001_initial_schema", "002_indexes_optimization"]
-    assert "current" in cli("migrate", "up")
+    assert "up to date" in cli("migrate", "up")
     assert all(row["applied"] for row in cli.json("migrate", "status")["migrations"])
     assert cli.json("migrate", "revert", "--yes")["reverted"]
     assert not cli.json("migrate", "status", code=1)["migrations"][-1]["applied"]

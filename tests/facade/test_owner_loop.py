@@ -38,7 +38,7 @@ def test_a_store_belongs_to_the_loop_that_opened_it(tmp_path):
             return await tierstore.open(tmp_path)
 
         store = own.run(opened())
-        with pytest.raises(ClosedError, match="open one in this loop"):
+        with pytest.raises(ClosedError, match="open another one in this loop"):
             asyncio.run(store.schemas.register("elsewhere", "1.0.0", b"{}"))
         here = own.run(store.schemas.register("here", "1.0.0", b"{}"))
         for read in (
@@ -47,7 +47,7 @@ def test_a_store_belongs_to_the_loop_that_opened_it(tmp_path):
             partial(store.schemas.get_latest, "here"),
         ):
             assert own.run(read()) == here
-            with pytest.raises(ClosedError, match="open one in this loop"):
+            with pytest.raises(ClosedError, match="open another one in this loop"):
                 asyncio.run(read())  # although L1 has it
         own.run(store.close())
 

@@ -298,7 +298,7 @@ def test_a_database_that_is_away_may_be_replaced_by_memory(face, database):
             with pytest.raises(ConnectionError):
                 opened(face, config)
             store = opened(face, replace(config, on_unavailable="memory"))
-            assert any("memory only" in warning for warning in face.run(store.health).warnings)
+            assert any("only until the store closes" in warning for warning in face.run(store.health).warnings)
             face.run(store.close)
     finally:
         with psycopg.connect(database, autocommit=True) as connection:

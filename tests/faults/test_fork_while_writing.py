@@ -102,8 +102,8 @@ assert written == codes.count(0)
 
 
 @pytest.mark.parametrize("who", ["thread", "loop"])
-def test_async_a_child_can_write_or_is_told_why_it_cannot(tmp_path, who):
-    """A thread waits for the write. The loop itself cannot: the write goes on in it, so that the child is told, and not locked for ever."""
+def test_async_a_child_can_write_or_gets_the_reason_why_not(tmp_path, who):
+    """A thread waits for the write. The loop itself cannot, since the write goes on in it: the child gets an error and does not hang."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", ON_THE_LOOP, str(tmp_path), who],
         capture_output=True,
@@ -147,7 +147,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-def test_async_a_child_of_an_open_transaction_reads_and_is_told_why_it_cannot_write(tmp_path):
+def test_async_a_child_of_an_open_transaction_reads_and_gets_the_reason_why_it_cannot_write(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IN_A_TRANSACTION, str(tmp_path)],
         capture_output=True,

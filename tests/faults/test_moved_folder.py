@@ -38,7 +38,7 @@ def without_log(folder: Path) -> None:
     (folder / "tierstore.db-wal").unlink()
 
 
-async def told(call: Callable[[], object]) -> tierstore.StorageError | None:
+async def error_of(call: Callable[[], object]) -> tierstore.StorageError | None:
     try:
         await call()
     except tierstore.StorageError as error:
@@ -58,11 +58,11 @@ def test_writes_are_refused_and_health_says_so(face, tmp_path: Path, happened: C
             kept = await store.schemas.register("a", "1.0.0", b"{}")
             happened(folder)
             for content in (b"{}", LARGE):
-                error = await told(lambda content=content: store.schemas.register("b", "1.0.0", content))
+                error = await error_of(lambda content=content: store.schemas.register("b", "1.0.0", content))
                 assert isinstance(error, tierstore.ConnectionError)
                 assert str(folder) in str(error)
                 assert "re" in str(error)
-            error = await told(lambda: store.schemas.delete(kept.id))
+            error = await error_of(lambda: store.schemas.delete(kept.id))
             assert isinstance(error, tierstore.ConnectionError)
             health = await store.health()
             assert not health.tiers["database"].ok
@@ -81,7 +81,7 @@ def test_a_store_goes_on_when_its_folder_is_back(face, tmp_path: Path):
         try:
             moved(folder)
             assert isinstance(
-                await told(lambda: store.schemas.register("b", "1.0.0", LARGE)), tierstore.ConnectionError
+                await error_of(lambda: store.schemas.register("b", "1.0.0", LARGE)), tierstore.ConnectionError
             )
             (tmp_path / "elsewhere").rename(folder)
             made = await store.schemas.register("b", "1.0.0", LARGE)
@@ -144,4 +144,4 @@ def test_a_job_notices_it_without_a_call(tmp_path: Path):
         while freshness.is_fresh() and time.monotonic() < until:
             time.sleep(0.02)
         assert not freshness.is_fresh()
-        assert any("no carrier" in warning for warning in store.health().warnings)
+        assert any("no invalidation channel" in warning for warning in store.health().warnings)

@@ -143,7 +143,7 @@ def test_a_tier_that_is_missing_at_the_start(everything, missing):
 
 
 def test_pool_exhausted(database):
-    """Callers wait for a connection, and are told which setting to raise when none becomes free."""
+    """Callers wait for a connection, and the error names the setting to raise when none becomes free."""
     pool = tierstore.PostgresConfig(database, max_connections=4, min_connections=0, acquire_timeout=0.3)
 
     async def scenario():
@@ -202,7 +202,7 @@ class Lines:
         return [record.getMessage() for record in self._caplog.records if record.levelno >= logging.WARNING]
 
     async def reach(self, count, use, seconds=30.0):
-        """Use the store until so many lines are there."""
+        """Use the store until that many lines are logged."""
         ends = self._runtime.monotonic() + seconds
         while len(self.written()) < count:
             assert self._runtime.monotonic() < ends, self.written()

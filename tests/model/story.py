@@ -283,7 +283,7 @@ class Story:
 
     async def _gap(self, process: Process, seconds: float) -> None:
         if process.channel is not None:
-            process.channel.inbox.append(Gap("subscribed anew"))
+            process.channel.inbox.append(Gap("subscribed again"))
 
     async def _cut(self, process: Process, seconds: float) -> None:
         """What this process writes is not delivered; others lose their place in the channel meanwhile."""

@@ -1,4 +1,4 @@
-"""Loaders and writers at once over one real server, through the async driver: what is told to be changed is never read again."""
+"""Loaders and writers at once over one real server, through the async driver: what was announced as changed is never read again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Storm:
         self.world = World(tier=None, next_id=FIRST_ID)
         self.accepted = 0
         self.stale = 0
-        self._told = dict(self.world.rows)
+        self._announced = dict(self.world.rows)
 
     def _deadline(self) -> Any:
         return self._runtime.deadline(10)
@@ -65,7 +65,7 @@ class Storm:
             version = self.world.rows[key]
             await self.pause()
             await self._key_value.invalidate([Change(self._tag + key, 1)], floor=notes["id"], deadline=self._deadline())
-            self._told[key] = max(self._told[key], version)
+            self._announced[key] = max(self._announced[key], version)
             await self.pause(self._draw.choice((1, 8)))
 
     async def lose(self) -> None:
@@ -82,7 +82,7 @@ class Storm:
     async def read(self) -> None:
         """What begins after an invalidation has returned sees that version or later."""
         for _ in range(READS):
-            least = dict(self._told)
+            least = dict(self._announced)
             found = await self._key_value.get_many([self._tag + key for key in "AB"], deadline=self._deadline())
             self.stale += sum(
                 value is not None and int(value) < least[key] for key, value in zip("AB", found, strict=True)

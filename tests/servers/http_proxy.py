@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of one server that spoils what it is told to: for what a TCP proxy cannot do, such as a wrong body."""
+"""An HTTP proxy in front of one server that spoils what the test asks it to: for what a TCP proxy cannot do, such as a wrong body."""
 
 from __future__ import annotations
 

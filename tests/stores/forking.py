@@ -10,7 +10,7 @@ from typing import Any
 
 import tierstore
 from tests.stores.samples import PREPARE
-from tests.stores.test_conformance import make, told
+from tests.stores.test_conformance import error_of, make
 from tierstore.errors import ClosedError, StorageError
 from tierstore.runtime import drive
 
@@ -35,7 +35,7 @@ def _awaitable(function: Any) -> Any:
 
 async def _all(store: Any, name: str, folder: Path, *, prepared: Any = None) -> list[StorageError | None]:
     samples = prepared or await PREPARE[name](store, folder)
-    return [await told(make(getattr(store, name), call, sample)) for call, sample in samples.items()]
+    return [await error_of(make(getattr(store, name), call, sample)) for call, sample in samples.items()]
 
 
 def _child(work: Any) -> None:

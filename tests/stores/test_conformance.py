@@ -34,7 +34,7 @@ async def make(on: Any, call: str, sample: Call, /, **named: Any) -> Any:
     return await getattr(on, call)(*sample.args, **{**sample.named, **named})
 
 
-async def told(call: Awaitable[Any]) -> StorageError | None:
+async def error_of(call: Awaitable[Any]) -> StorageError | None:
     """The error of a call, if it raised one of ours."""
     try:
         await call
@@ -61,7 +61,7 @@ def test_every_call_takes_a_timeout_and_none_takes_a_wrong_one(shared: Opened, n
         samples = await PREPARE[name](shared.store, tmp_path)
         store = getattr(shared.store, name)
         return [
-            (call, timeout, await told(make(store, call, sample, timeout=timeout)))
+            (call, timeout, await error_of(make(store, call, sample, timeout=timeout)))
             for call, sample in samples.items()
             for timeout in WRONG_TIMEOUTS
         ]
@@ -78,10 +78,12 @@ def test_read_and_not_before_are_checked_in_both_scopes(shared: Opened, name: st
         for call in having(name, "read"):
             for wrong in ({"read": "nonsense"}, {"read": "bounded:x"}, {"not_before": "?"}):
                 found.append(
-                    ("outside", call, await told(make(getattr(shared.store, name), call, samples[call], **wrong)))
+                    ("outside", call, await error_of(make(getattr(shared.store, name), call, samples[call], **wrong)))
                 )
                 async with shared.store.transaction() as tx:
-                    found.append(("inside", call, await told(make(getattr(tx, name), call, samples[call], **wrong))))
+                    found.append(
+                        ("inside", call, await error_of(make(getattr(tx, name), call, samples[call], **wrong)))
+                    )
         return found
 
     answers = shared.face.run(scenario)
@@ -155,7 +157,7 @@ def test_cursors_belong_to_their_query(shared: Opened, name: str, tmp_path: Path
             assert following.items != page.items, call
             others = [other.next for another, other in pages.items() if another != call]
             for after in (*forged, *others, page.next + "A", page.next[:-1]):
-                found.append((call, after, await told(make(store, call, samples[call], limit=1, after=after))))
+                found.append((call, after, await error_of(make(store, call, samples[call], limit=1, after=after))))
         return found
 
     for call, after, error in shared.face.run(scenario):
@@ -174,10 +176,10 @@ def test_a_key_makes_a_write_happen_once(shared: Opened, name: str, tmp_path: Pa
             async with shared.store.transaction() as tx:
                 assert await make(getattr(tx, name), call, sample, idempotency_key=key) == first, call
             other = (await PREPARE[name](shared.store, tmp_path))[call]
-            error = await told(make(store, call, other, idempotency_key=key))
+            error = await error_of(make(store, call, other, idempotency_key=key))
             assert isinstance(error, ConflictError), call
             for wrong in ("", "x" * 256, "\n", 5, b"x"):
-                error = await told(make(store, call, sample, idempotency_key=wrong))
+                error = await error_of(make(store, call, sample, idempotency_key=wrong))
                 assert isinstance(error, ValidationError), (call, wrong)
                 assert error.place == "idempotency_key"
 
@@ -192,14 +194,14 @@ def test_a_closed_store_says_so(name: str, face: str, tmp_path: Path):
             samples = await PREPARE[name](opened_store.store, tmp_path)
             store = getattr(opened_store.store, name)
             await opened_store.store.close()
-            return [(call, await told(make(store, call, sample))) for call, sample in samples.items()]
+            return [(call, await error_of(make(store, call, sample))) for call, sample in samples.items()]
 
         for call, error in opened_store.face.run(scenario):
             assert isinstance(error, ClosedError), call
             assert (error.store, error.operation) == (name, call)
 
 
-def test_another_loop_is_told(name: str, tmp_path: Path):
+def test_another_event_loop_is_refused(name: str, tmp_path: Path):
     with asyncio.Runner() as runner:
 
         async def begin() -> tuple[Store, dict[str, Call]]:
@@ -209,7 +211,7 @@ def test_another_loop_is_told(name: str, tmp_path: Path):
         store, samples = runner.run(begin())
         try:
             for call, sample in samples.items():
-                error = asyncio.run(told(make(getattr(store, name), call, sample)))
+                error = asyncio.run(error_of(make(getattr(store, name), call, sample)))
                 assert isinstance(error, ClosedError), call
                 assert "loop" in str(error)
                 assert (error.store, error.operation) == (name, call)
@@ -219,7 +221,7 @@ def test_another_loop_is_told(name: str, tmp_path: Path):
 
 @pytest.mark.parametrize("face", FACES)
 def test_a_forked_child(name: str, face: str, tmp_path: Path):
-    """Async: it is told to open a store of its own. Blocking: its first call opens everything anew."""
+    """Async: it has to open a store of its own. Blocking: its first call opens everything anew."""
     child = [sys.executable, "-m", "tests.stores.forking", name, face, str(tmp_path)]
     done = subprocess.run(child, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout.splitlines()) == (0, ["child: every call", "parent: every call"]), done.stderr
@@ -240,10 +242,10 @@ def test_each_call_has_a_span_by_its_name(name: str, tmp_path: Path):
             for call in calls_of(roster()[name]):
                 sample = (await PREPARE[name](store, tmp_path))[call]
                 spans()
-                await told(make(getattr(store, name), call, sample))
+                await error_of(make(getattr(store, name), call, sample))
                 assert f"tierstore.{name}.{call}" in spans()
                 async with store.transaction() as tx:
-                    refused = await told(make(getattr(tx, name), call, sample))
+                    refused = await error_of(make(getattr(tx, name), call, sample))
                     if not isinstance(refused, UnsupportedError):
                         assert f"tierstore.{name}.transaction.{call}" in spans()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contract.schema_stores import Opened
-from tests.stores.test_conformance import told
+from tests.stores.test_conformance import error_of
 from tierstore.calls.scope import Inside
 from tierstore.errors import ClosedError, ConflictError, StorageError
 from tierstore.store import parts_of
@@ -30,7 +30,7 @@ def test_the_transactions_own_calls_say_which_failed(shared: Opened, of: str, st
         async with begin() as tx:
             await tx.commit()
             await tx.rollback()  # nothing is left to drop
-            return [await told(tx.commit()), await told(_save(tx))]
+            return [await error_of(tx.commit()), await error_of(_save(tx))]
 
     for call, error in zip(("commit", "savepoint"), shared.face.run(scenario), strict=True):
         assert isinstance(error, ClosedError), call
@@ -51,7 +51,7 @@ def test_a_write_that_answers_an_error_leaves_nothing_behind(shared: Opened):
         commit: GroupCommit[str, str] = GroupCommit(parts.engine, apply)
         async with parts.engine.transaction(deadline=parts.runtime.deadline(10)) as transaction:
             deadline = transaction.deadline
-            assert isinstance(await told(Inside(transaction).together(commit, "half", deadline)), ConflictError)
+            assert isinstance(await error_of(Inside(transaction).together(commit, "half", deadline)), ConflictError)
             assert await transaction.unit.fetch("protocol.recall", {"key": "half"}) == []
             await transaction.rollback()
 
@@ -63,7 +63,7 @@ def test_a_key_whose_write_failed_is_free(shared: Opened):
         await schemas.register("failed", "1.0.0", CONTENT)
         async with shared.store.transaction() as tx:
             wrong = tx.schemas.register("failed", "1.0.0", b"{}", idempotency_key="failed")
-            assert isinstance(await told(wrong), ConflictError)
+            assert isinstance(await error_of(wrong), ConflictError)
             made = await tx.schemas.register("failed", "2.0.0", CONTENT, idempotency_key="failed")
         assert await schemas.register("failed", "2.0.0", CONTENT, idempotency_key="failed") == made
 
@@ -82,7 +82,7 @@ def test_a_key_belongs_to_its_call_and_to_what_was_asked(shared: Opened):
             schemas.register("belongs", "1.0.0", CONTENT, **named),
             schemas.register_many([item | {"id": ids[0]}], **named),
         ):
-            error = await told(other)
+            error = await error_of(other)
             assert isinstance(error, ConflictError)
             assert (error.key, error.store) == ("belongs", "schemas")
 
@@ -103,7 +103,7 @@ def test_a_key_whose_schema_is_gone_says_so(shared: Opened, removal: str):
             (schemas.register(**single, idempotency_key=one), one, made.id),
             (schemas.register_many(items, idempotency_key=many), many, second.id),
         ):
-            error = await told(again)
+            error = await error_of(again)
             assert isinstance(error, ConflictError)
             assert (error.key, identifier in str(error)) == (key, True)
         if removal == "delete":

@@ -13,7 +13,7 @@ from tierstore import ConflictError, NotFoundError, OutcomeUnknownError, QueryEr
 from tierstore.store import parts_of
 
 
-def told(story, folder):
+def run_story(story, folder):
     """Run `story(store)` on an embedded store."""
 
     async def run():
@@ -45,7 +45,7 @@ def test_registrations_at_the_same_time_share_few_transactions(tmp_path):
         found = await asyncio.gather(*(store.schemas.get_version(f"s{number}", "1.0.0") for number in range(100)))
         assert [schema.id for schema in found] == [schema.id for schema in schemas]
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_a_conflict_is_its_callers_alone(tmp_path):
@@ -58,7 +58,7 @@ def test_a_conflict_is_its_callers_alone(tmp_path):
         assert not any(isinstance(answer, Exception) for number, answer in enumerate(answers) if number != 7)
         assert (await store.schemas.get_version("s7", "1.0.0")).content == b"{}"
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_the_same_registration_at_the_same_time_is_one_schema(tmp_path):
@@ -66,7 +66,7 @@ def test_the_same_registration_at_the_same_time_is_one_schema(tmp_path):
         schemas = await asyncio.gather(*(registering(store, 1) for _ in range(20)))
         assert len({schema.id for schema in schemas}) == 1
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 @pytest.mark.parametrize("leaving", range(5))
@@ -79,7 +79,7 @@ def test_a_caller_that_is_cancelled_leaves_the_others_their_writes(tmp_path, lea
         answers = await asyncio.gather(*tasks[1:])
         assert len({schema.id for schema in answers}) == 19
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_each_caller_may_read_its_write_by_its_token(tmp_path):
@@ -92,7 +92,7 @@ def test_each_caller_may_read_its_write_by_its_token(tmp_path):
         assert all(tokens)
         assert await store.schemas.get_version("s3", "1.0.0", not_before=tokens[3]) is not None
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_threads_share_transactions_too(tmp_path):
@@ -129,7 +129,7 @@ def test_changes_share_few_transactions_and_each_gets_its_own_answer(tmp_path):
         assert await schemas.get_many(ids[20:40]) == answers[20:40]
         assert {schema.state for schema in await schemas.get_many(ids[40:])} == {"active"}
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_changes_of_one_schema_follow_each_other(tmp_path):
@@ -158,11 +158,11 @@ def test_changes_of_one_schema_follow_each_other(tmp_path):
         assert (answers[3].id, answers[3].state, answers[4]) == (id, "disabled", True)
         assert await schemas.get(id) is None
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 @pytest.mark.parametrize("leaving", range(0, 24, 3))
-def test_nobody_is_told_that_another_deleted_what_it_deleted_itself(tmp_path, leaving):
+def test_no_caller_gets_the_answer_that_another_deleted_what_it_deleted_itself(tmp_path, leaving):
     """The caller whose turn it is leaves somewhere; the others' deletions go on, and are done once."""
 
     async def story(store):
@@ -175,7 +175,7 @@ def test_nobody_is_told_that_another_deleted_what_it_deleted_itself(tmp_path, le
         assert await asyncio.gather(*tasks[2:]) == [True] * 18
         assert await store.schemas.get_many(ids[2:]) == [None] * 18
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 @pytest.mark.parametrize("leaving", range(0, 12, 3))
@@ -193,7 +193,7 @@ def test_when_all_callers_leave_the_store_goes_on(tmp_path, leaving):
         truth = await store.schemas.get_many(ids, read="latest")
         assert await store.schemas.get_many(ids) == truth
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 class Between:
@@ -214,7 +214,7 @@ class Between:
         return await self._apply(write, items)
 
 
-def test_a_caller_out_of_time_is_told_that_it_does_not_know_and_the_others_are_done(tmp_path):
+def test_a_caller_out_of_time_gets_outcome_unknown_and_the_others_are_done(tmp_path):
     async def story(store):
         ids = await registered(store, 12)
         between = Between(store.schemas._parts.edits)
@@ -230,7 +230,7 @@ def test_a_caller_out_of_time_is_told_that_it_does_not_know_and_the_others_are_d
         assert await asyncio.gather(*tasks) == [True] * 11
         assert await store.schemas.get_many(ids) == [None] * 11
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_a_caller_alone_that_is_out_of_time_has_changed_nothing(tmp_path):
@@ -242,7 +242,7 @@ def test_a_caller_alone_that_is_out_of_time_has_changed_nothing(tmp_path):
             await store.schemas.delete(id, timeout=0.1)
         assert (await store.schemas.get(id, read="latest")).id == id
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_where_the_database_refuses_several_each_goes_alone(tmp_path):
@@ -253,7 +253,7 @@ def test_where_the_database_refuses_several_each_goes_alone(tmp_path):
         assert max(between.counts) > 1
         assert between.counts.count(1) == 12
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_a_defect_reaches_each_caller(tmp_path):
@@ -267,7 +267,7 @@ def test_a_defect_reaches_each_caller(tmp_path):
         answers = await all_of(*(store.schemas.delete(id) for id in ids))
         assert all(isinstance(answer, ZeroDivisionError) for answer in answers)
 
-    told(story, tmp_path)
+    run_story(story, tmp_path)
 
 
 def test_threads_share_changes_too(tmp_path):

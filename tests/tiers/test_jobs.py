@@ -140,7 +140,7 @@ def test_the_standby_takes_over_from_a_silent_channel_and_gives_back(face, clock
         await carriers.step_standby()
         assert bench.items.hit("a") is None
         assert bench.items.name("a", 9).key in bench.engine.unconfirmed
-        redis.error, redis.events = None, [Gap("subscribed anew"), Echo(clock.now + 0.1)]
+        redis.error, redis.events = None, [Gap("subscribed again"), Echo(clock.now + 0.1)]
         clock.now += 0.2
         await carriers.step()
         assert carriers.carrying == "redis"
@@ -247,7 +247,7 @@ def test_the_relay_delivers_what_a_dead_writer_left_and_then_echoes(face):
     face.run(story)
 
 
-def test_an_l2_that_cannot_be_told_holds_the_echo_back(face):
+def test_an_l2_that_cannot_be_invalidated_holds_the_echo_back(face):
     async def story():
         runtime, bus = face.runtime(), Bus()
         bench = Bench(runtime, l2=True, channel=FakeChannel(bus, runtime))

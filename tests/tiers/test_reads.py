@@ -78,7 +78,7 @@ def test_latest_reads_past_every_cache(face, bench):
     async def story():
         await bench.put("a")
         await bench.get("a")
-        bench.world.rows["a"] = (True, 99)  # a change that nobody was told of
+        bench.world.rows["a"] = (True, 99)  # a change without an invalidation
         assert await bench.get("a") == 1
         assert await bench.get("a", read="any") == 1
         assert await bench.get("a", read="bounded:1h") == 1
@@ -202,7 +202,7 @@ def test_hits_and_misses_are_counted_by_tier(face, shared):
     face.run(story)
 
 
-def test_what_l1_answered_at_once_is_told_from_what_was_read_in_other_ways(face, shared):
+def test_what_l1_answered_at_once_is_counted_apart_from_other_reads(face, shared):
     """As a store reads: it asks L1 first (the blocking face twice), and the cached kind where that is no answer."""
 
     async def story():

@@ -166,7 +166,7 @@ def test_a_commit_in_doubt_counts_as_a_change(face, bench):
 
 
 @pytest.mark.requirement("S1-22")
-def test_an_l2_that_fails_delays_nobody_and_is_told_later(face, shared):
+def test_an_l2_that_fails_delays_nobody_and_is_invalidated_later(face, shared):
     async def story():
         await shared.put("a")
         await shared.get("a")
@@ -189,8 +189,8 @@ def test_an_l2_that_fails_delays_nobody_and_is_told_later(face, shared):
     face.run(story)
 
 
-def test_what_could_not_be_told_is_believed_again_after_an_echo_of_a_later_ping(face, shared):
-    """Another process may hold the relay: its echo of a ping sent since says that it has told L2 of all before."""
+def test_what_could_not_be_invalidated_is_believed_again_after_an_echo_of_a_later_ping(face, shared):
+    """Another process may hold the relay: its echo of a ping sent since says that it has invalidated L2 for all before."""
 
     async def story():
         before = shared.runtime.monotonic()
@@ -216,7 +216,7 @@ def test_delivered_rows_are_marked_together(face, shared):
     face.run(story)
 
 
-def test_another_process_is_told_by_the_channel(face):
+def test_the_channel_reaches_another_process(face):
     async def story():
         from tests.tiers.conftest import Bench
 

@@ -58,7 +58,7 @@ def check_whole(path: Path) -> None:
     """ConnectionError in a child that was forked in the middle of a write to the file, whose end could not be waited for."""
     if path in _torn:
         raise ConnectionError(
-            f"this process was forked in the middle of a write to {path}, and SQLite has its lock in memory: start processes by "
+            f"this process was forked in the middle of a write to {path}, and SQLite keeps its lock in memory: start processes by "
             "spawn, or fork while no transaction is open",
             tier="database",
         )

@@ -35,4 +35,4 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _lost(path: Path, *, gone: bool) -> str:
     what = "was removed" if gone else "was replaced"
-    return f"{path} {what} while the store was open, and nothing is written any more: put it back, or close the store and open it again"
+    return f"{path} {what} while the store was open, so the store no longer writes; put it back, or close the store and open it again"

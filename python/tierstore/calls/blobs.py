@@ -1,4 +1,4 @@
-"""`store.blobs`: looking after the content that does not lie in rows of the stores, of all stores at once."""
+"""`store.blobs`: removes unused content and checks what is kept, for all stores at once."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class BlobStore:
         progress: Progress = quiet,
         timeout: float | None = None,
     ) -> SweepReport:
-        """Remove content that no store needs: purged content, and what crashes left behind. By default only say what would go.
+        """Remove content that no store needs: purged content, and what crashes left behind. By default only report what would be removed.
 
         In two phases: `dry_run=False` marks what is unused, and a later call removes what was marked `grace` seconds ago and is still
-        unused. `grace` must be longer than the longest write; it is a day. `progress(done, total)` is called now and then. Whatever
-        ended a sweep early, the next one goes on from there. ConflictError, and nothing is changed, if more than `max_share` (0 to 1)
-        of all contents would go: it may be the wrong database.
+        unused. `grace`, in seconds, must be longer than the longest write; by default it is a day. `progress(done, total)` is called
+        now and then. The next sweep continues one that ended early. ConflictError, and nothing is changed, if more than `max_share`
+        (0 to 1) of all contents would go: it may be the wrong database.
         """
         with self._operations.begin("sweep", None, timeout, "bulk") as operation:
             return await self._sweeper.sweep(
@@ -82,7 +82,7 @@ class BlobStore:
     async def verify(
         self, *, after: str | None = None, progress: Progress = quiet, timeout: float | None = None
     ) -> VerifyReport:
-        """Read every content in each place where it lies, and replace damaged copies by good ones.
+        """Read every content in each place where it lies, and replace damaged copies with good ones.
 
         `progress(done, total)` is called now and then. When the time runs out, `report.next` says where to go on: give it as `after`.
         """

@@ -93,7 +93,7 @@ def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= most:
         raise ValidationError(f"{place} must declare a size in bytes of at most {most:,}", place=place)
     if not isinstance(encoded, str) or len(encoded) != (size + 2) // 3 * 4:
-        raise ValidationError(f"{place} declares {size} bytes and holds a different number", place=place)
+        raise ValidationError(f"{place} declares {size} bytes of content, but holds a different number", place=place)
 
 
 class LinesFile:
@@ -136,9 +136,7 @@ class LinesFile:
         alone = try_lock(file.fileno())
         if not alone or not self._beside.exists() or not os.path.samestat(os.fstat(file.fileno()), self._beside.stat()):
             file.close()
-            text = (
-                f"another export to {self._path} is under way, or has just ended: wait for it, or choose another path"
-            )
+            text = f"another export to {self._path} is running, or has just ended; wait for it, or choose another path"
             raise ValidationError(text, place="path")
 
     def _last_line(self, file: IO[bytes]) -> Item | None:
@@ -146,7 +144,7 @@ class LinesFile:
         head = file.readline(LINE_OVERHEAD_BYTES)
         if head != self._header:
             if not self._header.startswith(head):
-                raise self._not_ours("does not begin as one of this store")
+                raise self._not_ours("its first line is not the header of an export of this store")
             file.seek(0)
             file.truncate()
             file.write(self._header)
@@ -166,7 +164,7 @@ class LinesFile:
             raise_alone(self._not_ours(error.message))
 
     def _not_ours(self, why: str) -> ValidationError:
-        text = f"{self._beside} is no export that can be resumed ({why}): remove it, or export without resume"
+        text = f"the export in {self._beside} cannot be resumed: {why}; remove that file, or export without resume"
         return ValidationError(text, place="path")
 
     def write(self, lines: Sequence[bytes]) -> None:

@@ -31,7 +31,7 @@ def _common() -> list[click.Option]:
     return [
         click.Option(
             ["--path"],
-            help="Use the embedded store in this folder (no servers).",
+            help="Use the embedded store in this folder (SQLite and files, no servers).",
             callback=_keep,
             expose_value=False,
         ),
@@ -87,14 +87,14 @@ def demo(invocation: Invocation, folder: Path | None) -> None:
 
 @cli.command("import")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--prefix", default="", help="Begin every subject with this text.")
+@click.option("--prefix", default="", help="Put this text before every subject.")
 @click.option("--tag", "tags", multiple=True, help="Add this tag to every schema (repeatable).")
 @click.pass_obj
 def import_(invocation: Invocation, folder: Path, prefix: str, tags: tuple[str, ...]) -> None:
     """Register every .proto, .avsc and .json file of FOLDER as a subject.
 
     Unchanged files are skipped, changed files become the next minor version, and an interrupted import continues where it stopped.
-    Refused files are listed with the reason, and the exit code is 1 if there are any.
+    Files that are refused are listed with the reason; the exit code is then 1.
     """
     from tierstore.cli.importing import Importer, scan
 
@@ -123,9 +123,11 @@ def show(invocation: Invocation, subject: str, version: str | None, *, content: 
 
 @cli.command()
 @click.argument("text", required=False)
-@click.option("--tag", "tags", multiple=True, help="Find only schemas with this tag (repeatable: with all of them).")
-@click.option("--type", "schema_type", help="Find only this type: json, jsonschema, avro or protobuf.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Show at most so many.")
+@click.option("--tag", "tags", multiple=True, help="Find only schemas with this tag; repeat it to ask for several.")
+@click.option("--type", "schema_type", help="Find only schemas of this type: json, jsonschema, avro or protobuf.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Show at most this many schemas."
+)
 @click.pass_obj
 def search(
     invocation: Invocation, text: str | None, tags: tuple[str, ...], schema_type: str | None, limit: int
@@ -153,13 +155,13 @@ def migrate_up(invocation: Invocation) -> None:
 
 
 @migrate.command("down")
-@click.option("--steps", default=1, show_default=True, type=click.IntRange(1), help="Revert so many migrations.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--steps", default=1, show_default=True, type=click.IntRange(1), help="Revert this many migrations.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def migrate_down(invocation: Invocation, steps: int, *, yes: bool) -> None:
     """Revert the last migration. The data in its tables is lost.
 
-    Shows what would go and asks first. Without a terminal, --yes is needed.
+    Shows what would be lost and asks first. Without a terminal, --yes is needed.
     """
     from tierstore.cli.migrating import down
 
@@ -189,35 +191,35 @@ for alias, command in (("run", migrate_up), ("revert", migrate_down), ("info", m
 
 @cli.group()
 def blobs() -> None:
-    """Check, or clean up, the content that is too large for a row."""
+    """Check or clean up content that is too large to be stored in its row."""
 
 
 @blobs.command("sweep")
-@click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--grace",
     default="24h",
     show_default=True,
     type=Seconds(),
-    help="Remove what was marked so long ago; mark the rest.",
+    help="Remove content that was marked at least this long ago; mark the rest.",
 )
 @click.option(
     "--max-share",
     default=0.5,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="Refuse to remove more than this part of all content.",
+    help="Refuse to remove more than this share of all content (0 to 1).",
 )
-@click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after so long.")
+@click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after this time.")
 @click.pass_obj
 def blobs_sweep(
     invocation: Invocation, *, dry_run: bool, yes: bool, grace: float, max_share: float, timeout: float
 ) -> None:
     """Remove content that nothing refers to: purged content, and what crashes left behind.
 
-    The first run marks it, a run after the grace period removes it. Shows what would go and asks first. Without a terminal, --yes is
-    needed.
+    The first run marks such content; a run after the grace period removes it. Shows what would be removed and asks first. Without a
+    terminal, --yes is needed.
     """
     from tierstore.cli.blobs import sweep
 
@@ -264,10 +266,12 @@ def blobs_migrate(
 
 
 @blobs.command("verify")
-@click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Give one turn so long.")
+@click.option(
+    "--timeout", default="1h", show_default=True, type=Seconds(), help="Give each batch of reads at most this time."
+)
 @click.pass_obj
 def blobs_verify(invocation: Invocation, *, timeout: float) -> None:
-    """Read all content and replace damaged copies by good ones. Exit code 1 if some content cannot be read."""
+    """Read all content and replace damaged copies with good ones. Exit code 1 if some content cannot be read."""
     from tierstore.cli.blobs import verify
 
     whole = [True]
@@ -281,7 +285,7 @@ def blobs_verify(invocation: Invocation, *, timeout: float) -> None:
 
 
 @cli.command()
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Load at most so many.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Load at most this many schemas.")
 @click.pass_obj
 def warm(invocation: Invocation, limit: int) -> None:
     """Load the most used schemas into the caches."""
@@ -293,7 +297,7 @@ def warm(invocation: Invocation, limit: int) -> None:
 @cli.command()
 @click.pass_obj
 def health(invocation: Invocation) -> None:
-    """Check every tier. Exit code 0 if all of them answer, else 1."""
+    """Check every tier. Exit code 0 if all answer, else 1."""
     from tierstore.cli.views import show_health
 
     invocation.run(lambda store: show_health(store, invocation.out))
@@ -309,16 +313,20 @@ def stats(invocation: Invocation) -> None:
 
 
 @cli.command("load-test")
-@click.option("--duration", default="10s", show_default=True, type=Seconds(), help="Run for so long.")
+@click.option("--duration", default="10s", show_default=True, type=Seconds(), help="Run for this time.")
 @click.option(
-    "--concurrency", default=100, show_default=True, type=click.IntRange(1, 10_000), help="So many callers at once."
+    "--concurrency",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Number of concurrent callers.",
 )
 @click.option(
     "--writes", default=5, show_default=True, type=click.IntRange(0, 100), help="Percentage of calls that write."
 )
 @click.pass_obj
 def load_test(invocation: Invocation, duration: float, concurrency: int, writes: int) -> None:
-    """Read and write for a while, then show rates and latencies by operation. Writes only subjects that start with `load-test/`."""
+    """Read and write for a while, then show rates and latencies for each operation. Writes only subjects that start with `load-test/`."""
     from tierstore.cli.load import LoadTest
 
     invocation.run(lambda store: LoadTest(store, invocation.out, concurrency, writes / 100).run(duration), makes=True)

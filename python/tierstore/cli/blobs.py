@@ -36,7 +36,7 @@ async def sweep(
     report = await blobs.sweep(grace=grace, timeout=timeout)
     if not dry_run:
         if report.unused:
-            confirmed.ask("A sweep marks or removes the content that no store needs", _lines(report))
+            confirmed.ask("A sweep marks or removes content that nothing refers to", _lines(report))
         with out.progress("sweeping", max(report.contents, LEAST_TOTAL)) as advance:
             report = await blobs.sweep(
                 dry_run=False, grace=grace, max_share=max_share, progress=Bar(advance), timeout=timeout
@@ -71,7 +71,7 @@ async def migrate(
 def _lines(report: SweepReport) -> list[str]:
     return [
         f"{report.unused:,} of {report.contents:,} contents, {report.unused_bytes:,} bytes",
-        f"among them {report.orphans:,} objects that the database does not know",
+        f"of these, {report.orphans:,} are objects that the database does not know",
     ]
 
 

@@ -15,13 +15,14 @@ from tierstore.cli.output import Output, printable
 from tierstore.errors import ConflictError, ValidationError, raise_alone
 from tierstore.plan.values import check_name
 from tierstore.store import Store
+from tierstore.stores.schemas import SchemaItem, SchemaType
 from tierstore.stores.schemas.validation import MAX_CONTENT_BYTES
 
 BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024
 BATCHES_AT_ONCE = 4
 FIRST_VERSION = "1.0.0"
-TYPE_BY_SUFFIX = {".proto": "protobuf", ".avsc": "avro", ".json": "json"}
+TYPE_BY_SUFFIX: dict[str, SchemaType] = {".proto": "protobuf", ".avsc": "avro", ".json": "json"}
 REFUSED_SHOWN = 20
 
 
@@ -31,7 +32,7 @@ class ImportFile:
 
     path: Path
     subject: str
-    schema_type: str
+    schema_type: SchemaType
     size: int
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +107,7 @@ class Importer:
         if items:
             await self._register(items)
 
-    async def _register(self, items: list[dict[str, Any]]) -> None:
+    async def _register(self, items: list[SchemaItem]) -> None:
         try:
             await self._schemas.register_many(items)
         except (ValidationError, ConflictError):
@@ -114,7 +115,7 @@ class Importer:
         else:
             self._count(items)
 
-    async def _register_singly(self, items: list[dict[str, Any]]) -> None:
+    async def _register_singly(self, items: list[SchemaItem]) -> None:
         """A batch is all or nothing: find the ones that are refused and keep the others."""
         for item in items:
             try:
@@ -136,7 +137,7 @@ class Importer:
     def _refuse(self, subject: str, why: str) -> None:
         self.refused.append((printable(subject), why))
 
-    def _count(self, items: list[dict[str, Any]]) -> None:
+    def _count(self, items: list[SchemaItem]) -> None:
         for item in items:
             self.counts["new" if item["version"] == FIRST_VERSION else "changed"] += 1
             self.bytes += len(item["content"])
@@ -163,7 +164,7 @@ def _read(source: ImportFile) -> bytes | str:
         return f"the file cannot be read: {error.strerror}"
 
 
-def _item(source: ImportFile, content: bytes, latest: str | None) -> dict[str, Any]:
+def _item(source: ImportFile, content: bytes, latest: str | None) -> SchemaItem:
     return {
         "subject": source.subject,
         "version": FIRST_VERSION if latest is None else _next_minor(latest),
@@ -179,7 +180,7 @@ def _next_minor(version: str) -> str:
     return f"{known.major}.{known.minor + 1}.0"
 
 
-def _refine(schema_type: str, content: bytes) -> str:
+def _refine(schema_type: SchemaType, content: bytes) -> SchemaType:
     """A JSON document that names its `$schema` dialect is a JSON Schema."""
     if schema_type != "json" or b'"$schema"' not in content:
         return schema_type

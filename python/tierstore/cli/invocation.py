@@ -102,7 +102,7 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 
 class Seconds(click.ParamType[float]):
-    """`60s`, `2m` or a plain number of seconds."""
+    """A duration: `60s`, `2m`, `1h` or a plain number of seconds."""
 
     name = "duration"
 
@@ -115,5 +115,7 @@ class Seconds(click.ParamType[float]):
         except ValueError:
             seconds = math.nan
         if not 0 < seconds < math.inf:
-            self.fail(f"{value!r} is not a duration; expected for example 60s, 2m or 1h", param, ctx)
+            self.fail(
+                f"{value!r} is not a duration; expected a number of seconds, or for example 60s, 2m, 1h", param, ctx
+            )
         return seconds

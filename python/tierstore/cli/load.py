@@ -13,7 +13,7 @@ from tierstore.cli.output import Output
 from tierstore.errors import StorageError
 from tierstore.plan.schemas import SchemaState
 from tierstore.store import Store
-from tierstore.stores.schemas import Schema
+from tierstore.stores.schemas import Schema, SchemaItem
 
 SUBJECTS = 1000
 CONTENT = b'{"type": "object", "properties": {"load": {"type": "integer"}}}'
@@ -47,7 +47,7 @@ class LoadTest:
     async def _seed(self) -> list[Schema]:
         seeded: list[Schema] = []
         for start in range(0, SUBJECTS, SEEDED_AT_ONCE):
-            items = [
+            items: list[SchemaItem] = [
                 {"subject": f"load-test/{number}", "version": "1.0.0", "content": CONTENT, "schema_type": "jsonschema"}
                 for number in range(start, start + SEEDED_AT_ONCE)
             ]

@@ -13,7 +13,7 @@ async def up(config: Config, out: Output) -> None:
     async with migrator(config) as migrations:
         applied = await migrations.up()
     out.table("applied", [{"applied": name} for name in applied])
-    out.say("the database is current" if not applied else f"{len(applied)} applied")
+    out.say("the database is up to date" if not applied else f"{len(applied)} applied")
 
 
 async def down(config: Config, out: Output, steps: int, confirmation: Confirmation) -> None:
@@ -22,11 +22,13 @@ async def down(config: Config, out: Output, steps: int, confirmation: Confirmati
         applied = [line.name for line in await migrations.status() if line.applied]
         last = applied[::-1][:steps]
         if last:
-            confirmation.ask("This reverts, newest first, and deletes all data in the tables of", last)
+            confirmation.ask(
+                "These migrations are reverted, newest first, and all data in their tables is deleted", last
+            )
         reverted = await migrations.down(len(last))
     out.table("reverted", [{"reverted": name} for name in reverted])
     if not reverted:
-        out.say("no migration is applied")
+        out.say("nothing to revert: no migration is applied")
 
 
 async def status(config: Config, out: Output) -> bool:

@@ -21,7 +21,7 @@ from tierstore.stores.state import DEFAULT, StateStatistics, StateStore
 from tierstore.stores.state import values as state_values
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-BULK = click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after so long.")
+BULK = click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after this time.")
 
 
 @click.group()
@@ -58,7 +58,7 @@ def get(invocation: Invocation, key: str) -> None:
 @click.argument("value", required=False)
 @click.option("--text", is_flag=True, help="VALUE is a text, not JSON.")
 @click.option("--file", "source", type=click.File("rb"), help="Store the bytes of this file (- for standard input).")
-@click.option("--ttl", type=Seconds(), help="Let it end after so long; without it after the configured time.")
+@click.option("--ttl", type=Seconds(), help="Let the value end after this time; without it, after the configured time.")
 @click.option("--no-end", is_flag=True, help="Let it have no end.")
 @click.option("--if-absent", is_flag=True, help="Fail if there is a value already.")
 @click.pass_obj
@@ -128,7 +128,7 @@ def ttl(invocation: Invocation, key: str) -> None:
 
 @state.command()
 @click.argument("prefix", default="")
-@click.option("--limit", type=click.IntRange(1), help="Print at most so many.")
+@click.option("--limit", type=click.IntRange(1), help="Print at most this many keys.")
 @click.pass_obj
 def keys(invocation: Invocation, prefix: str, *, limit: int | None) -> None:
     """Print the keys that begin with PREFIX, in no particular order: one a line, control characters escaped."""
@@ -151,7 +151,7 @@ def keys(invocation: Invocation, prefix: str, *, limit: int | None) -> None:
 
 @state.command()
 @click.argument("prefix", default="")
-@click.option("--for", "seconds", type=Seconds(), help="End when nothing came for so long.")
+@click.option("--for", "seconds", type=Seconds(), help="End when nothing came for this time.")
 @click.pass_obj
 def watch(invocation: Invocation, prefix: str, *, seconds: float | None) -> None:
     """Print every change of keys that begin with PREFIX, as it comes, until interrupted. With --json: one object a line."""

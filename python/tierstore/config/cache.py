@@ -23,13 +23,13 @@ class CacheConfig(Policy):
     ttl_by_kind: Mapping[str, float] = field(
         default_factory=dict, metadata=named("CACHE_L1_TTL_BY_KIND", "l1.ttl_by_kind")
     )
-    """Another `ttl` for some kinds of record; in a variable as `schema=60,…`."""
+    """The `ttl` of some kinds of record, by their names; in a variable as `schema=60,…`."""
     warm_on_start: bool = field(default=True, metadata=named("CACHE_WARM_ON_STARTUP", "l1.warm_on_start"))
-    """Whether opening a store loads what was used most."""
+    """Whether opening a store loads the records that were used most."""
     warm_size: int = field(default=100, metadata=named("CACHE_WARM_SIZE", "l1.warm_size", least=0))
     """How many records opening a store loads."""
     search_bytes: int = field(default=256 * MIB, metadata=named("CACHE_SEARCH_BYTES", "l1.search_bytes", least=0))
-    """How much memory the words of all schemas may take, for searches. With more text, or 0, the database searches."""
+    """How much memory, in bytes, the words of all schemas may take for searches. With more text, or 0, the database searches."""
 
     def __post_init__(self) -> None:
         check(self, "cache.")

@@ -40,7 +40,7 @@ def require(name: str, value: object, holds: bool, expected: str) -> None:
 def refuse(name: str, value: object, expected: str, setting: Setting = NO_SETTING) -> NoReturn:
     """ConfigError with the setting's name (its `key`, too), its value unless that is secret, and what was expected."""
     text = shown(value, secret=setting.secret, address=setting.address)
-    raise ConfigError(f"{name} = {text}: expected {expected}", key=name)
+    raise ConfigError(f"{name} must be {expected}, got {text}", key=name)
 
 
 def bare(annotation: Any) -> Any:
@@ -67,13 +67,13 @@ def _unless_right(value: Any, annotation: Any, setting: Setting) -> str | None:
         return None if _is_text(value, setting) else _text(setting)
     if origin is tuple and get_args(annotation)[0] is str:
         right = isinstance(value, tuple) and all(_is_text(one, setting) for one in value)
-        return None if right else f"a list, each item {_text(setting)}"
+        return None if right else f"a list of str, each {_text(setting)}" if setting.schemes else "a list of str"
     if origin is not None and issubclass(origin, Mapping) and get_args(annotation)[1] is bytes:
         right = isinstance(value, Mapping) and all(isinstance(one, bytes) for one in value.values())
-        return None if right else "for each name bytes, in a text as base64"
+        return None if right else "a mapping from each name to bytes, in a text as base64"
     if origin is not None and issubclass(origin, Mapping):
         right = isinstance(value, Mapping) and all(_is_number(one, float, setting.least) for one in value.values())
-        return None if right else f"for each name {_number(float, setting.least)}"
+        return None if right else f"a mapping from each name to {_number(float, setting.least)}"
     return None
 
 

@@ -22,8 +22,8 @@ from tierstore.config.state import PairsPlace, StateConfig, place_of, settled, w
 from tierstore.errors import ConfigError, raise_alone
 
 FOLDER = (
-    "a folder, and this looks like an address. PostgreSQL's is given to open() or by DATABASE_URL, Redis's by REDIS_URL, an object store's "
-    "by S3_BUCKET; ./ before a name makes it a folder"
+    "the path of a folder, got {}, which looks like an address; give PostgreSQL's address to open() or as DATABASE_URL, Redis's as "
+    "REDIS_URL, an object store's bucket as S3_BUCKET, or write ./ before the name of a folder"
 )
 
 
@@ -54,14 +54,14 @@ class Config(Policy):
     on_unavailable: Literal["raise", "memory"] = field(
         default="raise", metadata=named("TIERSTORE_ON_UNAVAILABLE", "on_unavailable")
     )
-    """What opening a store does when the database does not answer: raise, or run in memory, where nothing is kept. A refused login is
-    always an error."""
+    """What opening a store does when the database does not answer: "raise" raises, "memory" keeps data only until the store closes.
+    A refused login is always an error."""
 
     def __post_init__(self) -> None:
         check(self)
         if (self.path is None) == (self.postgres is None):
             raise ConfigError(
-                "give either path (a folder: SQLite and files) or postgres (an address), not both and not neither"
+                "give exactly one of path (a folder, for SQLite and files) and postgres (the address of a database)"
             )
         if self.path is not None:
             path: Any = self.path
@@ -69,13 +69,13 @@ class Config(Policy):
             is_path = isinstance(text, str) and text != "" and is_encodable(text)
             require("path", path, is_path, "the path of a folder")
             if (address := looks_like(text)) is not None:
-                raise ConfigError(f"path = {address!r}: expected {FOLDER}", key="path")
+                raise ConfigError(f"path must be {FOLDER.format(repr(address))}", key="path")
 
     def resolved(self) -> Config:
-        """With the folder as it is found now: absolute, without `~` and symbolic links. ConfigError where it is a file, or is not known.
+        """With the folder as it is found now: absolute, without `~` and symbolic links. ConfigError where it is a file, or cannot be found.
 
-        A store is opened with this, so that neither a change of the working directory nor a link that is turned moves it. Where `state`
-        leaves its place to the environment, that is looked up now.
+        A store is opened with this, so that neither a change of the working directory nor of a link moves it. Where `state` leaves its
+        place to the environment, that is looked up now.
         """
         state = settled(self.state, from_variables(type(self), os.environ, {}))
         if self.path is None:
@@ -84,7 +84,7 @@ class Config(Policy):
             folder = resolved(os.fspath(self.path))
             is_file = folder.is_file()
         except (OSError, RuntimeError) as error:
-            raise_alone(ConfigError(f"path = {self.path!r}: expected a folder that can be found: {error}", key="path"))
+            raise_alone(ConfigError(f"path must be a folder that can be found, got {self.path!r}: {error}", key="path"))
         expected = "the path of a folder, not of a file (Config.from_toml reads a file of settings)"
         require("path", str(folder), not is_file and folder.suffix != ".toml", expected)
         return replace(self, path=folder, state=state)

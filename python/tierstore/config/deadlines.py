@@ -1,4 +1,4 @@
-"""What a call gets when its caller gives no `timeout=`."""
+"""How long a call may take when its caller gives no `timeout=`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tierstore.config.setting import Policy, named
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Deadlines(Policy):
-    """What a call gets when its caller gives no `timeout=`, in seconds."""
+    """How long a call may take when its caller gives no `timeout=`, in seconds."""
 
     read: float = field(default=5, metadata=named("TIERSTORE_READ_TIMEOUT_SECONDS", "deadlines.read"))
     """For a call that reads."""

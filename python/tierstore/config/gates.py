@@ -1,4 +1,4 @@
-"""Tiers that are switched off although their address is given."""
+"""Switches for tiers whose address is given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tierstore.config.setting import Policy, named
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Gates(Policy):
-    """Tiers switched off although their address is given. None: on where an address is given."""
+    """Switches tiers off although their address is given. None: a tier is on where its address is given."""
 
     redis: bool | None = field(default=None, metadata=named("TIERSTORE_USE_REDIS", "gates.redis"))
     """False: Redis is not used."""

@@ -10,12 +10,12 @@ from tierstore.config.setting import Policy, named
 
 MIB = 1024 * 1024
 INLINE_MAX = 65_536
-"""Content up to so many bytes lies in its row."""
+"""Content of up to this many bytes is stored in its row."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ObjectConfig(Policy):
-    """An S3-compatible object store. Without keys boto3 looks for credentials where it always does."""
+    """An S3-compatible object store. Without keys, boto3 finds the credentials in its usual places."""
 
     bucket: str = field(metadata=named("S3_BUCKET", "s3.bucket", opens=True))
     """The bucket. It must exist."""
@@ -25,7 +25,7 @@ class ObjectConfig(Policy):
     )
     """The region of the bucket. None: that of the AWS profile, else us-east-1."""
     prefix: str = field(default="", metadata=named("S3_PREFIX", "s3.prefix"))
-    """What the name of every object begins with."""
+    """The text that the name of every object begins with."""
     endpoint_url: str | None = field(
         default=None,
         metadata=named(
@@ -34,13 +34,13 @@ class ObjectConfig(Policy):
     )
     """The address of the object store. None: that of AWS."""
     threshold: int = field(default=MIB, metadata=named("S3_MIN_SIZE_BYTES", "s3.min_size_bytes", least=INLINE_MAX + 1))
-    """Content of so many bytes or more goes to the object store."""
+    """Content of this many bytes or more goes to the object store."""
     access_key: str | None = field(default=None, metadata=named("S3_ACCESS_KEY", "s3.access_key", secret=True))
-    """The access key. None: boto3 finds the credentials."""
+    """The access key. None: boto3 finds the credentials in its usual places."""
     secret_key: str | None = field(default=None, metadata=named("S3_SECRET_KEY", "s3.secret_key", secret=True))
     """The secret key that belongs to `access_key`."""
     versioning: bool = field(default=False, metadata=named("S3_VERSIONING", "s3.versioning"))
-    """Whether to switch on versioning for the bucket, where the object store can."""
+    """Whether to switch on versioning for the bucket, where the object store supports it."""
     expire_noncurrent_days: int | None = field(
         default=None, metadata=named("S3_EXPIRE_NONCURRENT_DAYS", "s3.expire_noncurrent_days", least=1)
     )
@@ -50,7 +50,7 @@ class ObjectConfig(Policy):
     )
     """How long a connection may take to open."""
     read_timeout: float = field(default=5, metadata=named("S3_READ_TIMEOUT_SECONDS", "s3.read_timeout_seconds"))
-    """How long the object store may stay silent within an answer."""
+    """How long the object store may send nothing within an answer."""
     threads: int = field(default=16, metadata=named("S3_THREADS", "s3.threads", least=1))
     """How many requests run at once: each has a thread and a connection."""
     required: bool = field(default=False, metadata=named("S3_REQUIRED", "s3.required"))
@@ -59,9 +59,14 @@ class ObjectConfig(Policy):
     def __post_init__(self) -> None:
         check(self, "objects.")
         is_name = re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", self.bucket) is not None
-        require("objects.bucket", self.bucket, is_name, "3 to 63 of a-z 0-9 . -")
+        require("objects.bucket", self.bucket, is_name, "a bucket's name of 3 to 63 characters from a-z, 0-9, . and -")
         for name, key, other in (
             ("access_key", self.access_key, self.secret_key),
             ("secret_key", self.secret_key, self.access_key),
         ):
-            require(f"objects.{name}", None, key is not None or other is None, "both keys or neither")
+            require(
+                f"objects.{name}",
+                None,
+                key is not None or other is None,
+                "given where the other key is: give both access_key and secret_key, or neither",
+            )

@@ -18,7 +18,7 @@ LEAST_POOL = 4
 class PostgresConfig(Policy):
     """PostgreSQL: the primary, its replicas and the pool. All times in seconds.
 
-    `max_connections` are for callers, of the primary and of each replica; background jobs and uploads have 5 more of the primary.
+    `max_connections` is the limit for callers, at the primary and at each replica; jobs and uploads use up to 5 more at the primary.
     """
 
     url: str = field(
@@ -34,7 +34,7 @@ class PostgresConfig(Policy):
         default=None,
         metadata=named("DATABASE_MIGRATE_URL", "backend.migrate_url", schemes=SCHEMES, address=True),
     )
-    """The address for migrations, past a pooler or as a role that may create tables. None: `url`."""
+    """The address for migrations: one that does not lead through a pooler, or a role that may create tables. None: `url`."""
     pooled: Literal["auto", True, False] = field(default="auto", metadata=named("DATABASE_POOLED", "backend.pooled"))
     """Whether `url` and `replicas` lead to a pooler in transaction mode, where nothing can be prepared. "auto" finds out."""
     schema: str = field(default="public", metadata=named("DATABASE_SCHEMA", "backend.schema"))
@@ -63,7 +63,7 @@ class PostgresConfig(Policy):
     def __post_init__(self) -> None:
         check(self, "postgres.")
         is_name = re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", self.schema) is not None
-        require("postgres.schema", self.schema, is_name, "a lower-case SQL name")
+        require("postgres.schema", self.schema, is_name, "a lower-case SQL name of at most 63 characters")
         least, most = self.min_connections, self.max_connections
         if least is None:
             object.__setattr__(self, "min_connections", min(MIN_CONNECTIONS, most))

@@ -27,9 +27,9 @@ class SentinelConfig(Policy):
     password: str | None = field(
         default=None, metadata=named("REDIS_SENTINEL_PASSWORD", "cache.sentinel.password", secret=True)
     )
-    """The password at the Redis servers."""
+    """The password for the Redis servers."""
     username: str | None = field(default=None, metadata=named("REDIS_SENTINEL_USERNAME", "cache.sentinel.username"))
-    """The user name at the Redis servers."""
+    """The user name for the Redis servers."""
     db: int = field(default=0, metadata=named("REDIS_SENTINEL_DB", "cache.sentinel.db", least=0))
     """The number of the database on the Redis servers."""
     sentinel_password: str | None = field(
@@ -120,8 +120,8 @@ class RedisConfig(Policy):
     ttl: float = field(default=3600, metadata=named("REDIS_TTL_SECONDS", "cache.ttl_seconds"))
     """How long a value stays in Redis."""
     prefix: str = field(default="", metadata=named("REDIS_PREFIX", "cache.prefix"))
-    """What the name of every key and channel begins with, so that an ACL can be written for it: `~app:* &app:*` for `app:`. All processes
-    that share a database need the same one."""
+    """The text that the name of every key and channel begins with, so that an ACL can be written for it: `~app:* &app:*` for `app:`. All
+    processes that share a database need the same one."""
     soft_timeout: float = field(
         default=0.05, metadata=named("REDIS_SOFT_TIMEOUT_SECONDS", "cache.soft_timeout_seconds")
     )
@@ -131,11 +131,11 @@ class RedisConfig(Policy):
     )
     """How long every other call waits for Redis."""
     required: bool = field(default=False, metadata=named("REDIS_REQUIRED", "cache.required"))
-    """Whether opening a store fails while Redis does not answer. False: it warns, goes on without, and connects later by itself."""
+    """Whether opening a store fails while Redis does not answer. False: it warns, goes on without Redis, and connects later by itself."""
 
     def __post_init__(self) -> None:
         check(self, "redis.")
         given = [name for name in ("url", "sentinel", "cluster") if getattr(self, name)]
-        require("redis", given, len(given) == 1, "exactly one of url, sentinel, cluster")
+        require("redis", given, len(given) == 1, "given exactly one of url, sentinel and cluster")
         if re.search(r"[{}\s]", self.prefix):
-            refuse("redis.prefix", self.prefix, "text without braces and blanks")
+            refuse("redis.prefix", self.prefix, "text without braces and white space")

@@ -62,7 +62,7 @@ class StateEncryption(Policy):
             right = isinstance(key, bytes) and len(key) == KEY_BYTES
             is_id = isinstance(name, str) and 0 < len(name.encode("utf-8", "replace")) <= MAX_KEY_ID_BYTES
             if not (right and is_id):
-                text = f"state.encryption.keys: expected {KEY_BYTES} bytes for each id (a text of 1 to {MAX_KEY_ID_BYTES} bytes)"
+                text = f"state.encryption.keys must have {KEY_BYTES} bytes for each id (a text of 1 to {MAX_KEY_ID_BYTES} bytes)"
                 raise ConfigError(text, key="state.encryption.keys")
         require("state.encryption.active", self.active, self.active in keys, "the id of one of the keys")
 
@@ -109,7 +109,7 @@ class StateConfig(Policy):
         if self.ttl is not None and self.ttl > MAX_TTL_S:
             refuse("state.ttl", self.ttl, "a number of seconds, at most ten years")
         if re.search(r"[{}\s]", self.prefix) or not self.prefix.isprintable():
-            refuse("state.prefix", self.prefix, "text without braces and blanks")
+            refuse("state.prefix", self.prefix, "text without braces and white space")
 
 
 def settled(policy: StateConfig, given: Mapping[str, Given]) -> StateConfig:
@@ -131,7 +131,9 @@ def place_of(policy: StateConfig, redis: RedisConfig | None) -> PairsPlace | Non
         own = RedisConfig(_address(policy, policy.url), required=True)
         return PairsPlace(_named(own, policy.prefix), own, policy.prefix, None, **bounds)
     if redis is None:
-        expected = "state.url (POLLY_VALKEY_ADDRESS) beside it, or Redis for the store (REDIS_URL)"
+        expected = (
+            "sql or memory where neither state.url (POLLY_VALKEY_ADDRESS) nor Redis for the store (REDIS_URL) is given"
+        )
         refuse("state.backend", policy.backend, expected)
     prefix = redis.prefix + policy.prefix
     return PairsPlace(_named(redis, prefix), redis, prefix, redis.prefix, **bounds)

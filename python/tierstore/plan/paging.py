@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
-from tierstore.answers import generic_answer, pydantic_schema, to_json, to_plain
+from tierstore.answers import Answer, generic_answer
 from tierstore.errors import InvalidKeyError, ValidationError, raise_alone
 from tierstore.plan.arguments import shown
 from tierstore.plan.values import MAX_NAME_CHARACTERS
@@ -34,25 +34,16 @@ Part = Callable[[object], bool]
 """Whether a value can stand in this place of a position. A cursor is the caller's text: anybody can make one."""
 
 
-@generic_answer
-class Page(NamedTuple, Generic[T_co]):
-    """Some items of an answer, in order. `next` is the cursor of the page after it; None when this is the last."""
-
+class _Page(NamedTuple, Generic[T_co]):
     items: tuple[T_co, ...]
     next: str | None
 
-    def asdict(self) -> dict[str, Any]:
-        """`items`, each as a dict where it is more than a scalar, and `next`."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
 
-    def to_json(self) -> str:
-        """`asdict` as JSON text."""
-        return to_json(self)
+@generic_answer
+class Page(Answer, _Page[T_co]):
+    """Some items of an answer, in order. `next` is the cursor of the page after it; None when this is the last."""
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        return pydantic_schema(cls, source, handler)
+    __slots__ = ()
 
 
 def check_limit(limit: object, *, most: int = MAX_LIMIT) -> int:

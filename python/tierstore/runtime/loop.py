@@ -60,7 +60,7 @@ class AsyncioRuntime(Clocked):
     async def call(self, function: Callable[..., T], *arguments: Any, deadline: Deadline) -> T:
         deadline.check("calling a blocking function")
         if self._closed:
-            raise ClosedError("the store was closed: open another")
+            raise ClosedError("the store was closed; open it again")
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.THREADS, "tierstore")
         future = self.loop.run_in_executor(self._threads, function, *arguments)
@@ -78,7 +78,7 @@ class AsyncioRuntime(Clocked):
     def check_owner(self) -> None:
         if not self._here():
             self._check_process()
-            raise ClosedError("this store belongs to the event loop that opened it: open one in this loop")
+            raise ClosedError("this store belongs to the event loop that opened it; open another one in this loop")
 
     def supervisor(self) -> Supervisor:
         return TaskSupervisor(self.loop)

@@ -1,4 +1,4 @@
-"""Outages of what a store stands on: one log line when a component stops answering, one when it answers again.
+"""Outages of the components that a store uses: one log line when a component stops answering, one when it answers again.
 
 Whoever talks to a component reports each failure and, after one, the next success. No lock: the reports come from any thread, also
 while another one forks, and `dict.setdefault` and `dict.pop` are one step each, so that one report of several begins the outage.
@@ -16,18 +16,18 @@ Component = Literal["database", "replica", "Redis", "object store", "channel", "
 QUIET_S = 10.0
 """A component that fails again so soon after it came back is reported later, if it still fails: at most two lines in this time."""
 STILL_WORKS: dict[Component, str] = {
-    "database": "reads are answered from the caches as far as they go and marked as stale, writes fail",
+    "database": "reads are answered from the caches where possible and marked as stale; writes fail",
     "replica": "reads go to the primary",
-    "Redis": "reads go to the database, writes go on, changes of other processes are read from the database",
-    "object store": "new content goes into the database, content in the object store cannot be read",
-    "channel": "changes of other processes are read from the database, reads and writes go on",
-    "state server": "calls of state fail, the other stores go on",
+    "Redis": "reads go to the database; writes go on; changes of other processes are read from the database",
+    "object store": "new content goes into the database; content in the object store cannot be read",
+    "channel": "changes of other processes are read from the database; reads and writes go on",
+    "state server": "calls of state fail; the other stores go on",
 }
 TRIED_AGAIN: dict[Component, str] = {
-    "database": "with every call",
-    "replica": "with a read, after 1 to 30 s",
+    "database": "on every call",
+    "replica": "on a read, after 1 to 30 s",
     "Redis": "every 1 to 2 s",
-    "object store": "every 5 s and with every call",
+    "object store": "every 5 s and on every call",
     "channel": "every second",
     "state server": "every 1 to 2 s",
 }

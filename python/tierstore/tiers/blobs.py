@@ -309,7 +309,7 @@ class BlobTier:
         if await self._digest(content, deadline) != digest:
             self.damage.add(digest, place)
             tier = "objects" if place == "object" else "database"
-            raise CorruptError(f"content {digest} is damaged: its bytes have another digest", key=digest, tier=tier)
+            raise CorruptError(f"content {digest} is damaged: its bytes do not match its digest", key=digest, tier=tier)
         return content
 
     async def _chunks(self, digest: str, deadline: Deadline) -> bytes:

@@ -126,7 +126,7 @@ class Carriers:
         if silent != self.on_standby:
             self.on_standby = silent
             self._counters.carrier_switches += 1
-            log.debug("The %s channel carries the changes of other processes now.", self.carrying)
+            log.debug("Changes of other processes now arrive on the %s channel.", self.carrying)
             self._wake(f"carrier {self._standby.name}")
         self._report(silent=silent)
 
@@ -136,7 +136,7 @@ class Carriers:
         if not silent or "Redis" in outages or "database" in outages:
             self._excused_until = now + SETTLE_S
         elif now >= self._excused_until:
-            outages.began("channel", f"nothing came by {self._channel.name} for {now - self._heard_at:.0f} s")
+            outages.began("channel", f"no message on the {self._channel.name} channel for {now - self._heard_at:.0f} s")
 
 
 def _nobody(_name: str) -> None:

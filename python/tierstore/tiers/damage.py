@@ -1,4 +1,4 @@
-"""Content whose stored bytes have another digest: found by a read or by `verify`, reported once, replaced where a good copy is."""
+"""Content whose stored bytes do not match its digest: found by a read or by `verify`, reported once, replaced where a good copy is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Damage:
             return
         self._known[digest] = place
         self.waiting[digest] = None
-        log.warning("The content %s is damaged in %s: its bytes have another digest.", digest, NAMES[place])
+        log.warning("The content %s is damaged in %s: its bytes do not match its digest.", digest, NAMES[place])
 
     def replaced(self, digest: str, place: Place) -> None:
         """A bad copy was replaced by a good one."""

@@ -143,7 +143,7 @@ class Invalidation:
             self._identity = identity
             return False
         log.warning(
-            "The database is another one now (%s, before %s): the store drops everything that it has cached.",
+            "The database changed: it is %s now and was %s before. The store drops everything that it has cached.",
             identity,
             self._identity,
         )

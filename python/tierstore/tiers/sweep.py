@@ -1,4 +1,4 @@
-"""Removing content that nothing refers to, and looking whether what is kept can be read.
+"""Removes content that nothing refers to, and checks that what is kept can be read.
 
 Two phases. What no store names, and no upload under way, is marked as doomed; what has been doomed for a grace period, and is still
 named by nobody, is removed. The row is locked first, then everybody is asked, then object and row go; whoever registers the content
@@ -250,6 +250,6 @@ class _Survey:
 def _refuse_too_many(going: int, contents: int, max_share: float) -> None:
     if going > max_share * contents:
         raise ConflictError(
-            f"{going} of {contents} contents ({going / contents:.0%}) are named by no store, and a sweep removes at most "
-            f"{max_share:.0%}: look whether this is the right database; if it is, give max_share={going / contents:.2f} or more"
+            f"no store refers to {going} of {contents} contents ({going / contents:.0%}), and a sweep removes at most {max_share:.0%}; "
+            f"check that this is the right database, and if it is, give max_share={going / contents:.2f} or more"
         )

@@ -53,11 +53,16 @@ class OutboxChannel(PolledChannel):
             was, self._identity, self._server = self._identity, identity, server
             if identity != was:
                 self._since, self._seen = 0, {}
-                return [Gap(f"the database is another one: {identity}, before {was}"), *await self._poll(deadline)]
+                return [
+                    Gap(f"the database changed: it is {identity} now and was {was} before"),
+                    *await self._poll(deadline),
+                ]
         events: list[Event] = []
         if trimmed >= self._since > 0:
             events.append(
-                Gap(f"outbox rows up to transaction {trimmed} were removed, read were those up to {self._since}")
+                Gap(
+                    f"outbox rows up to transaction {trimmed} were removed, but only those up to {self._since} were read"
+                )
             )
         changes: list[Change] = []
         for _, _, _, number, xid, keys, versions in rows:

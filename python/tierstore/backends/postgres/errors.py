@@ -34,7 +34,7 @@ def translate(error: BaseException, query: str) -> BaseException:
             tier="database",
         )
     if isinstance(error, psycopg_pool.PoolClosed):
-        return errors.ClosedError(f"{query}: the store was closed", tier="database")
+        return errors.ClosedError(f"{query}: the store was closed; open it again", tier="database")
     if not isinstance(error, psycopg.Error):
         return error
     if isinstance(error, LeftStatementError):
@@ -50,7 +50,7 @@ def _by_state(error: psycopg.Error, query: str) -> errors.StorageError:
     if state in _TAKEN:
         return errors.ConflictError(text, tier="database")
     if state in OTHER_SERVER:
-        text += "; a pooler is between: set PostgresConfig(pooled=True)"
+        text += "; there is a pooler between: set PostgresConfig(pooled=True)"
     if state in (*UNDONE, *OTHER_SERVER):
         conflict = errors.ConflictError(text, tier="database")
         conflict.transient = True

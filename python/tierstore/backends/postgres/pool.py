@@ -279,7 +279,9 @@ class Pool:
                 continue
             self.leave(connection)
             return result.rows
-        raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
+        raise errors.ConnectionError(
+            "every connection to PostgreSQL was broken; the next call connects again", tier="database"
+        )
 
     async def write(self, sql: str, params: Params, deadline: Deadline) -> list[Row]:
         """One statement, committed when it is answered. Sent again only where a pooler shows that it was not done."""
@@ -334,7 +336,9 @@ class Pool:
                 continue
             connection.limit = deadline
             return connection
-        raise errors.ConnectionError("every connection to PostgreSQL was found broken", tier="database")
+        raise errors.ConnectionError(
+            "every connection to PostgreSQL was broken; the next call connects again", tier="database"
+        )
 
     async def begin_on(self, connection: Any, deadline: Deadline) -> None:
         """The limits that the session does not have already go with the BEGIN."""

@@ -106,8 +106,8 @@ class Scripts:
 
     def _not_allowed(self, error: psycopg.Error) -> errors.ConfigError:
         return errors.ConfigError(
-            f"postgres.schema = {self._schema!r}: {error.diag.message_primary}; migrations need a role that may create tables there: "
-            "grant it CREATE, or name another role in migrate_url"
+            f"the migrations may not change the schema {self._schema!r} (postgres.schema): {error.diag.message_primary}; grant the role "
+            "CREATE on it, or name another role in migrate_url"
         )
 
     async def look(self, deadline: Deadline, *, may_create: bool) -> None:
@@ -115,12 +115,12 @@ class Scripts:
         async with self.connected(deadline) as (_, found):
             if not found.exists and not may_create:
                 raise errors.ConfigError(
-                    f"postgres.schema = {self._schema!r}: the database has no schema of that name; run `tierstore migrate up`, which "
-                    "creates it, or create it by hand"
+                    f"the database has no schema {self._schema!r} (postgres.schema); run `tierstore migrate up`, which creates it, or "
+                    "create it by hand"
                 )
             if found.exists and not found.usable:
                 raise errors.ConfigError(
-                    f"postgres.schema = {self._schema!r}: the role {found.role!r} may not use it; "
+                    f"the role {found.role!r} may not use the schema {self._schema!r} (postgres.schema); "
                     f"GRANT USAGE ON SCHEMA {self._schema} TO {found.role}"
                 )
 
@@ -184,5 +184,5 @@ class Scripts:
 
 def _named(pid: int | None, name: str, address: str, since: str | None) -> str:
     if pid is None:
-        return "it has just ended"
+        return "which has just ended"
     return f"server process {pid}, {name or 'unnamed'} at {address or 'an unknown address'}, since {since or 'an unknown time'} UTC"

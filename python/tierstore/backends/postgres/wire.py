@@ -94,7 +94,7 @@ def _open_transaction(connection: Any) -> bool:
     """Whether a rollback is due. OperationalError if the connection is still in a statement."""
     status = connection.pgconn.transaction_status
     if status == TransactionStatus.ACTIVE:
-        raise psycopg.OperationalError("the statement could not be finished")
+        raise psycopg.OperationalError("the statement could not be ended")
     return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
@@ -333,7 +333,7 @@ class BlockingWire:
             pool, connection, ends_at = left
             try:
                 if time.monotonic() > ends_at:
-                    raise psycopg.OperationalError("others before it took all the time")
+                    raise psycopg.OperationalError("the time ran out while other connections were ended")
                 self._finish(connection)
             except Exception:
                 connection.pgconn.finish()

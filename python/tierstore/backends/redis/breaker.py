@@ -58,7 +58,8 @@ class Breaker:
                 self._retry_at, self._trying = now + self._open_s, True  # one trial at a time
                 return
         raise ConnectionError(
-            f"{self._what} failed {FAILURES} times in a row and is not asked for a while: {self._cause}", tier="l2"
+            f"{self._what} failed {FAILURES} times in a row and is not called for a while; the last cause: {self._cause}",
+            tier="l2",
         )
 
     def succeeded(self) -> None:

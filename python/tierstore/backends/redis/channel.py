@@ -163,7 +163,7 @@ class RedisChannel:
         if pause_s > 0 and until.remaining() <= 0:
             return []
         await self._subscribe(self._runtime.deadline(self._hard_s))
-        return [Gap("subscribed anew")]
+        return [Gap("subscribed again")]
 
     async def _send_ping(self, now: float) -> None:
         """A ping that cannot be stored is not echoed, and that is all; a server that is gone or demoted ends the subscription."""
@@ -175,7 +175,7 @@ class RedisChannel:
         try:
             await self._ask([Plain(self._pings, one) for one in words], self._runtime.deadline(self._hard_s))
         except (TimeoutError, QueryError) as error:
-            log.debug("no ping was sent: %s", error)
+            log.debug("Sending a ping on the Redis channel failed: %s", error)
 
     def _lost(self, error: StorageError) -> list[Event]:
         """The first loss is a gap; after it, failing attempts are nothing new."""
@@ -280,7 +280,7 @@ class _Subscription:
         self._stream, self._number = stream, number
         if same and number == expected:
             return None
-        return Gap(f"message {number} of {stream} came where {expected} was due")
+        return Gap(f"message {number} of {stream} came where {expected} was expected")
 
     async def prove_life(self, silent_s: float) -> None:
         """After some silence ask for a sign; ConnectionError if none came for as long again. A dead peer sends no reset."""

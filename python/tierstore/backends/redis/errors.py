@@ -6,7 +6,7 @@ from tierstore.backends.redis.wire import ReplyError
 from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError
 
 UNAVAILABLE = {
-    "LOADING": "is reading its data from disk",
+    "LOADING": "is loading its data from disk",
     "READONLY": "has become a replica",
     "MASTERDOWN": "lost its primary",
     "CLUSTERDOWN": "belongs to a cluster that lost a part of its slots",

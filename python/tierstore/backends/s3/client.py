@@ -103,7 +103,7 @@ def _optional(what: str, step: Callable[[], None]) -> None:
     except ClientError as error:
         if code_of(error) not in UNKNOWN_CALL | DENIED:
             raise
-        log.warning("the object store set no %s (%s): set them by its own means", what, code_of(error))
+        log.warning("The object store does not accept %s (%s); set them with its own tools.", what, code_of(error))
 
 
 def _set_versioning(client: S3Client, config: ObjectConfig) -> None:
@@ -175,14 +175,15 @@ def _translated_answer(error: Any) -> StorageError:
     error_classes: list[tuple[bool, type[StorageError], str]] = [
         (code in WRONG_PLACE, ConfigError, "check bucket, region and endpoint_url"),
         (code in DENIED, ConfigError, "check the credentials and what they may do"),
-        (code in ABSENT, NotFoundError, "it is not there"),
-        (code in UNKNOWN_CALL, UnsupportedError, "this server cannot do that"),
-        (code in STANDS_IN_THE_WAY, ConflictError, "another object stands in the way"),
-        (code in DAMAGED, CorruptError, "the bytes were damaged on their way"),
-        (status >= 500 or status == 429 or code in PASSING, ConnectionError, "it cannot serve now"),
+        (code in ABSENT, NotFoundError, "the object does not exist"),
+        (code in UNKNOWN_CALL, UnsupportedError, "this server does not support the request"),
+        (code in STANDS_IN_THE_WAY, ConflictError, "another object is in its place"),
+        (code in DAMAGED, CorruptError, "the bytes were damaged on the way"),
+        (status >= 500 or status == 429 or code in PASSING, ConnectionError, "the server cannot serve the request now"),
     ]
     error_class, advice = next(
-        ((error_class, advice) for holds, error_class, advice in error_classes if holds), (QueryError, "it refused")
+        ((error_class, advice) for holds, error_class, advice in error_classes if holds),
+        (QueryError, "the server refused the request"),
     )
     return error_class(f"the object store answered {said}: {advice}", tier="objects")
 

@@ -30,7 +30,7 @@ ASK_AGAIN_S = 0.005
 
 _CODES: dict[int, tuple[type[errors.StorageError], str]] = {
     sqlite3.SQLITE_BUSY: (errors.TimeoutError, "another process holds the database's write lock"),
-    sqlite3.SQLITE_LOCKED: (errors.TimeoutError, "another statement holds the table"),
+    sqlite3.SQLITE_LOCKED: (errors.TimeoutError, "another statement has locked the table"),
     sqlite3.SQLITE_INTERRUPT: (errors.TimeoutError, "the deadline passed during the statement; give a longer timeout="),
     sqlite3.SQLITE_CORRUPT: (errors.CorruptError, "the database file is damaged: restore it from a backup"),
     sqlite3.SQLITE_NOTADB: (errors.CorruptError, "the file is not an SQLite database"),

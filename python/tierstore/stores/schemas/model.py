@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import orjson
 
-from tierstore.answers import Answer, exposed, pydantic_schema, to_json, to_plain
+from tierstore.answers import Answer, exposed
 from tierstore.layout import u64
 from tierstore.plan.schemas import SchemaState
+from tierstore.plan.values import Id
 from tierstore.records import Record, field
 
 SchemaType = Literal["json", "jsonschema", "avro", "protobuf"]
@@ -19,6 +20,23 @@ SchemaType = Literal["json", "jsonschema", "avro", "protobuf"]
 
 SchemaPlacement = Literal["inline", "row", "object"]
 """Where its bytes are: in the row, in chunks beside it, in the object store."""
+
+
+class _RequiredItem(TypedDict):
+    subject: str
+    version: str
+    content: bytes
+
+
+class SchemaItem(_RequiredItem, total=False):
+    """One item of `register_many`: the arguments of `register`, of which `subject`, `version` and `content` are required."""
+
+    schema_type: SchemaType
+    metadata: Mapping[str, Any] | None
+    description: str
+    tags: Sequence[str]
+    state: SchemaState
+    id: Id | None
 
 
 class _Described:
@@ -87,24 +105,15 @@ class SchemaInfo(_Described, Record, kind=0xF002, revision=1):
     deleted_at: datetime | None
 
 
-class SearchHit(NamedTuple):
-    """`score` lies between 0 and 1: the mean over the words of how well each was found; 0 without a text."""
-
+class _SearchHit(NamedTuple):
     schema: SchemaInfo
     score: float
 
-    def asdict(self) -> dict[str, Any]:
-        """The schema and the score, the schema as a dict."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
 
-    def to_json(self) -> str:
-        """`asdict` as JSON text."""
-        return to_json(self)
+class SearchHit(Answer, _SearchHit):
+    """`score` lies between 0 and 1: the mean over the words of how well each was found; 0 without a text."""
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        return pydantic_schema(cls, source, handler)
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +130,15 @@ class SchemaStatistics(Answer):
     hit_rates: Mapping[str, float]
 
 
-class Popular(NamedTuple):
-    """A schema's id and how often it was read."""
-
+class _Popular(NamedTuple):
     id: str
     access_count: int
 
-    def asdict(self) -> dict[str, Any]:
-        """The id and the count by name."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
 
-    def to_json(self) -> str:
-        """`asdict` as JSON text."""
-        return to_json(self)
+class Popular(Answer, _Popular):
+    """A schema's id and how often it was read."""
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        return pydantic_schema(cls, source, handler)
+    __slots__ = ()
 
 
 class Derived(Record, kind=0xF003, revision=1):

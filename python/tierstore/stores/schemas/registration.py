@@ -12,16 +12,13 @@ from tierstore.errors import StorageError, ValidationError, raise_alone
 from tierstore.plan.arguments import in_list, shown
 from tierstore.plan.schemas import LIFECYCLE, projection
 from tierstore.plan.values import check_id, check_name, describe
-from tierstore.stores.schemas.model import SchemaType
+from tierstore.stores.schemas.model import SchemaItem, SchemaType
 from tierstore.stores.schemas.validation import check_content, check_size, check_type
 
 SEARCH_TEXT_BYTES = 4_096
 MAX_ITEMS = 10_000
 SHOWN_FIELDS = 5
-REQUIRED_FIELDS = ("subject", "version", "content")
-ITEM_FIELDS = frozenset(
-    {"subject", "version", "content", "schema_type", "metadata", "description", "tags", "state", "id"}
-)
+REQUIRED_FIELDS, ITEM_FIELDS = SchemaItem.__required_keys__, frozenset(SchemaItem.__annotations__)
 
 
 @dataclass(slots=True)
@@ -99,11 +96,11 @@ def check_items(items: object) -> list[dict[str, Any]]:
                 place=f"items[{index}]",
             )
         unknown = set(itertools.islice(item, len(ITEM_FIELDS) + 1)) - ITEM_FIELDS
-        missing = {name for name in REQUIRED_FIELDS if name not in item}
+        missing = REQUIRED_FIELDS - item.keys()
         if unknown or missing:
             few = sorted(map(shown, itertools.islice(unknown, SHOWN_FIELDS)))
             text = f"unknown: {few}, missing: {sorted(missing)}"
-            raise ValidationError(f"the item has wrong fields ({text})", place=f"items[{index}]")
+            raise ValidationError(f"an item must have the arguments of register ({text})", place=f"items[{index}]")
     return [dict(item) for item in items]
 
 

@@ -16,20 +16,20 @@ from tierstore.plan.schemas import LIFECYCLE, SchemaState
 from tierstore.plan.values import MAX_DESCRIPTION_CHARACTERS, Id, check_id, check_text
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import edit, reads, register, transfer
-from tierstore.stores.schemas.model import Popular, Schema, SchemaStatistics, SchemaType
+from tierstore.stores.schemas.model import Popular, Schema, SchemaItem, SchemaStatistics, SchemaType
 from tierstore.stores.schemas.parts import SchemaParts
 from tierstore.stores.schemas.reader import SchemaReader
 from tierstore.stores.schemas.registration import check_items
 
 MAX_EXPIRES_S = 7 * 86_400
-"""What S3's signatures allow at most."""
+"""The longest that a signature of S3 is valid."""
 MAX_WARMED = 1_000_000
 
 
 class SchemaStore(SchemaReader):
     """Schemas by subject and semantic version (`store.schemas`). docs/schemas.md explains it by example.
 
-    Inside a transaction it has the same calls, but for `transaction`, `warm` and `presign`.
+    Inside a transaction it has the same calls, except `transaction`, `warm` and `presign`.
     """
 
     _parts_class = SchemaParts
@@ -73,12 +73,12 @@ class SchemaStore(SchemaReader):
 
     async def register_many(
         self,
-        items: Sequence[Mapping[str, Any]],
+        items: Sequence[SchemaItem],
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
     ) -> list[Schema]:
-        """Store all of them in one commit, or none. Each item is a mapping with the arguments of `register`.
+        """Store all of them in one commit, or none. Each item has the arguments of `register` by name.
 
         An error names the first failing item: "items[3]: …".
         """
@@ -148,7 +148,7 @@ class SchemaStore(SchemaReader):
             return await reads.statistics(fetch, self._parts.engine.hit_rates(self._parts.name))
 
     async def popular(self, limit: int = 100, *, timeout: float | None = None) -> list[Popular]:
-        """Return the ids that were read most in the last KEPT_DAYS days, by the use counts that are flushed already."""
+        """Return the ids that were read most in the last 30 days, as far as the use counts are written to the database."""
         with self._operation("popular", None, timeout, "read") as operation:
             return await self._most_read(check_limit(limit), operation.deadline)
 

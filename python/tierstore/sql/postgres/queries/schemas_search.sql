@@ -1,13 +1,15 @@
 -- Candidates of a search, a superset of the hits of a grade (plan/search.py), in the order of Key and from a Key on: what the
--- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
+-- score needs of each, and nothing else. `metadata` is given where the caller has to look into it, as SQLite's does.
 -- `narrow`: the words in the subject alone decide on the score, so the other texts are not read.
 -- Patterns are in lower case, as search_text is: LIKE is several times faster than ILIKE there. t is the copy of the texts that has the trigram index.
+--
+-- list: candidate =
+--     row.id::text AS id, row.subject, row.version_major, row.version_minor, row.version_patch, row.prerelease_key
 
 -- name: all
 -- Without a text.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    ''::text, ''::text, NULL::text
+-- columns: {candidate of s}, ''::text AS description, ''::text AS search_text, NULL::text AS metadata
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE
     s.deleted_at IS NULL
@@ -27,9 +29,11 @@ LIMIT %(limit)s
 
 -- name: subject
 -- `pattern` is the longest word's, and finds the candidates by idx_schemas_search.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    CASE WHEN %(narrow)s::boolean THEN '' ELSE t.description END, CASE WHEN %(narrow)s::boolean THEN '' ELSE t.search_text END, NULL::text
+-- columns: {candidate of s},
+--     CASE WHEN %(narrow)s::boolean THEN '' ELSE t.description END AS description,
+--     CASE WHEN %(narrow)s::boolean THEN '' ELSE t.search_text END AS search_text,
+--     NULL::text AS metadata
+SELECT {columns}
 FROM {schema}.schema_texts AS t
 INNER JOIN {schema}.schemas AS s ON t.schema_id = s.id
 WHERE
@@ -51,9 +55,8 @@ LIMIT %(limit)s
 
 -- name: prefix
 -- Of words under three letters only. The ranges are those of one word in upper and lower case.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    ''::text, ''::text, NULL::text
+-- columns: {candidate of s}, ''::text AS description, ''::text AS search_text, NULL::text AS metadata
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE
     s.deleted_at IS NULL
@@ -79,6 +82,7 @@ LIMIT %(limit)s
 -- name: anywhere
 -- `second` is another word, or the same one again: with both the planner knows how few rows have the two.
 -- Found first, by the texts alone: without statistics yet the planner would begin with all schemas instead.
+-- columns: {candidate of s}, f.description, f.search_text, NULL::text AS metadata
 WITH found AS MATERIALIZED (
     SELECT t.schema_id, t.description, t.search_text
     FROM {schema}.schema_texts AS t
@@ -96,9 +100,7 @@ WITH found AS MATERIALIZED (
         AND (%(subject)s::text IS NULL OR t.subject = %(subject)s)
         AND t.subject >= %(after)s
 )
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    f.description, f.search_text, NULL::text
+SELECT {columns}
 FROM found AS f
 INNER JOIN {schema}.schemas AS s ON f.schema_id = s.id
 WHERE
@@ -117,9 +119,8 @@ LIMIT %(limit)s
 
 -- name: walk
 -- Every row that passes the filters.
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, NULL::text
+-- columns: {candidate of s}, s.description, s.search_text, NULL::text AS metadata
+SELECT {columns}
 FROM {schema}.schemas AS s
 WHERE
     s.deleted_at IS NULL
@@ -142,6 +143,7 @@ LIMIT %(limit)s
 -- Found first and ordered afterwards: word_similarity costs tens of microseconds a row, so that walking the rows in order would be slow.
 -- Each condition by itself: without statistics yet the planner would compare every row with all of them.
 -- Only the rarest word is the index's: the planner takes all similar words for equally rare.
+-- columns: {candidate of s}, f.description, f.search_text, NULL::text AS metadata
 WITH near AS MATERIALIZED (
     SELECT t.schema_id FROM {schema}.schema_texts AS t
     WHERE t.subject ILIKE %(pattern)s OR t.description ILIKE %(pattern)s OR t.search_text LIKE %(pattern)s
@@ -152,9 +154,7 @@ WITH near AS MATERIALIZED (
     UNION
     SELECT t.schema_id FROM {schema}.schema_texts AS t WHERE t.search_text OPERATOR({trgm}.%%>) %(lead)s
 )
-SELECT
-    s.id::text, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    f.description, f.search_text, NULL::text
+SELECT {columns}
 FROM near AS n
 INNER JOIN {schema}.schema_texts AS f ON n.schema_id = f.schema_id
 INNER JOIN {schema}.schemas AS s ON n.schema_id = s.id
@@ -186,11 +186,10 @@ LIMIT %(limit)s
 
 -- name: added
 -- What a process has not read yet for its index: rows behind (:at, :id) of transactions that its snapshot `seen` did not see, NULL for none.
--- The first column is what this reading sees; the others are NULL if there is nothing. A number that no transaction has had yet comes from
+-- `seen` is what this reading sees; the other columns are NULL if there is nothing. A number that no transaction has had yet comes from
 -- the server that a dump was taken of: such rows are read once, with the first.
-SELECT
-    pg_current_snapshot()::text, n.registered_by, n.id::text, n.subject, n.version_major, n.version_minor, n.version_patch, n.prerelease_key,
-    n.description, n.search_text
+-- columns: {candidate of n}, n.description, n.search_text, n.registered_by AS at, pg_current_snapshot()::text AS seen
+SELECT {columns}
 FROM (VALUES (1)) AS one (one)
 LEFT JOIN LATERAL (
     SELECT

@@ -1,14 +1,16 @@
 -- Candidates of a search, a superset of the hits of a grade (plan/search.py), in the order of Key and from a Key on: what the
--- score needs of each, and nothing else. The last column is the metadata where the caller has to look into it, as SQLite's does.
+-- score needs of each, and nothing else. `metadata` is given where the caller has to look into it, as SQLite's does.
 -- Those that end in _scan serve words of which the index knows no trigram, and subjects where it knows them of very many rows.
 -- `narrow`: the words in the subject alone decide on the score, so the other texts are not read.
+--
+-- list: candidate =
+--     row.id, row.subject, row.version_major, row.version_minor, row.version_patch, row.prerelease_key
 
 -- name: all
 -- slow
 -- Without a text.
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    '', '', CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s}, '' AS description, '' AS search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas AS s
@@ -38,9 +40,8 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 -- name: walk
 -- slow
 -- Every row that passes the filters.
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s}, s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas AS s
@@ -73,9 +74,11 @@ SELECT count(*) FROM (SELECT 1 FROM schemas_fts AS f WHERE f.schemas_fts MATCH :
 
 -- name: subject
 -- slow
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    CASE WHEN :narrow THEN '' ELSE s.description END, CASE WHEN :narrow THEN '' ELSE s.search_text END, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s},
+--     CASE WHEN :narrow THEN '' ELSE s.description END AS description,
+--     CASE WHEN :narrow THEN '' ELSE s.search_text END AS search_text,
+--     CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas_fts AS f
@@ -108,9 +111,8 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 -- name: prefix
 -- slow
 -- Of words under three letters only. The ranges are those of one word in upper and lower case.
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    '', '', CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s}, '' AS description, '' AS search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas AS s
@@ -144,9 +146,11 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 
 -- name: subject_scan
 -- slow
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    CASE WHEN :narrow THEN '' ELSE s.description END, CASE WHEN :narrow THEN '' ELSE s.search_text END, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s},
+--     CASE WHEN :narrow THEN '' ELSE s.description END AS description,
+--     CASE WHEN :narrow THEN '' ELSE s.search_text END AS search_text,
+--     CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas AS s
@@ -177,9 +181,8 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 
 -- name: anywhere
 -- slow
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s}, s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas_fts AS f
@@ -214,9 +217,8 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 
 -- name: anywhere_scan
 -- slow
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s}, s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas AS s
@@ -250,9 +252,8 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 
 -- name: similar
 -- slow
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s}, s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas_fts AS f
@@ -288,9 +289,8 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 
 -- name: similar_scan
 -- slow
-SELECT
-    s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key,
-    s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END
+-- columns: {candidate of s}, s.description, s.search_text, CASE WHEN :metadata IS NOT NULL THEN s.metadata END AS metadata
+SELECT {columns}
 FROM (
     SELECT s.seq
     FROM schemas AS s
@@ -325,8 +325,8 @@ ORDER BY s.subject, s.version_major DESC, s.version_minor DESC, s.version_patch 
 -- name: added
 -- slow
 -- What a process has not read yet for its index: rows behind :at. They are numbered in the order of the commits.
-SELECT
-    '', s.seq, s.id, s.subject, s.version_major, s.version_minor, s.version_patch, s.prerelease_key, s.description, s.search_text
+-- columns: {candidate of s}, s.description, s.search_text, s.seq AS at, '' AS seen
+SELECT {columns}
 FROM schemas AS s
 WHERE s.seq > :at AND s.purged_at IS NULL
 ORDER BY s.seq

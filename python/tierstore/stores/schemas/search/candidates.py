@@ -18,6 +18,7 @@ from tierstore.plan.search import (
     Walk,
     Words,
 )
+from tierstore.stores.schemas.search.columns import ID, METADATA, SEARCH_TEXT, key_of, texts_of
 from tierstore.stores.schemas.search.query import Query
 from tierstore.stores.schemas.search.text_index import Proposer
 
@@ -107,13 +108,12 @@ class Indexed:
             narrow = last == "subject" and self._words.text.isascii()
             ids = [identifier for each in asked for identifier in each.ids]
             rows = await self._fetch("schemas_search.among", self._query.params | {"ids": ids, "narrow": narrow})
-            for row in rows:
-                place = row[0]
+            for number, description, search_text, metadata in rows:
                 for each in asked:
-                    if place < len(each.ids):
-                        each.rows.append((place, row[1], row[2], row[3]))
+                    if number < len(each.ids):
+                        each.rows.append((number, description, search_text, metadata))
                         break
-                    place -= len(each.ids)
+                    number -= len(each.ids)
         return first
 
 
@@ -194,7 +194,7 @@ class Walked:
         rows = await self._fetch(source, params | _behind(after) | {"limit": limit})
         batch = _batch(self._query, "similar", rows, wanted, limit)
         if not self._ranked:
-            self._walk.read([row[7] for row in rows], len(batch.found))
+            self._walk.read([row[SEARCH_TEXT] for row in rows], len(batch.found))
             self._ranked = self._walk.rare_words(wanted - len(batch.found))
         return batch
 
@@ -203,18 +203,17 @@ class _Stored(NamedTuple):
     rows: Sequence[Row]
 
     def id(self, number: int) -> str:
-        return str(self.rows[number][0])
+        return str(self.rows[number][ID])
 
     def key(self, number: int) -> Key:
-        row = self.rows[number]
-        return Key(row[1], row[2], row[3], row[4], bytes(row[5]))
+        return key_of(self.rows[number])
 
 
 def _batch(query: Query, grade: str, rows: Sequence[Row], wanted: int, limit: int) -> Batch:
     """The hits among rows of which at most `limit` were asked for."""
     stored, found = _Stored(rows), []
     for number, (row, score) in enumerate(zip(rows, _scores(query, grade, rows), strict=True)):
-        if score is not None and query.holds(row[8]):
+        if score is not None and query.holds(row[METADATA]):
             found.append(Match(score, stored, number))
             if len(found) == wanted and number < len(rows) - 1:
                 return Batch(found, stored.key(number))
@@ -226,7 +225,7 @@ def _scores(query: Query, grade: str, rows: Sequence[Row]) -> Sequence[float | N
     if query.words is None:
         return [0.0] * len(rows)
     number = GRADES.index(grade)
-    ranks = rank_many(query.words.text, [(row[1], row[6], row[7]) for row in rows])
+    ranks = rank_many(query.words.text, [texts_of(row) for row in rows])
     return [rank[1] if rank is not None and rank[0] == number else None for rank in ranks]
 
 

@@ -16,6 +16,7 @@ from tierstore.calls.scope import Fetch
 from tierstore.plan.keys import Namespace
 from tierstore.plan.search import GRADES, Key
 from tierstore.runtime import Deadline, Runtime
+from tierstore.stores.schemas.search.columns import ID, REGISTERED_AT, SEEN, indexed_of
 from tierstore.tiers.engine import Engine
 
 PAGE_ROWS = 4_096
@@ -49,7 +50,7 @@ class Position(NamedTuple):
     def behind(self, snapshot: str, rows: Sequence[Row]) -> Position:
         """After a page of rows. A transaction that committed during a run of several pages may lie before the place that it had come
         to, so a run's end counts for what was there when it began."""
-        at, identifier = (rows[-1][1], rows[-1][2]) if rows else (self.at, self.id)
+        at, identifier = (rows[-1][REGISTERED_AT], rows[-1][ID]) if rows else (self.at, self.id)
         until = self.until or snapshot
         if len(rows) == PAGE_ROWS:
             return Position(self.seen, at, identifier, until)
@@ -127,20 +128,20 @@ class TextIndex:
 
     async def _take(self, copy: _Copy, start: Position, page: Sequence[Row], deadline: Deadline) -> bool:
         """Add the rows of a page that was read from a position on; whether that was all there is."""
-        rows = [row for row in page if row[2] is not None]
+        rows = [row for row in page if row[ID] is not None]
         if copy.index is None:
             return False
         await self._add(copy.index, rows, deadline)
         if copy.index.bytes > (most := self._engine.limits.search_bytes):
             log.warning(
-                "the search index would need more than search_bytes=%d; searches ask the database instead", most
+                "The search index would need more than search_bytes=%d. Searches ask the database instead.", most
             )
             copy.index = None
-        copy.position = start.behind(page[0][0] if page else "", rows)
+        copy.position = start.behind(page[0][SEEN] if page else "", rows)
         return len(rows) < PAGE_ROWS and not start.until
 
     async def _add(self, index: SearchIndex, rows: Sequence[Row], deadline: Deadline) -> None:
-        given = [(row[2], row[3], row[4], row[5], row[6], bytes(row[7]), row[8], row[9]) for row in rows]
+        given = [indexed_of(row) for row in rows]
         if given and not (len(given) <= FEW_ROWS and index.try_add(given)):
             await self._runtime.call(index.add, given, deadline=deadline)
 
