@@ -306,7 +306,16 @@ class StateStore:
     def get_entry(self, key: str, *, type: Any = ..., timeout: float | None = ...) -> Entry | None:
         """Return the value with its etag and its end, or None if there is none. `type`: as for `get`."""
 
-    def get_many(self, keys: Iterable[str], *, type: Any = ..., timeout: float | None = ...) -> list[Any]:
+    @overload
+    def get_many(self, keys: Iterable[str], *, timeout: float | None = ...) -> list[Any]:
+        """Return the values in the order of the keys, None for what is absent. One round trip a server. `type`: as for `get`."""
+
+    @overload
+    def get_many(self, keys: Iterable[str], *, type: type[_T], timeout: float | None = ...) -> list[_T | None]:
+        """Return the values in the order of the keys, None for what is absent. One round trip a server. `type`: as for `get`."""
+
+    @overload
+    def get_many(self, keys: Iterable[str], *, type: Any, timeout: float | None = ...) -> list[Any]:
         """Return the values in the order of the keys, None for what is absent. One round trip a server. `type`: as for `get`."""
 
     def exists(self, key: str, *, timeout: float | None = ...) -> bool:
@@ -354,7 +363,26 @@ class StateStore:
     def persist(self, key: str, *, timeout: float | None = ...) -> bool:
         """Take the value's end away, and return whether there is a value. Its etag stays."""
 
-    def pop(self, key: str, *, type: Any = ..., default: Any = ..., timeout: float | None = ...) -> Any:
+    @overload
+    def pop(self, key: str, *, default: Any = ..., timeout: float | None = ...) -> Any:
+        """Delete the value and return it, or `default` if there is none: of several callers one gets it.
+
+        `type`: as for `get`; a value that does not fit is not deleted."""
+
+    @overload
+    def pop(self, key: str, *, type: type[_T], timeout: float | None = ...) -> _T | None:
+        """Delete the value and return it, or `default` if there is none: of several callers one gets it.
+
+        `type`: as for `get`; a value that does not fit is not deleted."""
+
+    @overload
+    def pop(self, key: str, *, type: type[_T], default: _D, timeout: float | None = ...) -> _T | _D:
+        """Delete the value and return it, or `default` if there is none: of several callers one gets it.
+
+        `type`: as for `get`; a value that does not fit is not deleted."""
+
+    @overload
+    def pop(self, key: str, *, type: Any, default: Any = ..., timeout: float | None = ...) -> Any:
         """Delete the value and return it, or `default` if there is none: of several callers one gets it.
 
         `type`: as for `get`; a value that does not fit is not deleted."""

@@ -90,6 +90,14 @@ class StateReader(BaseStore[StateParts]):
             value = self._parts.opened(key, pair.value, type)
             return Entry(key, value, pair.etag, moment(pair.expires_ms))
 
+    @overload
+    async def get_many(self, keys: Iterable[str], *, timeout: float | None = None) -> list[Any]: ...
+    @overload
+    async def get_many(
+        self, keys: Iterable[str], *, type: type[_T], timeout: float | None = None
+    ) -> list[_T | None]: ...
+    @overload
+    async def get_many(self, keys: Iterable[str], *, type: Any, timeout: float | None = None) -> list[Any]: ...
     async def get_many(self, keys: Iterable[str], *, type: Any = None, timeout: float | None = None) -> list[Any]:
         """Return the values in the order of the keys, None for what is absent. One round trip a server. `type`: as for `get`."""
         with self._operation("get_many", None, timeout, "read") as operation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 
 from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS, Pair, Put
 from tierstore.errors import ConflictError, ValidationError
@@ -14,7 +14,16 @@ from tierstore.plan.integers import added
 from tierstore.plan.state import check_key, check_prefix
 from tierstore.runtime import Deadline
 from tierstore.stores.state import arguments, values
-from tierstore.stores.state.model import ABSENT, DEFAULT, KEEP, Default, Keep, StateExport, StateImport, StateRekey
+from tierstore.stores.state.model import (
+    ABSENT,
+    DEFAULT,
+    KEEP,
+    Default,
+    Keep,
+    StateExport,
+    StateImport,
+    StateRekey,
+)
 from tierstore.stores.state.reader import StateReader, check_type
 from tierstore.stores.state.rekey import Rekey
 from tierstore.stores.state.transfer import Export, Import
@@ -22,6 +31,8 @@ from tierstore.tiers.sweep import Progress, quiet
 
 DELETED_AT_ONCE = 1_000
 UNTIL_EQUAL = "others kept changing the value"
+_T = TypeVar("_T")
+_D = TypeVar("_D")
 
 
 class StateStore(StateReader):
@@ -89,6 +100,14 @@ class StateStore(StateReader):
         with self._operation("persist", key, timeout, "write") as operation:
             return await self._pairs.expire(check_key(key), None, deadline=operation.deadline)
 
+    @overload
+    async def pop(self, key: str, *, default: Any = None, timeout: float | None = None) -> Any: ...
+    @overload
+    async def pop(self, key: str, *, type: type[_T], timeout: float | None = None) -> _T | None: ...
+    @overload
+    async def pop(self, key: str, *, type: type[_T], default: _D, timeout: float | None = None) -> _T | _D: ...
+    @overload
+    async def pop(self, key: str, *, type: Any, default: Any = None, timeout: float | None = None) -> Any: ...
     async def pop(self, key: str, *, type: Any = None, default: Any = None, timeout: float | None = None) -> Any:
         """Delete the value and return it, or `default` if there is none: of several callers one gets it.
 
