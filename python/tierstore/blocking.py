@@ -29,7 +29,7 @@ from tierstore.calls.scope import OpenTransaction
 from tierstore.calls.store import BaseStore
 from tierstore.config import Config
 from tierstore.runtime import ThreadsRuntime, drive
-from tierstore.stores import roster
+from tierstore.stores import on_both_faces, roster
 from tierstore.telemetry import OFF, Telemetry
 
 
@@ -280,6 +280,9 @@ for _store in roster().values():
     for _class in (_store, *_store.__subclasses__()):  # beside the store, the form of it that is a transaction too
         _base = Twin if _class is _store else _TWINS[_store]
         globals()[_class.__name__] = _TWINS[_class] = _twin(_class, _class.__name__, _base)
+
+for _class in on_both_faces():  # the stub has their types without coroutines
+    globals()[_class.__name__] = _class
 
 
 def open(

@@ -12,7 +12,7 @@ from collections.abc import (
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from tierstore.config import Config
 from tierstore.plan.paging import Page
@@ -551,6 +551,95 @@ class Store:
 
     def warm(self, *, limit: int = ..., timeout: float | None = ...) -> int:
         """Load what is most used into the caches, at most `limit` records of each store, and return how many."""
+
+_V = TypeVar("_V", contravariant=True)
+
+_A = TypeVar("_A", covariant=True)
+
+class Storing(Protocol[_V]):
+    """As `Fact.store`."""
+
+    def __call__(self, id: str, value: _V, /, *, timeout: float | None = ...) -> str: ...
+
+class Asking(Protocol[_A]):
+    """As `Fact.get`, `Fact.find` and `Fact.delete`."""
+
+    def __call__(self, id: str, /, *, timeout: float | None = ...) -> _A: ...
+
+class Call(Generic[_A]):
+    """One call of a field as a method of its service: `get_pr_number` for one."""
+
+    def __init__(self, field: StateField[Any], verb: str) -> None: ...
+    def __get__(self, instance: StateService | None, owner: type[StateService]) -> _A: ...
+
+class StateField(Generic[_T]):
+    """A fact of a `StateService`, declared in its class: `build_id = StateField(int)`.
+
+    `type`: an annotation that `store.state` reads. `ttl`: seconds or a timedelta, None for no end, DEFAULT for the service's. On an
+    instance it is the fact itself, with the calls of `Fact`; the service has `store_<name>`, `get_<name>`, `find_<name>` and
+    `delete_<name>` too."""
+
+    def __init__(self, type: type[_T], *, ttl: float | timedelta | Default | None = ...) -> None: ...
+    @overload
+    def __get__(self, instance: None, owner: type[StateService]) -> Self: ...
+    @overload
+    def __get__(self, instance: StateService, owner: type[StateService]) -> Fact[_T]: ...
+    def calls(self) -> tuple[Call[Storing[_T]], Call[Asking[_T]], Call[Asking[_T | None]], Call[Asking[bool]]]:
+        """The methods `store_<name>`, `get_<name>`, `find_<name>`, `delete_<name>`, to be named in the class for type checkers."""
+
+    def zero(self) -> Any:
+        """What stands for a fact that is not there: 0, "", [], …; None for a type that has no such value."""
+
+class Fact(Generic[_T]):
+    """One field of one service. Each call takes the id of the thing that the fact is about, and `timeout` in seconds."""
+
+    def __init__(self, service: StateService, field: StateField[_T]) -> None: ...
+    def key(self, id: str) -> str:
+        """The key in `store.state`. InvalidKeyError unless `id` is a text that is not empty."""
+
+    def store(self, id: str, value: _T, *, timeout: float | None = ...) -> str:
+        """Replace the fact and its end; returns its etag. ValidationError for a value that is not of the field's type."""
+
+    def get(self, id: str, *, timeout: float | None = ...) -> _T:
+        """The fact; 0, "" or the like if it is not there (`StateField.zero`)."""
+
+    def find(self, id: str, *, timeout: float | None = ...) -> _T | None:
+        """The fact; None if it is not there, so that a stored 0 is told from none."""
+
+    def delete(self, id: str, *, timeout: float | None = ...) -> bool:
+        """Whether it was there."""
+
+class StateService:
+    """Facts under ids, in `store.state` of either face. `prefix`: before every key; `ttl`: seconds or a timedelta, None for no end."""
+
+    pr_number: StateField[int]
+    vuln_check_run_id: StateField[int]
+    license_check_run_id: StateField[int]
+    workflow_run_id: StateField[int]
+    store_pr_number: Call[Storing[int]]
+    get_pr_number: Call[Asking[int]]
+    find_pr_number: Call[Asking[int | None]]
+    delete_pr_number: Call[Asking[bool]]
+    store_vuln_check_run_id: Call[Storing[int]]
+    get_vuln_check_run_id: Call[Asking[int]]
+    find_vuln_check_run_id: Call[Asking[int | None]]
+    delete_vuln_check_run_id: Call[Asking[bool]]
+    store_license_check_run_id: Call[Storing[int]]
+    get_license_check_run_id: Call[Asking[int]]
+    find_license_check_run_id: Call[Asking[int | None]]
+    delete_license_check_run_id: Call[Asking[bool]]
+    store_workflow_run_id: Call[Storing[int]]
+    get_workflow_run_id: Call[Asking[int]]
+    find_workflow_run_id: Call[Asking[int | None]]
+    delete_workflow_run_id: Call[Asking[bool]]
+    fields: ClassVar[tuple[str, ...]]
+
+    def __init__(self, state: Any, *, prefix: str = ..., ttl: float | timedelta | None = ...) -> None: ...
+    def all_state(self, id: str, *, timeout: float | None = ...) -> dict[str, Any]:
+        """Every fact about `id` that is there, by the name of its field, in one round trip."""
+
+    def delete_all_state(self, id: str, *, timeout: float | None = ...) -> int:
+        """Forget every fact about `id`, in one round trip; returns how many were there."""
 
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
     """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from tierstore import blocking
 from tierstore.store import Store, Transaction
-from tierstore.stores import Stores
+from tierstore.stores import Stores, on_both_faces
 
 PACKAGE = Path(blocking.__file__).parent
 TARGET = PACKAGE / "blocking.pyi"
@@ -28,6 +28,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, overload
 """
 TAIL = f"""
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
@@ -131,6 +133,55 @@ def _stores(cls: ast.ClassDef) -> list[ast.stmt]:
     return [item for item in cls.body if isinstance(item, ast.AnnAssign)] if cls.name == Stores.__name__ else []
 
 
+def _on_both_faces(taken: list[str]) -> list[str]:
+    """The classes that are the same on both faces, with answers in place of coroutines."""
+    files = dict.fromkeys(inspect.getfile(cls) for cls in on_both_faces())
+    return [line for file in files for line in _of_file(Path(file)) if line not in taken]
+
+
+def _of_file(file: Path) -> list[str]:
+    module, wanted = ast.parse(file.read_text()), {cls.__name__ for cls in on_both_faces()}
+    variables = [node for node in module.body if isinstance(node, ast.Assign) and "TypeVar(" in ast.unparse(node)]
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name in wanted]
+    for node in classes:
+        node.body = [*_docstring(node), *(made for item in node.body for made in _answering(item, node))]
+    return [ast.unparse(ast.fix_missing_locations(_Answering().visit(node))) for node in (*variables, *classes)]
+
+
+class _Answering(ast.NodeTransformer):
+    """`Answer[X]` is X where nothing is awaited."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        return node.slice if isinstance(node.value, ast.Name) and node.value.id == "Answer" else node
+
+
+def _overloaded(cls: ast.ClassDef) -> set[str]:
+    return {item.name for item in cls.body if isinstance(item, ast.FunctionDef) and _is_overload(item)}
+
+
+def _answering(item: ast.stmt, cls: ast.ClassDef) -> list[ast.stmt]:
+    """One member of such a class: a method's signature, or the type of a field and of its calls."""
+    if isinstance(item, ast.FunctionDef):
+        is_implementation = item.name in _overloaded(cls) and not _is_overload(item)
+        internal = item.name.startswith("_") and item.name not in ("__init__", "__call__", "__get__")
+        if internal or is_implementation:
+            return []
+        return [_ToBlocking().visit(item) if item.name.startswith("_") else _method(item, cls.name)]
+    if isinstance(item, ast.AnnAssign):
+        return [ast.AnnAssign(item.target, item.annotation, None, 1)]
+    if not isinstance(item, ast.Assign) or not isinstance(item.value, ast.Call):
+        return []
+    if not isinstance(names := item.targets[0], ast.Tuple):
+        made, of = ast.unparse(item.value.func), ast.unparse(item.value.args[0])
+        return ast.parse(f"{ast.unparse(names)}: {made}[{of}]").body
+    field = getattr(getattr(blocking, cls.name), ast.unparse(item.value.func).removesuffix(".calls"))
+    of = field.type.__name__
+    types = (f"Storing[{of}]", f"Asking[{of}]", f"Asking[{of} | None]", "Asking[bool]")
+    lines = [f"{ast.unparse(name)}: Call[{one}]" for name, one in zip(names.elts, types, strict=True)]
+    return ast.parse("\n".join(lines)).body
+
+
 def generate() -> str:
     """The text of the stub, formatted."""
     imports: list[str] = []
@@ -151,6 +202,7 @@ def generate() -> str:
         bases = [] if base is None else [ast.Name(base.__name__)]
         shell = ast.ClassDef(cls.__name__, bases, [], body or [ast.Pass()], [], type_params=[])
         classes.append(ast.unparse(ast.fix_missing_locations(shell)))
+    classes += _on_both_faces(imports)
     first = sorted(dict.fromkeys(imports), key=lambda line: not line.startswith(("from ", "import ")))
     return _formatted(HEAD + "\n".join(first) + "\n\n" + "\n\n".join(classes) + "\n" + TAIL)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
@@ -23,6 +24,12 @@ class Stores:
 def roster() -> Mapping[str, type[BaseStore[Any]]]:
     """The class of each store, by its name."""
     return get_type_hints(Stores)
+
+
+def on_both_faces() -> tuple[type, ...]:
+    """Classes over the stores that ask whatever face they are given: what the stores' packages name `ON_BOTH_FACES`."""
+    homes = dict.fromkeys(cls.__module__.rpartition(".")[0] for cls in roster().values())
+    return tuple(cls for home in homes for cls in getattr(sys.modules[home], "ON_BOTH_FACES", ()))
 
 
 def build(ground: Ground) -> dict[str, Parts]:

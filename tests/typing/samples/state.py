@@ -71,3 +71,12 @@ def use_blocking(store: tierstore.blocking.Store) -> None:
     assert_type(store.state.get("a"), Any)
     assert_type(store.state.get_many(["a"], type=int), list[int | None])
     assert_type(store.state.set("a", 1), str)
+
+
+def use_a_blocking_service(store: tierstore.blocking.Store) -> None:
+    service = tierstore.blocking.StateService(store.state)
+    assert_type(service.get_pr_number("sha") + 1, int)
+    assert_type(service.find_pr_number("sha"), int | None)
+    assert_type(service.pr_number.store("sha", 5), str)
+    assert_type(service.all_state("sha"), dict[str, Any])
+    service.store_pr_number("sha", "5")  # error: arg-type

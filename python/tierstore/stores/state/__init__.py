@@ -21,8 +21,11 @@ from tierstore.stores.state.model import (
     StateRekey,
     StateStatistics,
 )
-from tierstore.stores.state.service import Fact, StateField, StateService
+from tierstore.stores.state.service import Asking, Call, Fact, StateField, StateService, Storing
 from tierstore.stores.state.store import StateStore
+
+ON_BOTH_FACES = (Asking, Call, Fact, StateField, StateService, Storing)
+"""What the blocking face offers as it is here."""
 
 __all__ = [
     "ABSENT",

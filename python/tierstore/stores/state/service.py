@@ -30,28 +30,28 @@ from tierstore.runtime import drive
 from tierstore.stores.state import values
 from tierstore.stores.state.model import DEFAULT, Default
 
-T = TypeVar("T")
-V = TypeVar("V", contravariant=True)
-A = TypeVar("A", covariant=True)
-Answer = Coroutine[Any, Any, T]
+_T = TypeVar("_T")
+_V = TypeVar("_V", contravariant=True)
+_A = TypeVar("_A", covariant=True)
+Answer = Coroutine[Any, Any, _T]
 DAY_S: Final = 86_400
 _PLAIN: Final = (bool, int, float, str, bytes)
 _WITH_ZERO: Final = (*_PLAIN, list, dict, tuple, set, frozenset)
 
 
-class Storing(Protocol[V]):
+class Storing(Protocol[_V]):
     """As `Fact.store`."""
 
-    def __call__(self, id: str, value: V, /, *, timeout: float | None = None) -> Answer[str]: ...
+    def __call__(self, id: str, value: _V, /, *, timeout: float | None = None) -> Answer[str]: ...
 
 
-class Asking(Protocol[A]):
+class Asking(Protocol[_A]):
     """As `Fact.get`, `Fact.find` and `Fact.delete`."""
 
-    def __call__(self, id: str, /, *, timeout: float | None = None) -> Answer[A]: ...
+    def __call__(self, id: str, /, *, timeout: float | None = None) -> Answer[_A]: ...
 
 
-class Call(Generic[A]):
+class Call(Generic[_A]):
     """One call of a field as a method of its service: `get_pr_number` for one."""
 
     def __init__(self, field: StateField[Any], verb: str) -> None:
@@ -59,12 +59,12 @@ class Call(Generic[A]):
         self._verb = verb
         self.__doc__ = getattr(Fact, verb).__doc__
 
-    def __get__(self, instance: StateService | None, owner: type[StateService]) -> A:
-        bound: A = self if instance is None else getattr(Fact(instance, self._field), self._verb)  # type: ignore[assignment]
+    def __get__(self, instance: StateService | None, owner: type[StateService]) -> _A:
+        bound: _A = self if instance is None else getattr(Fact(instance, self._field), self._verb)  # type: ignore[assignment]
         return bound
 
 
-class StateField(Generic[T]):
+class StateField(Generic[_T]):
     """A fact of a `StateService`, declared in its class: `build_id = StateField(int)`.
 
     `type`: an annotation that `store.state` reads. `ttl`: seconds or a timedelta, None for no end, DEFAULT for the service's. On an
@@ -74,7 +74,7 @@ class StateField(Generic[T]):
 
     name = ""
 
-    def __init__(self, type: type[T], *, ttl: float | timedelta | Default | None = DEFAULT) -> None:
+    def __init__(self, type: type[_T], *, ttl: float | timedelta | Default | None = DEFAULT) -> None:
         if type not in _PLAIN:  # checking loads msgspec, and this file is loaded with every store
             values.check_type(type)
         self.type = type
@@ -86,11 +86,11 @@ class StateField(Generic[T]):
     @overload
     def __get__(self, instance: None, owner: type[StateService]) -> Self: ...
     @overload
-    def __get__(self, instance: StateService, owner: type[StateService]) -> Fact[T]: ...
-    def __get__(self, instance: StateService | None, owner: type[StateService]) -> Self | Fact[T]:
+    def __get__(self, instance: StateService, owner: type[StateService]) -> Fact[_T]: ...
+    def __get__(self, instance: StateService | None, owner: type[StateService]) -> Self | Fact[_T]:
         return self if instance is None else Fact(instance, self)
 
-    def calls(self) -> tuple[Call[Storing[T]], Call[Asking[T]], Call[Asking[T | None]], Call[Asking[bool]]]:
+    def calls(self) -> tuple[Call[Storing[_T]], Call[Asking[_T]], Call[Asking[_T | None]], Call[Asking[bool]]]:
         """The methods `store_<name>`, `get_<name>`, `find_<name>`, `delete_<name>`, to be named in the class for type checkers."""
         return Call(self, "store"), Call(self, "get"), Call(self, "find"), Call(self, "delete")
 
@@ -100,12 +100,12 @@ class StateField(Generic[T]):
         return kind() if kind in _WITH_ZERO else None
 
 
-class Fact(Generic[T]):
+class Fact(Generic[_T]):
     """One field of one service. Each call takes the id of the thing that the fact is about, and `timeout` in seconds."""
 
     __slots__ = ("_field", "_service")
 
-    def __init__(self, service: StateService, field: StateField[T]) -> None:
+    def __init__(self, service: StateService, field: StateField[_T]) -> None:
         self._service = service
         self._field = field
 
@@ -113,7 +113,7 @@ class Fact(Generic[T]):
         """The key in `store.state`. InvalidKeyError unless `id` is a text that is not empty."""
         return self._service._key(self._field.name, id)
 
-    def store(self, id: str, value: T, *, timeout: float | None = None) -> Answer[str]:
+    def store(self, id: str, value: _T, *, timeout: float | None = None) -> Answer[str]:
         """Replace the fact and its end; returns its etag. ValidationError for a value that is not of the field's type."""
         if value.__class__ is not self._field.type:
             values.decode(values.encode(value), self._field.type)
@@ -121,14 +121,14 @@ class Fact(Generic[T]):
         etag: Answer[str] = self._service._state.set(self.key(id), value, ttl=ttl, timeout=timeout)
         return etag
 
-    def get(self, id: str, *, timeout: float | None = None) -> Answer[T]:
+    def get(self, id: str, *, timeout: float | None = None) -> Answer[_T]:
         """The fact; 0, "" or the like if it is not there (`StateField.zero`)."""
-        fact: Answer[T] = self._read(id, self._field.zero(), timeout)
+        fact: Answer[_T] = self._read(id, self._field.zero(), timeout)
         return fact
 
-    def find(self, id: str, *, timeout: float | None = None) -> Answer[T | None]:
+    def find(self, id: str, *, timeout: float | None = None) -> Answer[_T | None]:
         """The fact; None if it is not there, so that a stored 0 is told from none."""
-        fact: Answer[T | None] = self._read(id, None, timeout)
+        fact: Answer[_T | None] = self._read(id, None, timeout)
         return fact
 
     def delete(self, id: str, *, timeout: float | None = None) -> Answer[bool]:
