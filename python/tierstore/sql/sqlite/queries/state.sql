@@ -138,12 +138,12 @@ RETURNING key, expires_at IS NULL OR expires_at > :now;
 
 -- name: tell_sweep
 INSERT INTO state_changes (key, kind, changed_at)
-SELECT key, 'expire', :now FROM state WHERE expires_at <= :now ORDER BY expires_at, key LIMIT :limit;
+SELECT key, 'expire', :now FROM state WHERE expires_at <= :now ORDER BY expires_at, rowid LIMIT :limit;
 
 -- name: sweep
 -- first: state.tell_sweep
 -- What ended first goes first.
-DELETE FROM state WHERE key IN (SELECT key FROM state WHERE expires_at <= :now ORDER BY expires_at, key LIMIT :limit) RETURNING 1;
+DELETE FROM state WHERE key IN (SELECT key FROM state WHERE expires_at <= :now ORDER BY expires_at, rowid LIMIT :limit) RETURNING 1;
 
 -- name: trim
 -- Changes that are old enough. The newest stays, so that ids go on behind it.
@@ -166,9 +166,13 @@ SELECT
     CAST(s.upto AS TEXT), s.lost, '', c.id, c.key, c.kind, c.etag, c.expires_at
 FROM (
     SELECT
-        CASE :upto WHEN '' THEN coalesce(max(id), 0) ELSE CAST(:upto AS INTEGER) END AS upto,
-        coalesce(max(id), 0) < CAST(:since AS INTEGER) OR coalesce(min(id), 1) > CAST(:since AS INTEGER) + 1 AS lost
-    FROM state_changes
+        CASE :upto WHEN '' THEN e.newest ELSE CAST(:upto AS INTEGER) END AS upto,
+        e.newest < CAST(:since AS INTEGER) OR e.oldest > CAST(:since AS INTEGER) + 1 AS lost
+    FROM (
+        SELECT
+            coalesce((SELECT max(n.id) FROM state_changes AS n), 0) AS newest,
+            coalesce((SELECT min(o.id) FROM state_changes AS o), 1) AS oldest
+    ) AS e
 ) AS s
 LEFT JOIN (
     SELECT id, key, kind, etag, expires_at FROM state_changes
