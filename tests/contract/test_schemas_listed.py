@@ -111,6 +111,38 @@ def test_a_deletion_that_was_listed_is_one_for_reads_by_key(two):
     deaf.run(story)
 
 
+BY_OTHER_KEYS = {
+    "get_version": lambda schemas, **how: schemas.get_version("orders", "1.0.0", **how),
+    "get_latest": lambda schemas, **how: schemas.get_latest("orders", **how),
+    "get_latest of pre-releases": lambda schemas, **how: schemas.get_latest("orders", prerelease=True, **how),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["outside", "inside"])
+@pytest.mark.parametrize("name", BY_OTHER_KEYS)
+def test_what_was_read_by_version_or_as_the_latest_is_not_older_by_its_id(two, name, inside):
+    deaf, other = two
+    schema = seeded(other, pages=False)
+
+    async def cache_by_id(schemas):
+        for _ in range(200):
+            await schemas.get(schema.id)
+
+    deaf.run(cache_by_id)
+    other.run(lambda schemas: schemas.set_state(schema.id, "deprecated"))
+
+    async def story(schemas):
+        if inside:
+            async with schemas.transaction() as tx:
+                shown = await BY_OTHER_KEYS[name](tx)
+        else:
+            shown = await BY_OTHER_KEYS[name](schemas)
+        assert shown.state == "deprecated"
+        assert (await schemas.get(schema.id)).state == "deprecated"
+
+    deaf.run(story)
+
+
 def test_what_a_list_shows_for_the_second_time_stays_cached(two):
     deaf, other = two
     schema = seeded(other, pages=False)
