@@ -31,6 +31,7 @@ class Link:
 
     async def listen(self) -> None:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._links.servers.append(server)
         self.port = server.sockets[0].getsockname()[1]
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,6 +112,7 @@ class Links:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: set[asyncio.Future[None]] = set()
+        self.servers: list[asyncio.Server] = []
         self._thread.start()
 
     def keep(self, task: asyncio.Future[None]) -> None:
@@ -134,6 +136,8 @@ class Links:
         self._loop.close()
 
     async def _end(self) -> None:
+        for server in self.servers:
+            server.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -13,6 +13,9 @@ SEED = int(os.environ.get("TIERSTORE_TEST_SEED", "1"))
 OPERATIONS = 5_000
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # a link that was broken is closed by its loop
 @pytest.mark.timeout(600)  # a busy machine takes its time, and the history is longer then
 @pytest.mark.parametrize("setup", SETUPS)
 def test_a_history_is_one_that_the_guarantees_allow(setup, fleet):
