@@ -298,7 +298,7 @@ def test_statistics_count_hits_misses_and_ends(kept: OpenState):
         assert (after.hits - before.hits, after.misses - before.misses) == (2, 2)
         assert after.backend == {"memory": "memory"}.get(kept.place, "sql" if kept.place in IN_DATABASE else "redis")
         assert after.keys is None or after.keys >= 1
-        assert after.bytes is None or after.bytes > 0
+        assert after.stored_bytes is None or after.stored_bytes > 0
         assert 0 < after.hit_ratio < 1
         assert await state.ping() < 5
         assert (await kept.store.statistics()).state.backend == after.backend

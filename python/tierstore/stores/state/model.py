@@ -76,14 +76,14 @@ class StateChange(Answer):
 
 @dataclass(frozen=True, slots=True)
 class StateStatistics(Answer):
-    """`backend`: where state lies. `keys` and `bytes` there; None where the server cannot tell cheaply.
+    """`backend`: where state lies. `keys` and `stored_bytes` there; None where the server cannot tell cheaply.
 
     `hits`, `misses`: values that reads of this process found or did not find. `expired`: values that it removed since it opened the store.
     """
 
     backend: Literal["memory", "sql", "redis"]
     keys: int | None
-    bytes: int | None
+    stored_bytes: int | None
     hits: int
     misses: int
     expired: int
