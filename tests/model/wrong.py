@@ -22,6 +22,9 @@ def no_generation(process: Process) -> None:
         get, get_many, clear, stats = cache.get, cache.get_many, cache.clear, cache.stats
         invalidate, invalidate_many = cache.invalidate, cache.invalidate_many
 
+        def __contains__(self, key: Any) -> bool:
+            return key in cache
+
     def keep(key: Any, value: Any, version: int, now: float, weight: int) -> bool:
         cache.put(key, Entry(value, now + LIFE_S, version, now, now + LIFE_S))
         return True

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from tierstore._native import decode_twins, twin
 from tierstore.backends import Change, KeyValue
-from tierstore.errors import ConnectionError, StorageError, TimeoutError
+from tierstore.errors import StorageError, TimeoutError
 from tierstore.plan.keys import l2_key, l2_keys
-from tierstore.plan.route import SESSION, Route, later_of, route
+from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import attach
 from tierstore.runtime import Deadline
 from tierstore.runtime.coalesce import MOST_KEYS, OVER_S, After, Coalescer, settle
 from tierstore.runtime.flight import abandon_all
+from tierstore.tiers.fail_safe import NO_ANSWER, FailSafe
 from tierstore.tiers.floors import MOST_FLOORS, Floors
-from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, Found, K, Kind, Loaded, Meta, R
+from tierstore.tiers.kind import ABSENT, ABSENT_BYTES, ENTRY_BYTES, NOWHERE, Absence, Found, K, Kind, Meta, R
 from tierstore.tiers.l1 import L1, Entry
 from tierstore.tiers.miss import Landing, Lease, Miss, Readings
 from tierstore.tiers.shared import Shared
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from tierstore.tiers.engine import Engine
     from tierstore.tiers.transaction import Transaction
 
-LOAD_BUDGET_S = 5.0
 L2_LANES = 1
 """A second MGET under way makes both half as large; none takes longer than the soft budget."""
 
@@ -56,6 +56,7 @@ class CachedKind(Generic[K, R]):
         )
         self._flights: dict[Hashable, Miss] = {}
         self.floors = Floors(self._clock)
+        self._fail_safe = FailSafe(self, engine.silence, partial(engine.refresh, self))
         self._noted_tiers = engine.noted_tiers(shared=self._shared is not None)
         self.misses = 0
         self.past_shortcut = 0
@@ -87,19 +88,26 @@ class CachedKind(Generic[K, R]):
             value = await self._cached_or_past(key, deadline, way)
         if value is None:
             self.misses += 1
-            first = self._first
+            first, may_stand_in = self._first, way.stale and key in self.l1.cache
+            ends = self._fail_safe.patience([key], deadline) if may_stand_in else deadline
             while value is None:  # one level with the rest: each costs every miss 60 ns
+                if ends is None:
+                    value, ends = self._fail_safe.stand_in(key), deadline
+                    continue
                 flight, mine = self._flight(key)
                 try:
                     if mine and first.line_up(flight):
-                        await first.serve([flight], deadline)
+                        await first.serve([flight], ends)
                     if not flight.done:
-                        await settle(self._runtime, flight, self._stages, deadline)
-                except BaseException:
+                        await settle(self._runtime, flight, self._stages, ends)
+                except BaseException as error:
                     self._leave(flight)
-                    raise
-                value = flight.result()
-            if flight.stale and not way.stale:
+                    if ends is deadline or not isinstance(error, TimeoutError):
+                        raise
+                    ends = None
+                else:
+                    value = flight.result()
+            if not way.stale and flight.stale:
                 value = (await self._read_through([key], deadline, way))[key]
         return None if value is ABSENT else value
 
@@ -180,22 +188,30 @@ class CachedKind(Generic[K, R]):
         if self._past_caches(way):
             return await self._read_through(keys, deadline, way)
         self.misses += len(keys)
-        landed: dict[K, Miss] = {}
-        while keys:
-            flights = await self._fly_many(keys, deadline)
-            landed |= {key: flight for key, flight in flights.items() if flight.result() is not None}
-            keys = [key for key in keys if key not in landed]
-        if not way.stale and any(flight.stale for flight in landed.values()):
-            return await self._read_through(list(landed), deadline, way)
-        return {key: flight.value for key, flight in landed.items()}
+        values: dict[K, Any] = {}
+        stale, missing = False, keys
+        ends = self._fail_safe.patience(keys, deadline) if way.stale else deadline
+        while missing:
+            if ends is None:
+                found, ends = {key: self._fail_safe.stand_in(key) for key in missing}, deadline
+            else:
+                try:
+                    flights = await self._fly_many(missing, ends)
+                except TimeoutError:
+                    if ends is deadline:
+                        raise
+                    ends = None
+                    continue
+                found = {key: flight.result() for key, flight in flights.items()}
+                stale |= any(flight.stale for flight in flights.values())
+            values |= {key: value for key, value in found.items() if value is not None}
+            missing = [key for key in missing if key not in values]
+        return values if way.stale or not stale else await self._read_through(keys, deadline, way)
 
     async def _read_through(self, keys: list[K], deadline: Deadline, way: Route) -> dict[K, Any]:
         """What the database says now, past every cache; nothing is kept."""
-        primary, after = await self._where(keys, deadline, primary=way.primary)
-        after = later_of(after, way.after)
-        source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=primary, after=after)
         self.counters.loads += 1
-        loaded = await self.kind.load(keys, source)
+        loaded = await self._engine.load(self, keys, deadline, primary=way.primary, after=way.after)
         found = {key: loaded.values.get(key, NOWHERE) for key in keys}
         self.saw({key: version for key, (_, version) in found.items()})
         if (part := self.kind.part) is not None:
@@ -377,13 +393,13 @@ class CachedKind(Generic[K, R]):
         primary = any(lease.seeding or lease.hands_over for _, lease in leases)
         self.counters.loads += 1
         try:
-            loaded = await self._load_batch([flight.key for flight in flights], deadline, primary=primary)
+            loaded = await self._engine.load(self, [flight.key for flight in flights], deadline, primary=primary)
         except StorageError as error:
             self.counters.load_failures += 1
             if isinstance(error, TimeoutError) and deadline.remaining() <= OVER_S:
                 raise  # this caller's own time is over; the next one takes the batch, leases included
             for flight in flights:
-                stale = self._stale(flight.key, error)
+                stale = self._fail_safe.stand_in(flight.key) if isinstance(error, NO_ANSWER) else None
                 flight.fail(error) if stale is None else flight.land_stale(stale)
                 self._forget(flight)
             return partial(self._shared.release, leases) if leases and self._shared else None
@@ -401,24 +417,6 @@ class CachedKind(Generic[K, R]):
         return (
             partial(self._shared.fill_landed, flights, loaded, self.kind.l2_ttl_s) if leases and self._shared else None
         )
-
-    async def _load_batch(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> Loaded:
-        primary, after = await self._where(keys, deadline, primary=primary)
-        source = self._engine.database(deadline.within(LOAD_BUDGET_S), primary=primary, after=after)
-        return await self.kind.load(keys, source)
-
-    async def _where(self, keys: list[Any], deadline: Deadline, *, primary: bool) -> tuple[bool, str | None]:
-        """Whether the primary must answer, and the position that a replica must have replayed."""
-        primary, after = await self._engine.where(self.kind.name, keys, deadline, primary=primary)
-        return primary or self.floors.any_of(keys), after
-
-    def _stale(self, key: Hashable, error: StorageError) -> Any:
-        """Fail-safe: what L1 still has, marked stale, for a database that cannot be reached."""
-        if not isinstance(error, (ConnectionError, TimeoutError)):
-            return None
-        answer = self.l1.stale(key, self.kind.max_stale_s)
-        self.counters.stale_served += answer is not None
-        return answer
 
     # Landing and changing
 

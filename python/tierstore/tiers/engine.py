@@ -27,11 +27,12 @@ from tierstore.tiers import session
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.carriers import Carriers
 from tierstore.tiers.delivery import ChangeSet, Delivery
+from tierstore.tiers.fail_safe import NO_ANSWER, Silence
 from tierstore.tiers.floors import Settled
 from tierstore.tiers.forgetting import Forgetting
 from tierstore.tiers.freshness import HORIZON_S
 from tierstore.tiers.invalidation import Invalidation
-from tierstore.tiers.kind import K, Kind, R
+from tierstore.tiers.kind import K, Kind, Loaded, R
 from tierstore.tiers.l1 import L1
 from tierstore.tiers.miss import Lease, Miss
 from tierstore.tiers.relay import Relay, answering_of
@@ -43,7 +44,7 @@ from tierstore.tiers.transaction import Transaction
 
 REFRESH_BUDGET_S = HORIZON_S / 2
 """In the blocking face it shares a thread with the jobs that keep the caches fresh."""
-EPOCH_BUDGET_S = 5.0
+EPOCH_BUDGET_S = LOAD_BUDGET_S = 5.0
 OPENING_S = 0.25
 RELEASE_BUDGET_S = 0.25
 IDLE_S = 60.0
@@ -111,7 +112,7 @@ class Engine:
         self._probe: Job | None = None if key_value is None else key_value.probe
         self.settled = Settled(self._settle, l2=key_value is not None, replicas=tiers.replicas)
         self._replicas = Replicas(runtime, records, self.settled.replicas, on=tiers.replicas)
-        self._forgetting = Forgetting(runtime, records)
+        self.silence, self._forgetting = Silence(runtime.monotonic), Forgetting(runtime, records)
         self._ripe: dict[str, set[Any]] = {}
         self._abandoned: deque[tuple[Shared, str, Lease]] = deque()
         self._supervisor: Supervisor | None = None
@@ -226,14 +227,28 @@ class Engine:
 
     # Reading past the caches
 
-    def database(self, deadline: Deadline, *, primary: bool = False, after: str | None = None) -> Database:
-        return Database(self.records, deadline.shared(), primary=primary, after=after)
+    async def load(
+        self,
+        cached: CachedKind[Any, Any],
+        keys: list[Any],
+        deadline: Deadline,
+        *,
+        primary: bool,
+        after: str | None = None,
+    ) -> Loaded:
+        """What the primary holds of the keys, or a replica that has replayed what this process knows of, and `after`."""
+        return await self.silence.broken_by(self._load(cached, keys, deadline, primary, after))
 
-    async def where(self, kind: str, keys: list[Any], deadline: Deadline, *, primary: bool) -> tuple[bool, str | None]:
-        """Whether the primary must answer a load, and the position that a replica must have replayed for it."""
-        if primary:
-            return True, None
-        return await self._replicas.where(kind, keys, deadline, is_fresh=self.freshness.is_fresh())
+    async def _load(
+        self, cached: CachedKind[Any, Any], keys: list[Any], deadline: Deadline, primary: bool, after: str | None
+    ) -> Loaded:
+        if not primary:
+            is_fresh = self.freshness.is_fresh()
+            primary, behind = await self._replicas.where(cached.kind.name, keys, deadline, is_fresh=is_fresh)
+            after = later_of(after, behind)
+        primary = primary or cached.floors.any_of(keys)
+        source = Database(self.records, deadline.within(LOAD_BUDGET_S).shared(), primary=primary, after=after)
+        return await cached.kind.load(keys, source)
 
     def reading(
         self,
@@ -365,7 +380,7 @@ class Engine:
     # Jobs
 
     def refresh(self, cached: CachedKind[Any, Any], key: Hashable) -> None:
-        """Load a key anew that is near the end of its lifetime."""
+        """Load a key anew, with nobody waiting for it: one near the end of its lifetime, or to hear whether the database answers again."""
         self._ripe.setdefault(cached.kind.name, set()).add(key)
         if self._supervisor is not None:
             self._supervisor.wake("eager refresh")
@@ -373,7 +388,8 @@ class Engine:
     async def _refresh(self) -> float:
         ripe, self._ripe = self._ripe, {}
         for name, wanted in ripe.items():
-            await self.kinds[name].refresh(list(wanted), self.runtime.deadline(REFRESH_BUDGET_S))
+            with contextlib.suppress(*NO_ANSWER):  # reported elsewhere, and tried again when the keys are read
+                await self.kinds[name].refresh(list(wanted), self.runtime.deadline(REFRESH_BUDGET_S))
         return IDLE_S
 
     def abandon(self, shared: Shared | None, flight: Miss) -> None:

@@ -90,13 +90,22 @@ class L1:
             return None
         return {key: entry.version for key, entry in self.cache.items()}
 
+    def can_stand_in(self, key: Hashable, max_stale_s: float) -> bool:
+        """Whether `stale` has an answer."""
+        return self._lapsed(key, max_stale_s) is not None
+
+    def _lapsed(self, key: Hashable, max_stale_s: float) -> Entry | None:
+        """The entry, whether or not it is still good, unless it is older. An absence is none: nothing could mark it as stale."""
+        entry = self.look(key)
+        if entry is None or entry.value is ABSENT or self._clock() - entry.loaded_at > max_stale_s:
+            return None
+        return entry
+
     def stale(self, key: Hashable, max_stale_s: float) -> Any:
         """What it still has of the key, marked stale, unless that is older; else None."""
-        entry = self.look(key)
-        if entry is None or self._clock() - entry.loaded_at > max_stale_s:
+        entry = self._lapsed(key, max_stale_s)
+        if entry is None:
             return None
-        if entry.value is ABSENT:
-            return ABSENT
         answer = entry.value.replace()
         attach(answer, Meta("l1", entry.loaded_at, self._clock, stale=True))
         return answer
