@@ -16,6 +16,7 @@ from tierstore.backends.redis.pairs import RedisPairs
 from tierstore.backends.redis.state.rights import of_state
 from tierstore.config import Config, RedisConfig, SentinelConfig
 from tierstore.errors import ConfigError
+from tierstore.plan.keys import channel_names, floor_key, hand_over_key, l2_key, lease_key, namespace
 from tierstore.store import Store
 from tierstore.telemetry import OFF
 
@@ -59,16 +60,24 @@ def test_each_command_that_is_missing_is_named(client, account, command):
     assert text == f"the account 'limited' at Redis may not run {command}: grant +{command.lower()}"
 
 
-def test_names_that_may_not_be_used_are_named(client, account):
+def test_a_channel_that_may_not_be_used_is_named(client, account):
     channels = told(client(url=account(ENOUGH, "resetchannels &other:*"), patient=True))
     assert channels == ["the account 'limited' at Redis may not use the channel app:ts1.channel:*: grant &app:*"]
-    of_these = "resetkeys ~app:ts1:* ~app:ts1.lease:* ~app:ts1.pings:*"
-    keys = told(client(url=account(ENOUGH, of_these), patient=True))
-    assert {text.partition("keys ")[2] for text in keys} >= {
-        "app:ts1.floor:*: grant ~app:*",
-        "app:ts1.sequence:*: grant ~app:*",
-    }
-    assert not any(name in text for text in keys for name in ("ts1:", "lease", "pings"))
+
+
+def families():
+    """How each family of keys begins, as the tiers name them."""
+    space = namespace(PREFIX, "a database")
+    value = l2_key(space, "schema", "1")
+    kept = [value, lease_key(value), hand_over_key(value), floor_key(value), *channel_names(space)[1:]]
+    return [key.partition("{")[0] for key in kept]
+
+
+@pytest.mark.parametrize("family", families())
+def test_each_family_of_keys_that_may_not_be_used_is_named(client, account, family):
+    others = " ".join(f"~{other}*" for other in families() if other != family)
+    keys = told(client(url=account(ENOUGH, f"resetkeys {others}"), patient=True))
+    assert keys == [f"the account 'limited' at Redis may not use the keys {family}*: grant ~app:*"]
 
 
 @pytest.mark.parametrize(

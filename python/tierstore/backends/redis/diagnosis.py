@@ -42,13 +42,13 @@ async def missing_rights(route: Route, trials: Trials, everything: str, deadline
 def of_the_cache(prefix: str) -> Trials:
     """Every command that the cache tier and the channel use, scripts included."""
     channel, *others = (f"{prefix}{FAMILY}.{of}:{NOBODY}" for of in ChannelNames._fields)
-    value, lease, floor = (f"{prefix}{FAMILY}{of}:{NOBODY}" for of in ("", ".lease", ".floor"))
+    value, *beside = (f"{prefix}{FAMILY}{of}:{NOBODY}" for of in ("", ".lease", ".handover", ".floor"))
     sequence, pings = others[:2]
     return (
         ("EVALSHA", NO_SCRIPT, "1", value),
         ("EVAL", "return 1", "1", value),
         ("MGET", value),
-        *(("GET", key) for key in (value, lease, floor, *others)),
+        *(("GET", key) for key in (value, *beside, *others)),
         ("GETRANGE", value, "0", "17"),
         ("SET", value, "", "PX", "0"),  # no time to live is refused, but after the rights
         ("DEL", value),
