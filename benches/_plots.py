@@ -67,6 +67,18 @@ def rates(
     _logarithmic(name, title, ("callers", "calls a second"), callers, lines, contestants)
 
 
+def steps(
+    name: str,
+    title: str,
+    labels: tuple[str, str],
+    marks: Sequence[str],
+    lines: Mapping[str, Sequence[float]],
+    contestants: Sequence[str],
+) -> None:
+    """One line a contestant over what the marks name, evenly spaced; the other axis is logarithmic."""
+    _logarithmic(name, title, labels, range(len(marks)), lines, contestants, marks)
+
+
 def _logarithmic(
     name: str,
     title: str,
@@ -74,6 +86,7 @@ def _logarithmic(
     xs: Sequence[int],
     lines: Mapping[str, Sequence[float]],
     contestants: Sequence[str],
+    marks: Sequence[str] | None = None,
 ) -> None:
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots()
@@ -88,6 +101,10 @@ def _logarithmic(
             linewidth=2.4 if ours else 1.2,
             color=OURS if ours else None,
         )
-    axes.set(title=title, xlabel=labels[0], ylabel=labels[1], xscale="log", yscale="log")
+    axes.set(title=title, xlabel=labels[0], ylabel=labels[1], yscale="log")
+    if marks is None:
+        axes.set_xscale("log")
+    else:
+        axes.set_xticks(xs, marks)
     axes.legend(fontsize=7)
     _save(figure, name, contestants)
