@@ -83,8 +83,16 @@ def test_a_type_is_checked_and_never_coerced(kept: OpenState):
                 await state.get(kept.key(), type=int)
             assert (raised.value.store, raised.value.operation) == ("state", "get")
         await state.set(kept.key(), {"days": [1, "2"]})
-        with pytest.raises(ValidationError, match="/1"):
-            await state.get(kept.key(), type=dict[str, list[int]])
+        for call in (
+            state.get(kept.key(), type=dict[str, list[int]]),
+            state.get_many([kept.key("absent"), kept.key()], type=dict[str, list[int]]),
+            state.get_entry(kept.key(), type=dict[str, list[int]]),
+            state.pop(kept.key(), type=dict[str, list[int]]),
+        ):
+            with pytest.raises(ValidationError, match="/1") as raised:
+                await call
+            assert raised.value.key == kept.key()
+            assert kept.key() not in str(raised.value)
         assert await state.get(kept.key(), type=dict[str, list[int | str]]) == {"days": [1, "2"]}
         moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         await state.set(kept.key(), {"at": moment})

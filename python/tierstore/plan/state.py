@@ -49,7 +49,7 @@ def _check_any(key: object, place: str) -> str:
 
 
 def pattern(key: str) -> str:
-    """What spans, logs and errors show of a key, `polly:pr_number:*`: its leading parts if they are names, and a star for the rest."""
+    """What spans, logs and texts show of a key, `polly:pr_number:*`: its leading parts if they are names, and a star for the rest."""
     shown_parts = []
     for part in key.split(":")[:-1][:SHOWN_PARTS]:
         if _NAME.fullmatch(part) is None:

@@ -85,18 +85,23 @@ class StateParts(Parts):
         return self.envelope.seal(key, data)
 
     def unsealed(self, key: str, data: bytes) -> bytes:
-        """The encoded value that is stored as `data`. CorruptError, which does not show the key, if it does not open."""
+        """The encoded value that is stored as `data`. CorruptError if it does not open; only its `key` has the key, its text has not."""
         if data[:1] > SEALED_MOST:
             return data
         try:
             return self.envelope.open(key, data)
         except StorageError as error:
-            error.key = pattern(key)
+            error.key = key
             raise
 
     def opened(self, key: str, data: bytes, type: Any) -> Any:
         """The value that is stored as `data`."""
-        return values.decode(self.unsealed(key, data), type)
+        data = self.unsealed(key, data)
+        try:
+            return values.decode(data, type)
+        except StorageError as error:
+            error.key = key
+            raise
 
     def read(self, key: str, data: bytes, type: Any) -> Any:
         """The same, counted as a hit."""
@@ -116,11 +121,10 @@ class StateParts(Parts):
         self.misses += asked - hits
 
     def shown(self, key: object) -> Shown:
-        """The pattern of a key, nowhere the key."""
+        """The key as an error's `key`, which no text repeats; the pattern of it in spans and logs."""
         if not isinstance(key, str):
             return Shown(None, self._attributes)
-        said = pattern(key)
-        return Shown(said, {**self._attributes, "tierstore.key_pattern": said})
+        return Shown(key, {**self._attributes, "tierstore.key_pattern": pattern(key)})
 
     # Background work
 
