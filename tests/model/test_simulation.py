@@ -48,7 +48,6 @@ NEEDS = {
     "no_flush_on_a_gap": {"faults": True, "l2": False},
     "always_fresh": {"faults": True},
     "echoes_early": {"faults": True},
-    "forgets_what_it_showed": {"faults": True},
     "sets_baselines_back": {"replica": True, "l2": False},
     "confirms_by_key": {"channel": False, "processes": 1, "slow": True},
     "lets_l1_contradict": {"faults": True},
