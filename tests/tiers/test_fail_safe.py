@@ -11,7 +11,7 @@ from tierstore.tiers import engine as engines
 from tierstore.tiers import fail_safe
 from tierstore.tiers.fail_safe import Silence
 
-CALL_S, HALF_S = 0.2, 0.1
+CALL_S, HALF_S = 0.6, 0.3
 LONG_S = 60.0
 
 
