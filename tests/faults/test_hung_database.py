@@ -13,7 +13,7 @@ from tierstore.tiers import fail_safe
 CONTENT = b'{"type": "object"}'
 NOBODY = "01a1fc6e-5986-7068-ba77-4ac86f76970e"
 CALL_S = 1.0
-SPARE = 1.1
+SPARE = 1.5
 """A call ends by its limit and a tenth of it more."""
 
 
