@@ -14,7 +14,7 @@ CONTENT = b'{"type": "object"}'
 NOBODY = "01a1fc6e-5986-7068-ba77-4ac86f76970e"
 CALL_S = 1.0
 SPARE = 1.5
-"""A call ends by its limit and a tenth of it more."""
+"""A call ends by its limit and a tenth of it more; a busy machine gets half of it."""
 
 
 @pytest.fixture(params=["postgres", "postgres and redis"])
