@@ -22,7 +22,7 @@ def test_a_late_statement_ends_its_transaction_and_no_other(engine: Engine) -> N
     async def late(*, caught: bool) -> None:
         async with records.unit(deadline=soon(engine, 60)) as unit:
             await unit.execute("suite.add_subject", {"subject": "lost", "version": 1})
-            with call_until(soon(engine, LATE_S)):
+            with call_until(unit, soon(engine, LATE_S)):
                 if not caught:
                     await unit.fetch("suite.slow")
                 with pytest.raises(errors.TimeoutError):
@@ -47,11 +47,13 @@ def test_a_call_in_time_leaves_the_deadline_of_the_transaction(engine: Engine) -
     async def run() -> None:
         async with records.unit(deadline=soon(engine, 60)) as unit:
             for name in ("a", "b"):
-                with call_until(soon(engine, 30)):
+                with call_until(unit, soon(engine, 30)):
                     async with unit.savepoint():
                         await unit.execute("suite.add_subject", {"subject": name, "version": 1})
             assert unit._deadline.remaining() > 30
-        assert await subjects(records, soon(engine)) == ["a", "b"]
+            call_until(unit, soon(engine, 0)).__enter__()  # as a Ctrl-C may leave it
+        await add(records, "c", soon(engine))
+        assert await subjects(records, soon(engine)) == ["a", "b", "c"]
 
     engine.face.run(run)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from tierstore import errors
-from tierstore.backends import Fenced, Params, Row
+from tierstore.backends import Fenced, Params, Row, Unit
 from tierstore.backends.rows import fenced, past_fence
 from tierstore.runtime import Deadline, generation
 from tierstore.sql import Query
@@ -19,14 +21,15 @@ Answered = tuple[list[Row], int]
 """A statement's rows, and how many rows it changed."""
 
 
-_call: ContextVar[Deadline | None] = ContextVar("tierstore_call_in_transaction", default=None)
-"""The deadline of the call that is under way, which may be sooner than that of its transaction."""
+_call: ContextVar[tuple[weakref.ref[Any], Deadline] | None] = ContextVar("tierstore_call_in_transaction", default=None)
+"""The deadline of the call that is under way, which may be sooner than that of its transaction, and that transaction: a Ctrl-C may leave
+it set, and no other transaction heeds it."""
 
 
 @contextmanager
-def call_until(deadline: Deadline) -> Iterator[None]:
-    """Statements of the block's transactions end by `deadline`, too. One that did not is left, and its transaction is over."""
-    token = _call.set(deadline)
+def call_until(unit: Unit, deadline: Deadline) -> Iterator[None]:
+    """Statements of the transaction in the block end by `deadline`, too. One that did not is left, and the transaction is over."""
+    token = _call.set((weakref.ref(unit), deadline))
     try:
         yield
     finally:
@@ -49,7 +52,9 @@ class SqlUnit(ABC):
     def _deadline(self) -> Deadline:
         """The sooner of the transaction's and the call's."""
         call = _call.get()
-        return self._whole if call is None or self._whole.at <= call.at else call
+        if call is None or call[0]() is not self or self._whole.at <= call[1].at:
+            return self._whole
+        return call[1]
 
     def _left(self) -> None:
         self.ended = self.late = True

@@ -186,7 +186,7 @@ class Inside:
         not_before: str | None = None,
     ) -> list[R | None]:
         route(read, not_before)
-        with call_until(deadline):
+        with call_until(self.transaction.unit, deadline):
             return await kind.get_in(self.transaction, keys, deadline=deadline)
 
     def fetch(
@@ -211,7 +211,7 @@ class Inside:
         return self.transaction.seen_many(kind, versions)
 
     async def rows(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
-        with call_until(deadline):
+        with call_until(self.transaction.unit, deadline):
             return await self.transaction.unit.fetch(query, params)
 
     async def change(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
@@ -223,7 +223,7 @@ class Inside:
 
     @asynccontextmanager
     async def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:
-        with call_until(deadline):
+        with call_until(self.transaction.unit, deadline):
             async with self.transaction.savepoint():
                 yield self.transaction
 
