@@ -139,7 +139,7 @@ def test_what_redis_is_sent_is_packed_without_numbers(monkeypatch, request):
         sent.append(words)
         return pack(words)
 
-    for module in ("commands", "link", "channel", "route"):
+    for module in ("commands", "link", "channel", "diagnosis"):
         monkeypatch.setattr(f"tierstore.backends.redis.{module}.pack", looking)
     url = request.getfixturevalue("redis_server").url + "/1"
     config = tierstore.Config(request.getfixturevalue("tmp_path"), redis=tierstore.RedisConfig(url))
