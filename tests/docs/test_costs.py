@@ -10,6 +10,7 @@ import psycopg
 
 import tierstore
 from tierstore import Config, PostgresConfig, RedisConfig
+from tierstore.backends.postgres.records import RESERVED_CONNECTIONS
 
 ROOT = Path(__file__).parents[2]
 COSTS = (ROOT / "docs" / "operations.md").read_text().split("## What a process costs")[1].split("\n## ")[0]
@@ -35,6 +36,11 @@ def rows(heading: str) -> list[str]:
 def asked(database: str, query: str) -> list:
     with psycopg.connect(database) as connection:
         return [row[0] for row in connection.execute(query)]
+
+
+def test_the_readme_counts_the_connections():
+    readme = (ROOT / "README.md").read_text()
+    assert f"up to {RESERVED_CONNECTIONS} for background jobs" in readme
 
 
 def test_tables_connections_and_jobs(database, redis_server, postgres, tmp_path):

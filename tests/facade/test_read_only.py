@@ -109,7 +109,9 @@ def test_what_another_process_writes_is_read(folder):
                     await writer.schemas.register("orders", version, b"[]")
                     assert (await reader.schemas.get_version("orders", version, read="latest")).version == version
             async with tierstore.open(folder, read_only=True) as second:
-                assert await second.schemas.get_latest("orders") == await reader.schemas.get_latest("orders")
+                latest = await second.schemas.get_latest("orders")
+                assert latest == await reader.schemas.get_latest("orders", read="latest")
+                assert latest.version == "4.0.0"
 
     asyncio.run(run())
 
