@@ -41,12 +41,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: order.get(_file(item), len(LONG)))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """pytest-xdist reads a test's group from its name; some releases of pytest let it put nothing there, and no group holds together."""
-    is_shared = hasattr(session.config, "workerinput") and session.config.getvalue("loadgroup")
-    if is_shared and (alone := [item.nodeid for item in session.items if "@" not in item.nodeid]):
-        raise pytest.UsageError(
-            f"{alone[0]}: its group is not in its name; this pytest and this pytest-xdist do not fit together"
-        )
