@@ -403,18 +403,26 @@ from tierstore.runtime import AsyncioRuntime, ThreadsRuntime, drive
 
 async def run(runtime):
     records = {kind}(runtime, {target})
-    async with records.unit(deadline=runtime.deadline(5)) as unit:
+    async with records.unit(deadline=runtime.deadline(30)) as unit:
         await unit.fetch("outbox.append", {{"keys": ["k"], "versions": [1]}})
-    await records.ping(runtime.deadline(5))
+    await records.ping(runtime.deadline(30))
+    print("done", flush=True)
 
 async def main():
     await run(AsyncioRuntime())
 
 asyncio.run(main()) if {engine.face.name == "async"} else drive(run(ThreadsRuntime()))
 """
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
-    assert time.monotonic() - started < 8 + BUSY_S
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"done\n", child.communicate(timeout=60)
+            started = time.monotonic()
+            assert child.communicate(timeout=60) == (b"", b"")
+            assert time.monotonic() - started < 8 + BUSY_S
+            assert child.returncode == 0
+        finally:
+            child.kill()
 
 
 @pytest.fixture

@@ -72,7 +72,8 @@ class TaskSupervisor:
             except Exception as error:
                 delay = backoff.failed(error)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(wake.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await wake.wait()
             wake.clear()
 
     def wake(self, name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import sys
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -30,6 +31,8 @@ from tierstore.runtime import Deadline
 RV = TypeVar("RV")
 CONNECT_S = 5
 PREPARED_MAX = 1000
+ENDLESS = Deadline(uptime, math.inf)
+"""The limit of a statement that takes what time it wants, and is left at once if it is cancelled."""
 _INTERVAL_S = 0.1
 
 

@@ -6,7 +6,6 @@ would keep anyway, go back to it after WARM_S, so that it sees their age, and wh
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from tierstore import errors
 from tierstore._native import uptime
 from tierstore.backends import Params, PoolStats, Row
-from tierstore.backends.postgres.connection import PREPARED_MAX, AsyncLimited, BlockingLimited, is_cut
+from tierstore.backends.postgres.connection import ENDLESS, PREPARED_MAX, AsyncLimited, BlockingLimited, is_cut
 from tierstore.backends.postgres.errors import LeftStatementError, is_gone, no_link, translate
 from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.postgres.wire import Result, Wire, connecting
@@ -33,7 +32,6 @@ WARM_MAX = 8
 WARM_S = 1.0
 ASK_AGAIN_S, TROUBLED_S = 0.5, 0.1
 """How long one wait in psycopg_pool lasts, before and after a connection could not be made; waiting anew makes it try again."""
-CANCEL_AGAIN_S = 0.01
 LIMIT = "statement_timeout"
 RECONNECT_S = 0.2
 """psycopg_pool gives up a failed connection after this long: the next caller that waits makes it try again at once."""
@@ -112,13 +110,9 @@ class Pool:
                     try:
                         connection = await super().connect(conninfo, **named)
                         if not pool._pooling.shared:
-                            asked = await connection.execute(*pool._question(connection), prepare=False)
-                            pool._pooling.answered(await asked.fetchall())
+                            await pool._ask(connection)
                     except psycopg.Error as error:
                         pool._failed(error)
-                        raise
-                    except asyncio.CancelledError:
-                        _cancel_until_done(asyncio.current_task())
                         raise
                     return pool._ready(connection)
 
@@ -138,6 +132,16 @@ class Pool:
                 return pool._ready(connection)
 
         return WatchedBlocking
+
+    async def _ask(self, connection: Any) -> None:
+        connection.limit = ENDLESS
+        try:
+            asked = await connection.execute(*self._question(connection), prepare=False)
+            self._pooling.answered(await asked.fetchall())
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+        connection.limit = None
 
     def _failed(self, error: psycopg.Error) -> None:
         self._trouble = str(translate(error, "connect"))
@@ -392,10 +396,3 @@ class Pool:
 
 def _ms(seconds: float) -> int:
     return max(1, int(seconds * 1000))
-
-
-def _cancel_until_done(worker: asyncio.Task[Any] | None) -> None:
-    """A worker of psycopg_pool swallows a cancellation that meets it while it connects; its loop is being closed, and would hang."""
-    if worker is not None and not worker.done():
-        worker.cancel()
-        asyncio.get_running_loop().call_later(CANCEL_AGAIN_S, _cancel_until_done, worker)

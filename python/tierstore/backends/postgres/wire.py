@@ -22,14 +22,15 @@ from psycopg import waiting
 from psycopg.pq import TransactionStatus
 
 from tierstore.backends import Params, Row
-from tierstore.backends.postgres.connection import Adaptation, AsyncLimited, BlockingLimited, Limited
+from tierstore.backends.postgres.connection import ENDLESS, Adaptation, AsyncLimited, BlockingLimited, Limited
 from tierstore.backends.postgres.errors import is_gone
 from tierstore.backends.postgres.limited import limited
-from tierstore.runtime import Runtime
+from tierstore.runtime import Deadline, Runtime
 
 REAPED_MAX = 16
 REAP_S = 3.0
 CANCEL_S = 1.0
+CANCEL_AGAIN_S = 0.01
 DRAIN_S = 1.0
 _INTERVAL_S = 0.1
 
@@ -103,6 +104,7 @@ class AsyncWire:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._guards: set[asyncio.Task[None]] = set()
         self._reaped = 0
         self._closed = False
 
@@ -113,7 +115,10 @@ class AsyncWire:
         return psycopg_pool.AsyncConnectionPool(open=False, **options)
 
     async def open(self, pool: psycopg_pool.AsyncConnectionPool[Any]) -> None:
+        before = asyncio.all_tasks()
         await pool.open(wait=False)
+        own = {task for task in asyncio.all_tasks() - before if task.get_name().startswith(f"{pool.name}-")}
+        self._keep(self._guards, _guard(own))
 
     async def get(self, pool: psycopg_pool.AsyncConnectionPool[Any], seconds: float) -> Any:
         return await pool.getconn(timeout=seconds)
@@ -126,9 +131,14 @@ class AsyncWire:
             self._spawn(pool.putconn(connection))
 
     def _spawn(self, coroutine: Any) -> None:
+        self._keep(self._tasks, coroutine)
+
+    @staticmethod
+    def _keep(tasks: set[asyncio.Task[None]], coroutine: Any) -> None:
+        """The loop itself keeps no task alive."""
         task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def execute(self, connection: AsyncLimited, sql: str, params: Params | None) -> Result:
         cursor = psycopg.AsyncCursor(connection)
@@ -183,7 +193,9 @@ class AsyncWire:
                 if is_gone(error):
                     raise
         if _open_transaction(connection):
+            connection.limit = ENDLESS
             await connection.rollback()
+            connection.limit = None
 
     async def close(self, pools: Sequence[psycopg_pool.AsyncConnectionPool[Any]], seconds: float) -> None:
         self._closed = True
@@ -191,6 +203,30 @@ class AsyncWire:
             await asyncio.wait(set(self._tasks), timeout=seconds)
         for pool in pools:
             await pool.close(timeout=max(seconds, 0.1))
+        guards = set(self._guards)
+        for guard in guards:
+            guard.cancel()
+        if guards:
+            await asyncio.wait(guards)
+
+
+async def _guard(tasks: set[asyncio.Task[Any]]) -> None:
+    """Ends with psycopg_pool's own tasks. They may swallow a cancellation: a worker, whatever it does when it comes; before Python 3.12 its
+    scheduler, if it was about to wake up. Who closes the loop cancels each task once, this one too, and would wait for them for ever.
+    """
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        _cancel_until_done(tasks)
+        raise
+
+
+def _cancel_until_done(tasks: set[asyncio.Task[Any]]) -> None:
+    left = {task for task in tasks if not task.done()}
+    for task in left:
+        task.cancel()
+    if left:
+        asyncio.get_running_loop().call_later(CANCEL_AGAIN_S, _cancel_until_done, left)
 
 
 class Lender:
@@ -334,14 +370,14 @@ class BlockingWire:
             try:
                 if time.monotonic() > ends_at:
                     raise psycopg.OperationalError("the time ran out while other connections were ended")
-                self._finish(connection)
+                self._finish(connection, Deadline(time.monotonic, ends_at))
             except Exception:
                 connection.pgconn.finish()
             connection.committing = False
             self._put(pool, connection)
             del connection, left  # while this thread waits, nobody has it but the pool
 
-    def _finish(self, connection: BlockingLimited) -> None:
+    def _finish(self, connection: BlockingLimited, deadline: Deadline) -> None:
         statement, connection.abandoned, connection.limit = connection.abandoned, None, None
         if statement is not None:
             if not connection.committing:
@@ -352,7 +388,9 @@ class BlockingWire:
                 if is_gone(error):
                     raise
         if _open_transaction(connection):
+            connection.limit = deadline
             connection.rollback()
+            connection.limit = None
 
     async def close(self, pools: Sequence[psycopg_pool.ConnectionPool[Any]], seconds: float) -> None:
         self._closed = True
