@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -267,23 +268,28 @@ def test_a_caller_in_a_hurry_does_not_take_others_with_it(together, redis_server
 
 @pytest.mark.parametrize("watched", [False, True])
 def test_a_key_that_an_account_may_not_touch_is_refused_alone(redis_server, watched):
+    """Under a prefix of its own: who watches asks for the ends of all keys that are there, also for those of other tests."""
+    prefix = f"{os.urandom(6).hex()}:"
     with redis.Redis.from_url(redis_server.url) as server:
-        rights = "on >secret resetkeys resetchannels ~ok:* ~\x1fstate* &* +@all"
+        rights = f"on >secret resetkeys resetchannels ~{prefix}ok:* ~{prefix}\x1fstate* &* +@all"
         server.execute_command("ACL", "SETUSER", "some", *rights.split(" "))
 
     async def refused(state: State) -> None:
         pairs, deadline = state.pairs, state.runtime.deadline(10)
         await pairs.put(Put("ok:first", b"1", None), deadline=deadline)
-        if watched:
-            await pairs.watch("", deadline=deadline)
+        feed = await pairs.watch("", deadline=deadline) if watched else None
         names = [f"ok:{number}" for number in range(20)] + ["no:1", "no:2"]
         puts = [Put(name, b"1", None, expected) for name in names for expected in (None, ABSENT_TAG)]
         results = await asyncio.gather(*(pairs.put(put, deadline=deadline) for put in puts), return_exceptions=True)
         for put, result in zip(puts, results, strict=True):
             assert isinstance(result, ConfigError) == put.key.startswith("no:"), (put, result)
+        told: set[str] = set()
+        while feed is not None and len(told) < 20:
+            deadline.check("waiting to be told of the changes that were made")
+            told |= {event.key for event in await feed.receive(wait_s=deadline.remaining())}
+        assert not told or told == {name for name in names if name.startswith("ok:")}
 
-    Together(redis_server.url.replace("//", "//some:secret@"), prefix="").run(refused)
-    redis_server.flush()
+    Together(redis_server.url.replace("//", "//some:secret@"), prefix).run(refused)
 
 
 # Two processes
