@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -23,7 +24,7 @@ from tierstore.errors import StorageError
 from tierstore.runtime import AsyncioRuntime, Deadline
 
 KEYS, CALLERS, TTL_MS = 200, 8, 600_000
-CHANGES, WRITERS, PAUSE_S = 5_000, 50, 0.03
+WRITERS, PAUSE_S, UNDER_WAY, AFTERWARDS = 50, 0.03, 500, 10
 Race = Callable[[RedisPairs, Deadline], Awaitable[Any]]
 
 
@@ -61,16 +62,30 @@ async def compare_and_set(pairs: RedisPairs, deadline: Deadline) -> int:
 
 
 async def storm(pairs: RedisPairs, deadline: Deadline) -> list[tuple[str, str, float]]:
-    """Set CHANGES values, whatever the server does: key, etag and the monotonic time before it, of those that were acknowledged."""
-    acknowledged = []
+    """Set values, whatever the server does, until the next line comes: key, etag and the monotonic time before it, of those that were
+    acknowledged. It says when it is under way, and after that line each writer goes on until some more are acknowledged."""
+    acknowledged: list[tuple[str, str, float]] = []
+    enough = asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+    async def change(key: str, number: int) -> bool:
+        deadline.check("waiting for the server, or to be told that it is enough")
+        await asyncio.sleep(random.uniform(0, PAUSE_S))
+        began = time.monotonic()
+        with contextlib.suppress(StorageError):
+            etag = await pairs.put(Put(key, b"%d" % number, TTL_MS), deadline=Deadline(time.monotonic, began + 1))
+            acknowledged.append((key, str(etag), began))
+            if len(acknowledged) == UNDER_WAY:
+                print("under way", flush=True)
+            return True
+        return False
 
     async def writer(key: str) -> None:
-        for number in range(CHANGES // WRITERS):
-            await asyncio.sleep(random.uniform(0, PAUSE_S))
-            began = time.monotonic()
-            with contextlib.suppress(StorageError):
-                etag = await pairs.put(Put(key, b"%d" % number, TTL_MS), deadline=Deadline(time.monotonic, began + 1))
-                acknowledged.append((key, str(etag), began))
+        numbers = itertools.count()
+        while not enough.done():
+            await change(key, next(numbers))
+        afterwards = 0
+        while afterwards < AFTERWARDS:
+            afterwards += await change(key, next(numbers))
 
     own = os.getpid()
     await asyncio.gather(*(writer(f"{own}:{number}") for number in range(WRITERS)))
