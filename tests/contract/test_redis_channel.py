@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -105,6 +106,22 @@ def test_changes_reach_every_process_in_order(members):
         assert events == [Invalidated(tuple(CHANGES)), Invalidated((CHANGES[0],))]
 
 
+def test_who_moves_to_another_database_listens_there(members):
+    """A writer's thread may be the one that notices it, while another one listens."""
+    first, second, relay = members
+    namespace = Namespace("", os.urandom(6).hex())
+    relay.channel.move(namespace)
+    threading.Timer(FRESH_S / 8, first.channel.move, [namespace]).start()
+    assert isinstance(first.until(Gap)[-1], Gap), "what was said there before is not known"
+    second.run("publish", CHANGES)
+    relay.run("publish", CHANGES[:1])
+    assert first.until(Invalidated) == [Invalidated((CHANGES[0],))]
+    assert second.until(Invalidated) == [Invalidated(tuple(CHANGES))]
+    first.receive(0.1)
+    assert relay.relay() > 0
+    assert isinstance(first.until(Echo)[-1], Echo)
+
+
 def test_nothing_to_tell_is_nothing_sent(members):
     first, second, _ = members
     first.run("publish", [])
@@ -151,7 +168,9 @@ def _raw(members, *words: Any) -> Any:
     member = members[2]
 
     async def call() -> Any:
-        return await member.channel._ask([Plain(member.channel._sequence, words)], member.runtime.deadline(PATIENT_S))
+        return await member.channel._ask(
+            [Plain(member.channel._names.sequence, words)], member.runtime.deadline(PATIENT_S)
+        )
 
     return member.face.run(call)
 
@@ -160,7 +179,7 @@ def test_a_lost_message_is_a_gap(members):
     first, _, relay = members
     relay.run("publish", CHANGES)
     first.until(Invalidated)
-    _raw(members, "HINCRBY", relay.channel._sequence, "number", 1)
+    _raw(members, "HINCRBY", relay.channel._names.sequence, "number", 1)
     relay.run("publish", CHANGES)
     events = first.until(Invalidated)
     assert isinstance(events[0], Gap)
@@ -173,7 +192,7 @@ def test_a_lost_message_before_an_echo_is_a_gap(members):
     first.receive(0.01)
     relay.run("publish", CHANGES)
     first.until(Invalidated)
-    _raw(members, "HINCRBY", relay.channel._sequence, "number", 1)
+    _raw(members, "HINCRBY", relay.channel._names.sequence, "number", 1)
     relay.relay()
     gap, *echoes = [type(event) for event in first.until(Echo)]
     assert gap is Gap
@@ -184,7 +203,7 @@ def test_a_doubled_message_is_a_gap(members):
     first, _, relay = members
     relay.run("publish", CHANGES)
     first.until(Invalidated)
-    _raw(members, "HINCRBY", relay.channel._sequence, "number", -1)
+    _raw(members, "HINCRBY", relay.channel._names.sequence, "number", -1)
     relay.run("publish", CHANGES)
     assert isinstance(first.until(Invalidated)[0], Gap)
 
@@ -193,7 +212,7 @@ def test_a_wiped_sequence_is_a_gap(members):
     first, _, relay = members
     relay.run("publish", CHANGES)
     first.until(Invalidated)
-    _raw(members, "DEL", relay.channel._sequence)
+    _raw(members, "DEL", relay.channel._names.sequence)
     relay.run("publish", CHANGES)
     assert isinstance(first.until(Invalidated)[0], Gap)
 
@@ -201,7 +220,7 @@ def test_a_wiped_sequence_is_a_gap(members):
 def test_what_cannot_be_read_is_a_gap(members):
     first, _, relay = members
     for message in (b"", b"x", b"s:1:{", b"s:x:{}", b"s:1:[]", b"\xff:1:{}"):
-        _raw(members, "PUBLISH", relay.channel._channel, message)
+        _raw(members, "PUBLISH", relay.channel._names.channel, message)
         assert isinstance(first.until(Gap)[0], Gap)
 
 
@@ -210,8 +229,7 @@ def test_a_channel_that_begins_in_the_middle_has_no_gap(members, face):
     relay.run("publish", CHANGES)
     runtime = face.runtime()
     late = Member(face, RedisChannel(runtime, first.channel._route, Namespace("", ""), fresh_s=FRESH_S), runtime)
-    for part in ("_channel", "_sequence", "_pings"):
-        setattr(late.channel, part, getattr(first.channel, part))
+    late.channel._names = first.channel._names
     late.run("open")
     relay.run("publish", CHANGES[:1])
     assert late.until(Invalidated) == [Invalidated((CHANGES[0],))]

@@ -128,6 +128,7 @@ FAULTS = {
         HISTORY,
         "contract/test_records_postgres.py::test_without_its_replica_the_primary_answers",
         "contract/test_channels_sql.py::test_a_promoted_replica_is_another_database",
+        "tiers/test_jobs.py::test_a_write_that_meets_the_promoted_database_first_is_told_under_its_name",
         "contract/test_schemas_listed.py::test_a_replica_that_lags_does_not_contradict_what_was_read",
     ),
     "serialization failure, deadlock, disk full": (

@@ -200,7 +200,7 @@ class FakeUnit:
         if query == "outbox.append":
             row = OutboxRow(self._id(), params["keys"], params["versions"], self._assign())
             self._outbox.append(row)
-            return [(row.id, row.xid)]
+            return [(self._world.identity, row.id, row.xid)]
         raise AssertionError(query)
 
     async def fetch_fenced(self, query: str, params: Mapping[str, Any]) -> Fenced:

@@ -283,6 +283,90 @@ def test_another_database_is_another_epoch(face):
     face.run(story)
 
 
+async def turn(clock, *processes):
+    """A ping of each, half a second later, and its echo."""
+    clock.now += 0.6
+    for bench in processes:
+        await bench.engine.carriers.step()
+    for bench in processes:
+        await bench.engine._relay.step()
+    for bench in processes:
+        await bench.engine.carriers.step()
+
+
+async def two_processes(clock):
+    """Over one database, whose changes both hear of; both have seen "a", and L2 has it."""
+    bus = Bus()
+    one = Bench(clock, l2=True, channel=FakeChannel(bus, clock))
+    other = one.second(channel=FakeChannel(bus, clock))
+    for bench in (one, other):
+        await bench.engine.invalidation.check_epoch(bench.deadline())
+    await one.put("a")
+    await turn(clock, one, other)
+    assert [await one.get("a"), await other.get("a")] == [1, 1]
+    return one, other
+
+
+def test_a_write_that_meets_the_promoted_database_first_is_told_under_its_name(face, clock):
+    """The other process has noticed the promotion, and has filled L2 under the new names; the writer has not."""
+
+    async def story():
+        writer, other = await two_processes(clock)
+        writer.world.identity = "promoted"
+        await turn(clock, other)
+        await turn(clock, other)
+        assert await other.get("a") == 1
+        assert other.engine.namespace != writer.engine.namespace
+        await writer.put("a")
+        assert writer.engine.namespace == other.engine.namespace
+        assert await writer.get("a") == 2, "I2"
+        other.engine.flush()
+        await turn(clock, writer, other)
+        assert other.engine.l2_fresh()
+        assert await other.get("a") == 2, "it is told of in L2, for as long as that keeps it"
+        assert await writer.get("a") == 2
+
+    face.run(story)
+
+
+def test_a_write_that_is_in_doubt_while_the_database_moves_is_read_past_l2(face, clock):
+    async def story():
+        writer, other = await two_processes(clock)
+        writer.world.identity = "promoted"
+        await turn(clock, other)
+        await turn(clock, other)
+        assert await other.get("a") == 1
+        writer.key_value.broken = ConnectionError("gone")
+        await writer.put("a")  # committed, and nobody was told
+        writer.key_value.broken = None
+        assert await writer.get("a") == 2
+        await turn(clock, writer, other)
+        assert [await writer.get("a"), await other.get("a")] == [2, 2], "the relay has delivered it"
+
+    face.run(story)
+
+
+def test_l2_under_the_names_of_another_database_is_not_read_before_an_echo(face, clock):
+    """What was heard was said of the old names. A process that has noticed the promotion may have filled the new ones meanwhile."""
+
+    async def story():
+        reader, other = await two_processes(clock)
+        reader.world.identity = "promoted"
+        await turn(clock, other)
+        await turn(clock, other)
+        assert await other.get("a") == 1
+        other.key_value.broken = ConnectionError("gone")
+        await other.put("a")
+        other.key_value.broken = None
+        assert reader.engine.l2_fresh()
+        assert await reader.get("a", read="latest") == 2
+        await reader.engine.invalidation.check_epoch(reader.deadline())
+        assert not reader.engine.l2_fresh()
+        assert await reader.get("a") == 2, "I1"
+
+    face.run(story)
+
+
 def test_replicas_answer_what_lies_behind_the_baseline(face):
     async def story():
         bench = Bench(face.runtime(), l2=False, replicas=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from tierstore._native import decode_twins, twin
 from tierstore.backends import Change, KeyValue
 from tierstore.errors import StorageError, TimeoutError
-from tierstore.plan.keys import l2_key, l2_keys
+from tierstore.plan.keys import Namespace, l2_key, l2_keys
 from tierstore.plan.route import SESSION, Route, route
 from tierstore.records import attach
 from tierstore.runtime import Deadline
@@ -483,9 +483,9 @@ class CachedKind(Generic[K, R]):
         """Load keys anew that are still served (eager refresh), fenced like any fill."""
         await self._fly_many(keys, deadline)
 
-    def name(self, key: Any, version: int) -> Change:
-        """The change as L2 and the outbox name it."""
-        return Change(l2_key(self._invalidation.namespace, self.kind.name, self.kind.l2_key(key)), version)
+    def name(self, key: Any, version: int, namespace: Namespace | None = None) -> Change:
+        """The change as L2 and the outbox name it, in that namespace or the one of now."""
+        return Change(l2_key(namespace or self._invalidation.namespace, self.kind.name, self.kind.l2_key(key)), version)
 
     # What there is to know
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from tierstore.backends import Answering, Change, Channel, KeyValue, Records, Unit
 from tierstore.errors import StorageError
@@ -24,13 +25,19 @@ MOST_MARKS = 1000
 
 
 class ChangeSet:
-    """What one transaction changed: as L1 knows it, and as L2 and the outbox name it. `position`: once it is committed."""
+    """What one transaction changed: as L1 knows it, and as L2 and the outbox name it. `position`: once it is committed.
 
-    __slots__ = ("changes", "fence", "local", "outbox_id", "position")
+    `identity`: of the database for which it is named; None where nobody has asked.
+    """
 
-    def __init__(self, local: list[tuple[str, Hashable, int]], changes: list[Change]) -> None:
+    __slots__ = ("changes", "fence", "identity", "local", "outbox_id", "position")
+
+    def __init__(
+        self, local: list[tuple[str, Hashable, int]], changes: list[Change], identity: str | None = None
+    ) -> None:
         self.local = local
         self.changes = changes
+        self.identity = identity
         self.outbox_id = 0
         self.fence = 0
         self.position = ""
@@ -108,11 +115,12 @@ class Delivery:
         self._marking: list[tuple[int, int]] = []
         self.unconfirmed = Unconfirmed()
 
-    async def append(self, unit: Unit, change_set: ChangeSet) -> None:
-        """The outbox row, in the write's own transaction."""
+    async def append(self, unit: Unit, change_set: ChangeSet) -> str | None:
+        """The outbox row, in the write's own transaction. Returns the identity of the database that it lies in, if that can change."""
         keys, versions = zip(*change_set.changes, strict=True)
-        row = (await unit.fetch("outbox.append", {"keys": list(keys), "versions": list(versions)}))[0]
-        change_set.outbox_id, change_set.fence = row[0], row[1]
+        rows: list[Any] = await unit.fetch("outbox.append", {"keys": list(keys), "versions": list(versions)})
+        identity, change_set.outbox_id, change_set.fence = rows[0]
+        return None if identity is None else str(identity)
 
     def committing(self, change_set: ChangeSet) -> None:
         """From here on the write may be committed at any moment: L2 is not to be believed about these keys."""

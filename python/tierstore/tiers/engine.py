@@ -15,9 +15,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierstore.backends import Channel, KeyValue, Params, Records, Row, Unit
+from tierstore.backends import Change, Channel, KeyValue, Params, Records, Row, Unit
 from tierstore.backends.read_only import refuse
 from tierstore.errors import ConflictError, TimeoutError
+from tierstore.plan import keys
 from tierstore.plan.invalidate import Changes
 from tierstore.plan.keys import Namespace
 from tierstore.plan.route import Route, later_of, route
@@ -338,10 +339,23 @@ class Engine:
             raise ConflictError("this task holds an open transaction on the store: write through it, or end it first")
 
     def change_set(self, changes: Changes) -> ChangeSet:
-        local = changes.items()
-        return ChangeSet(local, [self.kinds[kind].name(key, version) for kind, key, version in local])
+        local, identity = changes.items(), self.invalidation.identity  # before the names: these may be later ones
+        return ChangeSet(local, self._named(local, self.namespace), identity)
+
+    def _named(self, local: list[tuple[str, Hashable, int]], namespace: Namespace) -> list[Change]:
+        return [self.kinds[kind].name(key, version, namespace) for kind, key, version in local]
 
     async def append(self, unit: Unit, change_set: ChangeSet) -> None:
+        """The outbox row. A database that took over may be met here first: what others keep of it goes by other names.
+
+        The row with the old ones is delivered by the relay, to nobody.
+        """
+        identity = await self._delivery.append(unit, change_set)
+        if identity is None or change_set.identity in (None, identity):
+            return
+        self.invalidation.is_moved_by(identity)
+        change_set.identity = identity
+        change_set.changes = self._named(change_set.local, keys.namespace(self.namespace.prefix, identity))
         await self._delivery.append(unit, change_set)
 
     def committing(self, change_set: ChangeSet) -> None:

@@ -53,7 +53,8 @@ class Invalidation:
         self._answering = answering
         self._has_l2 = has_l2
         self._reign_began_at = -math.inf
-        self._identity: str | None = None
+        self.identity: str | None = None
+        """Of the database whose values are cached. Set after `namespace`: who reads it first gets names that are no older."""
         self._own_writes = RecentWrites()
         self.namespace = namespace
         self.epoch = 0
@@ -139,22 +140,24 @@ class Invalidation:
 
     def is_moved_by(self, identity: str) -> bool:
         """Whether it is another database, or this one after a promotion: what L2 holds under the old namespace is never read again."""
-        if self._identity is None or identity == self._identity:
-            self._identity = identity
+        if self.identity is None or identity == self.identity:
+            self.identity = identity
             return False
         log.warning(
             "The database changed: it is %s now and was %s before. The store drops everything that it has cached.",
             identity,
-            self._identity,
+            self.identity,
         )
-        self._identity = identity
+        self.l2_freshness.end()  # what was heard was said of other names
         self.namespace = keys.namespace(self.namespace.prefix, identity)
+        self.identity = identity
         if self._answering is not None:
             self._answering.move(self.namespace)
         self.unconfirmed.clear()
         self.flush()
         for cached in self._kinds.values():
             cached.floors.clear()
+        self.on_new_reign()  # once more: what other threads were shown until now is forgotten, and L2 may not have heard of it
         return True
 
     def flush(self) -> None:

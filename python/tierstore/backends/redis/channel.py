@@ -28,7 +28,7 @@ from tierstore.backends.redis.retry import Retry
 from tierstore.backends.redis.route import Route
 from tierstore.backends.redis.wire import ReplyError, pack
 from tierstore.errors import ConfigError, ConnectionError, QueryError, StorageError, TimeoutError, raise_alone
-from tierstore.plan.keys import Namespace, channel_names
+from tierstore.plan.keys import ChannelNames, Namespace, channel_names
 from tierstore.runtime import Deadline, Runtime
 
 log = logging.getLogger("tierstore")
@@ -64,7 +64,7 @@ class RedisChannel:
         self._runtime = runtime
         self._route = route
         self._hard_s = hard_timeout_s
-        self._name(namespace)
+        self._names = channel_names(namespace)
         self._process = runtime.random_bytes(ID_BYTES).hex()
         self._ping_every_s = fresh_s / 4
         self._silent_s = fresh_s / 2
@@ -74,15 +74,12 @@ class RedisChannel:
         self._subscription: _Subscription | None = None
         self._retry = Retry()
 
-    def _name(self, namespace: Namespace) -> None:
-        self._channel, self._sequence, self._pings, self._relay = channel_names(namespace)
-
     def move(self, namespace: Namespace) -> None:
-        """Go over to the channel of another namespace: the database is another one now (rule 7). The next `receive` subscribes there."""
-        self._name(namespace)
-        if self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
+        """Go over to the channel of another namespace: the database is another one now (rule 7). The next `receive` subscribes there.
+
+        Any thread may call it: one that listens meanwhile leaves its link itself.
+        """
+        self._names = channel_names(namespace)
 
     async def open(self, deadline: Deadline) -> None:
         try:
@@ -98,7 +95,8 @@ class RedisChannel:
 
     async def _send(self, message: dict[str, Any], deadline: Deadline) -> None:
         stream = self._runtime.random_bytes(ID_BYTES).hex()
-        await self._ask([PUBLISH((self._sequence,), self._channel, stream, orjson.dumps(message))], deadline)
+        names = self._names
+        await self._ask([PUBLISH((names.sequence,), names.channel, stream, orjson.dumps(message))], deadline)
 
     async def _ask(self, commands: list[Command], deadline: Deadline) -> list[Any]:
         answers = await self._route.ask(commands, deadline.within(self._hard_s))
@@ -109,7 +107,8 @@ class RedisChannel:
 
     async def take_pings(self, *, deadline: Deadline) -> list[bytes] | None:
         """The pings that wait: taken before the outbox is read, and handed to `echo` when that is delivered. None: another one relays."""
-        call = TAKE_PINGS((self._pings, self._relay), self._process, str(RELAYS_MS), str(PINGS_A_TURN))
+        names = self._names
+        call = TAKE_PINGS((names.pings, names.relay), self._process, str(RELAYS_MS), str(PINGS_A_TURN))
         (taken,) = await self._ask([call], deadline)
         self._relays = taken is not None
         return taken  # type: ignore[no-any-return]
@@ -118,7 +117,7 @@ class RedisChannel:
         """Where this process relayed last, another one begins with its next turn."""
         if self._relays:
             self._relays = False
-            await self._ask([RELEASE((self._relay,), self._process)], deadline)
+            await self._ask([RELEASE((self._names.relay,), self._process)], deadline)
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
         """Tell every process whose ping was taken that all before it has been delivered."""
@@ -137,6 +136,9 @@ class RedisChannel:
                 return events
 
     async def _receive(self, until: Deadline) -> list[Event]:
+        if self._subscription is not None and self._subscription.names is not self._names:
+            self._subscription.close()
+            self._subscription = None
         if self._subscription is None:
             return await self._subscribe_again(until)
         now = self._runtime.monotonic()
@@ -167,13 +169,14 @@ class RedisChannel:
 
     async def _send_ping(self, now: float) -> None:
         """A ping that cannot be stored is not echoed, and that is all; a server that is gone or demoted ends the subscription."""
+        pings = self._names.pings
         words: list[tuple[str, ...]] = [
-            ("RPUSH", self._pings, f"{self._process} {now!r}"),
-            ("LTRIM", self._pings, str(-PINGS_KEPT), "-1"),
-            ("EXPIRE", self._pings, str(PINGS_LAST_S)),
+            ("RPUSH", pings, f"{self._process} {now!r}"),
+            ("LTRIM", pings, str(-PINGS_KEPT), "-1"),
+            ("EXPIRE", pings, str(PINGS_LAST_S)),
         ]
         try:
-            await self._ask([Plain(self._pings, one) for one in words], self._runtime.deadline(self._hard_s))
+            await self._ask([Plain(pings, one) for one in words], self._runtime.deadline(self._hard_s))
         except (TimeoutError, QueryError) as error:
             log.debug("Sending a ping on the Redis channel failed: %s", error)
 
@@ -187,14 +190,12 @@ class RedisChannel:
         return [Gap(str(error))]
 
     async def _subscribe(self, deadline: Deadline) -> None:
-        self._subscription = await _Subscription.make(
-            self._route, self._channel, self._sequence, self._runtime, deadline
-        )
+        self._subscription = await _Subscription.make(self._route, self._names, self._runtime, deadline)
         self._retry.succeeded()
         self._next_ping = 0.0
 
     async def ping(self, deadline: Deadline) -> str:
-        node = await self._route.node(self._sequence, deadline)
+        node = await self._route.node(self._names.sequence, deadline)
         link, _ = await node.ask([Plain("", ("PING",))], deadline.within(self._hard_s), probe=True)
         return link.version
 
@@ -207,7 +208,8 @@ class RedisChannel:
 class _Subscription:
     """One subscribed link, and where it is in the stream."""
 
-    def __init__(self, node: Node, link: Link, runtime: Runtime) -> None:
+    def __init__(self, names: ChannelNames, node: Node, link: Link, runtime: Runtime) -> None:
+        self.names = names
         self._node = node
         self._link = link
         self._runtime = runtime
@@ -217,14 +219,13 @@ class _Subscription:
         self._asked_at: float | None = None
 
     @classmethod
-    async def make(
-        cls, route: Route, channel: str, sequence: str, runtime: Runtime, deadline: Deadline
-    ) -> _Subscription:
+    async def make(cls, route: Route, names: ChannelNames, runtime: Runtime, deadline: Deadline) -> _Subscription:
         """Subscribe first, then read the number: whatever is lost from then on is noticed."""
+        sequence = names.sequence
         node = await route.node(sequence, deadline)
         link = await node.open_own(deadline)
         try:
-            (subscribed,) = await link.exchange(pack(("SUBSCRIBE", channel)), 1, deadline)
+            (subscribed,) = await link.exchange(pack(("SUBSCRIBE", names.channel)), 1, deadline)
             if isinstance(subscribed, ReplyError):
                 raise typed(subscribed)
             ((epoch, reply),) = await route.ask([Plain(sequence, ("HMGET", sequence, "stream", "number"))], deadline)
@@ -237,7 +238,7 @@ class _Subscription:
         except BaseException:
             link.close()
             raise
-        made = cls(node, link, runtime)
+        made = cls(names, node, link, runtime)
         stream, number = reply
         made._stream = (stream or b"").decode("utf-8", "replace")
         made._number = made._first = int(number) if number is not None and number.isdigit() else 0

@@ -1,7 +1,10 @@
 -- The outbox: one row per write, in its transaction. ids are not given in commit order: readers go by xid.
 
 -- name: append
-INSERT INTO {schema}.outbox (keys, versions) VALUES (%(keys)s::text[], %(versions)s::bigint[]) RETURNING id, xid::text::bigint;
+-- With the identity: whose keys they are is known only where they are written.
+-- columns: {identity}, outbox.id, outbox.xid::text::bigint AS xid
+INSERT INTO {schema}.outbox (keys, versions) VALUES (%(keys)s::text[], %(versions)s::bigint[])
+RETURNING {columns};
 
 -- name: undelivered
 -- Everything that is committed above the id `after`, above the oldest running transaction too: an echo says that all of it was delivered.

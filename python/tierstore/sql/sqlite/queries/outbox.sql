@@ -1,9 +1,10 @@
 -- The outbox: one row per write, in its transaction. ids are given in commit order, without gaps (AUTOINCREMENT, one writer).
 
 -- name: append
+-- Without an identity: files that were put in the place of these take no write.
 INSERT INTO outbox (keys, versions, created_at)
 VALUES (:keys, :versions, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER))
-RETURNING id, (SELECT v.value FROM row_version AS v);
+RETURNING NULL AS identity, id, (SELECT v.value FROM row_version AS v);
 
 -- name: undelivered
 -- The fence of an old row is unknown: the latest row_version is above it.
