@@ -110,24 +110,34 @@ class Checker:
                 if (change := truth.changes.get((row.id, row.row_version))) is not None:
                     truth.saw(change.commit.transaction, call.ended)
         truth.settle()
-        claimed: set[tuple[str, int]] = set()
-        for call in self.calls:
-            for wrote in call.wrote:
-                if wrote.row is None and (change := self._removal(call, wrote, claimed)) is not None:
-                    claimed.add((wrote.id, change.commit.row.row_version))
-                    self._removed[call.at].append(change)
-                    truth.saw(change.commit.transaction, call.ended)
+        self._learn_removals()
         truth.settle()
 
-    def _removal(self, call: Call, wrote: Wrote, claimed: set[tuple[str, int]]) -> Change | None:
-        """The earliest deletion that this call may have been."""
-        for change in self.truth.gone.get(wrote.id, ()):
-            commit = change.commit
-            known = self.truth.generation_at(commit.row.subject, call.began)
-            is_this = commit.by == call.process and commit.is_purged == (wrote.action == "purge")
-            if is_this and change.generation > known and (wrote.id, commit.row.row_version) not in claimed:
-                return change
-        return None
+    def _learn_removals(self) -> None:
+        """There is a deletion for each that was acknowledged; those that ended first have the fewest to choose from.
+
+        Which is whose cannot be told where a process deleted twice at once. So a call is held to the earliest that it may have been.
+        """
+        claimed: set[Change] = set()
+        for call in sorted(self.calls, key=lambda call: call.ended):
+            for wrote in call.wrote:
+                possible = [] if wrote.row is not None else self._removals(call, wrote)
+                if free := [change for change in possible if change not in claimed]:
+                    claimed.add(free[0])
+                    self._removed[call.at].append(possible[0])
+                    self.truth.saw(possible[0].commit.transaction, call.ended)
+
+    def _removals(self, call: Call, wrote: Wrote) -> list[Change]:
+        """The deletions that this call may have been: its process made them, and it was under way then."""
+        return [
+            change
+            for change in self.truth.gone.get(wrote.id, ())
+            if change.commit.by == call.process
+            and change.commit.is_purged == (wrote.action == "purge")
+            and self.truth.generation_at(change.commit.row.subject, call.began)
+            < change.generation
+            <= self.truth.generation_begun(change.commit.row.subject, call.ended)
+        ]
 
     # What is known in a process
 

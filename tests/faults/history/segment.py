@@ -51,8 +51,8 @@ class Outcome:
     calls: int = 0
     changes: int = 0
     seconds: float = 0.0
-    faults: list[str] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list, repr=False)
+    violations: list[str] = field(default_factory=list, repr=False)
 
 
 class Process:

@@ -101,6 +101,8 @@ WRONG = {
     "I4 absent (I11)": [writes("p", 1, NEWER, name="register"), shows("q", 4.2, None, by_id("n"))],
     "I5 a write that is not there": [writes("p", 1, row(99))],
     "I5 a deletion that is not there": [deletes("q", 1)],
+    "I5 a deletion before the one that is there": [deletes("p", 0.5)],
+    "I5 two deletions where there is one": [deletes("p", 1), deletes("p", 1.05)],
     "I5 a transaction in parts": [writes("p", 1, ACTIVE, NEWER, name="transaction")],
     "I6 never committed": [shows("p", 1, row(99))],
     "I1 absent once more, before its end": [shows("p", 0.1, ACTIVE), shows("p", 0.3, None)],
@@ -149,6 +151,20 @@ RIGHT = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_allowed_passes(name):
     assert Checker(RIGHT[name], COMMITS).check() == []
+
+
+def test_of_two_deletions_at_once_either_may_be_the_later_one():
+    """The one that began first ended last, and was the second; between the two the schema was there again."""
+    commits = [
+        Commit(1, ACTIVE, 1, "p"),
+        Commit(2, row(4), 3, "p", 1.55, is_deleted=True),
+        Commit(3, AGAIN, 5, "q", 1.8),
+        Commit(4, row(8), 7, "p", 3.0, is_deleted=True),
+    ]
+    slow = call("p", 1.0, "delete", seconds=3.0, limit=4.0, wrote=[Wrote("delete", "i")])
+    between = [deletes("p", 1.5), shows("p", 2.0, AGAIN)]
+    assert Checker([slow, *between], commits).check() == []
+    assert [one.promise for one in Checker([slow, *between, shows("p", 4.5, ACTIVE)], commits).check()] == ["I1"]
 
 
 def test_reads_may_fail_while_the_database_does():
