@@ -1,8 +1,11 @@
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
 use tierstore_core::error::{Error, Result};
 use tierstore_core::proto;
@@ -51,48 +54,128 @@ impl Import {
     }
 }
 
+/// The paths that the files of one call import, each once. Their Python strings are made when they are first read.
+#[derive(Default)]
+struct Paths {
+    spelt: Vec<Box<[u8]>>,
+    texts: Vec<PyOnceLock<Py<PyString>>>,
+}
+
+impl Paths {
+    fn text(&self, py: Python<'_>, number: u32) -> PyResult<Py<PyString>> {
+        let number = number as usize;
+        let made = self.texts[number].get_or_try_init(py, || path_text(py, &self.spelt[number]).map(Bound::unbind))?;
+        Ok(made.clone_ref(py))
+    }
+}
+
+/// Numbers paths as they come.
+#[derive(Default)]
+struct Numbering<'a> {
+    numbers: HashMap<Cow<'a, [u8]>, u32>,
+}
+
+impl<'a> Numbering<'a> {
+    fn number(&mut self, path: Cow<'a, [u8]>) -> u32 {
+        let next = self.numbers.len() as u32;
+        *self.numbers.entry(path).or_insert(next)
+    }
+
+    fn paths(self) -> Paths {
+        let mut spelt = vec![Box::default(); self.numbers.len()];
+        for (path, number) in self.numbers {
+            spelt[number as usize] = path.into();
+        }
+        Paths { texts: spelt.iter().map(|_| PyOnceLock::new()).collect(), spelt }
+    }
+}
+
+/// An import whose path has a number.
+struct Statement {
+    path: u32,
+    kind: proto::ImportKind,
+    at: proto::Position,
+}
+
+/// A file whose Python objects are yet to be made.
+struct Parsed {
+    package: Box<str>,
+    syntax: proto::Syntax,
+    edition: Option<String>,
+    statements: Box<[Statement]>,
+}
+
+impl Parsed {
+    fn new<'a>(file: proto::ProtoFile<'a>, numbering: &mut Numbering<'a>) -> Self {
+        let statement = |import: proto::Import<'a>| Statement {
+            path: numbering.number(import.path),
+            kind: import.kind,
+            at: import.at,
+        };
+        let statements = file.imports.into_iter().map(statement).collect();
+        Parsed { package: file.package.into(), syntax: file.syntax, edition: file.edition, statements }
+    }
+}
+
 /// What a source says of itself: its `package` ("" without one), its `syntax` ("proto2", "proto3" or "editions"), its
 /// `edition` (None before editions) and its `imports` in the order of the source.
 #[pyclass(frozen, module = "tierstore._native")]
 struct ProtoFile {
-    #[pyo3(get)]
-    package: Py<PyString>,
-    syntax: proto::Syntax,
-    #[pyo3(get)]
-    edition: Option<String>,
-    imports: Vec<Py<Import>>,
+    parsed: Parsed,
+    paths: Arc<Paths>,
+    imports: PyOnceLock<Vec<Py<Import>>>,
+}
+
+impl ProtoFile {
+    fn new(parsed: Parsed, paths: Arc<Paths>) -> Self {
+        ProtoFile { parsed, paths, imports: PyOnceLock::new() }
+    }
+
+    fn import(&self, py: Python<'_>, statement: &Statement) -> PyResult<Py<Import>> {
+        let proto::Position { line, column } = statement.at;
+        Py::new(py, Import { path: self.paths.text(py, statement.path)?, kind: statement.kind, line, column })
+    }
 }
 
 #[pymethods]
 impl ProtoFile {
     #[getter]
+    fn package(&self) -> &str {
+        &self.parsed.package
+    }
+
+    #[getter]
     fn syntax(&self) -> &'static str {
-        self.syntax.name()
+        self.parsed.syntax.name()
+    }
+
+    #[getter]
+    fn edition(&self) -> Option<&str> {
+        self.parsed.edition.as_deref()
     }
 
     #[getter]
     fn imports<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, &self.imports)
+        let make = || self.parsed.statements.iter().map(|statement| self.import(py, statement)).collect();
+        PyList::new(py, self.imports.get_or_try_init(py, make)?)
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Ok(other) = other.cast::<ProtoFile>().map(Bound::get) else { return Ok(false) };
-        let same_syntax = (self.syntax, &self.edition) == (other.syntax, &other.edition);
-        Ok(same_syntax
-            && self.package.bind(py).as_any().eq(&other.package)?
-            && self.imports(py)?.eq(other.imports(py)?)?)
+        let head = |file: &Parsed| (file.package.clone(), file.syntax, file.edition.clone());
+        Ok(head(&self.parsed) == head(&other.parsed) && self.imports(py)?.eq(other.imports(py)?)?)
     }
 
-    fn __hash__(&self, py: Python<'_>) -> PyResult<u64> {
+    fn __hash__(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.package.bind(py).hash()?, self.imports.len()).hash(&mut hasher);
-        Ok(hasher.finish())
+        (&self.parsed.package, self.parsed.statements.len()).hash(&mut hasher);
+        hasher.finish()
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (package, imports) = (self.package.bind(py).repr()?, self.imports(py)?.repr()?);
-        let edition = self.edition.as_ref().map_or("None".into(), |edition| format!("'{edition}'"));
-        let syntax = self.syntax.name();
+        let (package, imports) = (PyString::new(py, self.package()).repr()?, self.imports(py)?.repr()?);
+        let edition = self.edition().map_or("None".into(), |edition| format!("'{edition}'"));
+        let syntax = self.syntax();
         Ok(format!("ProtoFile(package={package}, syntax='{syntax}', edition={edition}, imports={imports})"))
     }
 }
@@ -109,7 +192,9 @@ fn parse_imports(source: &Bound<'_, PyAny>, strict: bool) -> PyResult<ProtoFile>
         DETACH_MIN_BYTES.. => py.detach(|| parse(&bytes, strict)),
         _ => parse(&bytes, strict),
     };
-    to_file(py, parsed.map_err(|error| to_py(&error))?)
+    let mut numbering = Numbering::default();
+    let parsed = Parsed::new(parsed.map_err(|error| to_py(&error))?, &mut numbering);
+    Ok(ProtoFile::new(parsed, Arc::new(numbering.paths())))
 }
 
 /// Check that all of a protobuf source is sound. The ProtoSyntaxError quotes nothing of it.
@@ -127,11 +212,16 @@ fn parse_many<'py>(sources: &Bound<'py, PyAny>, strict: bool) -> PyResult<Bound<
     let py = sources.py();
     let sources = sources.try_iter()?.collect::<PyResult<Vec<_>>>()?;
     let bytes = sources.iter().map(bytes_of).collect::<PyResult<Vec<_>>>()?;
-    let parsed: Vec<_> = py.detach(|| bytes.iter().map(|bytes| parse(bytes, strict)).collect());
+    let (parsed, paths) = py.detach(|| {
+        let mut numbering = Numbering::default();
+        let mut one = |bytes| parse(bytes, strict).map(|file| Parsed::new(file, &mut numbering));
+        let parsed: Vec<_> = bytes.iter().map(|bytes| one(bytes)).collect();
+        (parsed, Arc::new(numbering.paths()))
+    });
     let answers = PyList::empty(py);
     for result in parsed {
         match result {
-            Ok(file) => answers.append(to_file(py, file)?)?,
+            Ok(parsed) => answers.append(ProtoFile::new(parsed, paths.clone()))?,
             Err(error) => answers.append(to_py(&error).into_value(py))?,
         }
     }
@@ -153,20 +243,6 @@ fn bytes_of<'a>(source: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
             Ok(Cow::Owned(encoded.cast::<PyBytes>()?.as_bytes().to_vec()))
         }
     }
-}
-
-fn to_file(py: Python<'_>, file: proto::ProtoFile<'_>) -> PyResult<ProtoFile> {
-    let imports = file.imports.iter().map(|import| {
-        let path = path_text(py, &import.path)?.unbind();
-        let proto::Position { line, column } = import.at;
-        Py::new(py, Import { path, kind: import.kind, line, column })
-    });
-    Ok(ProtoFile {
-        package: PyString::new(py, &file.package).unbind(),
-        syntax: file.syntax,
-        edition: file.edition,
-        imports: imports.collect::<PyResult<_>>()?,
-    })
 }
 
 fn path_text<'py>(py: Python<'py>, path: &[u8]) -> PyResult<Bound<'py, PyString>> {

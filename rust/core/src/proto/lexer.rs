@@ -3,7 +3,8 @@
 //! A zero byte is what that tokenizer takes for the end of its input, and tells from it later: it ends a string and a
 //! line comment, and is then a control character. Bytes above ASCII are at home in strings and comments only.
 
-use super::{Step, fault, quoting};
+use super::classes::{Outside, STEP, outside_at};
+use super::{Step, fault, quoting, work};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TokenKind {
@@ -26,6 +27,9 @@ pub struct Token {
 pub struct Lexer<'a> {
     source: &'a [u8],
     at: usize,
+    /// Where the sixty-four bytes begin whose classes are known.
+    classed: usize,
+    classes: Outside,
     pub token: Token,
 }
 
@@ -55,7 +59,7 @@ impl<'a> Lexer<'a> {
     /// A lexer on the first token.
     pub fn new(source: &'a [u8]) -> Step<Self> {
         let token = Token { kind: TokenKind::End, start: 0, end: 0 };
-        let mut lexer = Self { source, at: 0, token };
+        let mut lexer = Self { source, at: 0, classed: 0, classes: outside_at(source, 0), token };
         if source.first() == Some(&0xef) {
             let marks = [0xef, 0xbb, 0xbf].iter().zip(source).take_while(|(mark, byte)| mark == byte).count();
             if marks < 3 {
@@ -80,13 +84,14 @@ impl<'a> Lexer<'a> {
 
     /// Go to the next token.
     pub fn advance(&mut self) -> Step {
+        let from = self.at;
         self.blank()?;
         let start = self.at;
         let kind = match self.source.get(start) {
             None => TokenKind::End,
             Some(&byte) => match (CLASS[usize::from(byte)], byte) {
                 (LETTER, _) => {
-                    self.skip(LETTER | DIGIT);
+                    self.pass(|classes| classes.name);
                     TokenKind::Identifier
                 }
                 (DIGIT, _) => self.number()?,
@@ -103,6 +108,7 @@ impl<'a> Lexer<'a> {
                 }
             },
         };
+        work::count(self.at - from);
         self.token = Token { kind, start, end: self.at };
         Ok(())
     }
@@ -117,7 +123,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     fn blank(&mut self) -> Step {
         loop {
-            self.skip(SPACE);
+            self.pass(|classes| classes.blank);
             if self.peek(0) != b'/' {
                 return Ok(());
             }
@@ -129,9 +135,29 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Pass all bytes of a class from here on.
     #[inline]
-    fn skip(&mut self, classes: u8) {
-        while self.class_at(self.at) & classes != 0 {
+    fn pass(&mut self, of: impl Fn(Outside) -> u64) {
+        loop {
+            let from = self.at.wrapping_sub(self.classed);
+            if from < STEP {
+                let others = !of(self.classes) >> from;
+                if others != 0 {
+                    self.at = (self.at + others.trailing_zeros() as usize).min(self.source.len());
+                    return;
+                }
+                self.at = self.classed + STEP;
+            }
+            if self.at >= self.source.len() {
+                self.at = self.source.len();
+                return;
+            }
+            (self.classed, self.classes) = (self.at, outside_at(self.source, self.at));
+        }
+    }
+
+    fn pass_digits(&mut self) {
+        while self.class_at(self.at) == DIGIT {
             self.at += 1;
         }
     }
@@ -158,7 +184,7 @@ impl<'a> Lexer<'a> {
             return fault(self.at, "Need space between identifier and decimal point.");
         }
         self.at += 1;
-        self.skip(DIGIT);
+        self.pass_digits();
         self.exponent()?;
         self.number_end(TokenKind::Float)
     }
@@ -179,11 +205,11 @@ impl<'a> Lexer<'a> {
             }
             return self.number_end(TokenKind::Integer);
         }
-        self.skip(DIGIT);
+        self.pass_digits();
         let point = self.peek(0) == b'.';
         if point {
             self.at += 1;
-            self.skip(DIGIT);
+            self.pass_digits();
         }
         let exponent = self.exponent()?;
         self.number_end(if point || exponent { TokenKind::Float } else { TokenKind::Integer })
@@ -200,7 +226,7 @@ impl<'a> Lexer<'a> {
         if !self.peek(0).is_ascii_digit() {
             return fault(self.at, "\"e\" must be followed by exponent.");
         }
-        self.skip(DIGIT);
+        self.pass_digits();
         Ok(true)
     }
 
@@ -248,19 +274,21 @@ pub fn block_comment_end(source: &[u8], start: usize) -> Step<usize> {
 pub fn string_end(source: &[u8], start: usize, quote: u8) -> Step<usize> {
     let mut at = start + 1;
     loop {
-        let ends = |&byte: &u8| byte == quote || matches!(byte, b'\\' | b'\n' | 0);
-        at += source[at..].iter().position(ends).unwrap_or(source.len() - at);
-        match source.get(at) {
-            Some(b'\\') => at = escape_end(source, at + 1)?,
-            Some(b'\n') => return fault(at, "Multiline strings are not allowed. Did you miss a \"?."),
-            Some(byte) if *byte == quote => return Ok(at + 1),
-            _ => return fault(at, "Unexpected end of string."),
+        let stop = memchr::memchr3(quote, b'\\', b'\n', &source[at..]).map_or(source.len(), |ahead| at + ahead);
+        if let Some(zero) = memchr::memchr(0, &source[at..stop]) {
+            return fault(at + zero, "Unexpected end of string.");
         }
+        at = match source.get(stop) {
+            Some(b'\\') => escape_end(source, stop + 1)?,
+            Some(b'\n') => return fault(stop, "Multiline strings are not allowed. Did you miss a \"?."),
+            Some(_) => return Ok(stop + 1),
+            None => return fault(stop, "Unexpected end of string."),
+        };
     }
 }
 
 /// Behind the least that must stand after a backslash; further digits are like any other characters.
-fn escape_end(source: &[u8], at: usize) -> Step<usize> {
+pub fn escape_end(source: &[u8], at: usize) -> Step<usize> {
     let (digits, otherwise) = match source.get(at) {
         Some(b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\' | b'?' | b'\'' | b'"' | b'0'..=b'7') => {
             return Ok(at + 1);

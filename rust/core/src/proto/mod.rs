@@ -6,13 +6,17 @@
 //! | `grammar` | the whole grammar: what protoc's parser refuses is refused here, at the same place |
 //! | `skip` | the end of a block, by its brackets, strings and comments |
 //! | `literal` | the value of string and integer literals |
+//! | `classes` | which of sixty-four bytes matter, all at once |
+//! | `work` | counts, in tests, the bytes looked at |
 //! | `place` | lines and columns, worked out only for what is reported |
 
+mod classes;
 mod grammar;
 mod lexer;
 mod literal;
 mod place;
 mod skip;
+mod work;
 
 use std::borrow::Cow;
 

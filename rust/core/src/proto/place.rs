@@ -1,5 +1,7 @@
 //! Lines and columns as protoc prints them: both from 1, a column is a byte, a tab reaches to the next multiple of eight.
 
+use super::work;
+
 const TAB_WIDTH: u32 = 8;
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -13,28 +15,30 @@ pub fn position(source: &[u8], at: usize) -> Position {
     Lines::default().position(source, at)
 }
 
-/// Counts lines onward from the last place asked, so that many positions of one file cost one pass over it.
+/// Counts lines and columns onward from the last place asked, so that any number of positions of one file cost one pass over it.
 #[derive(Default)]
 pub struct Lines {
     counted: usize,
     line: u32,
-    line_start: usize,
+    column: u32,
 }
 
 impl Lines {
     /// The position of the byte at `at`, which lies at or behind the last one asked.
     pub fn position(&mut self, source: &[u8], at: usize) -> Position {
-        let fresh = &source[self.counted..at];
+        let mut fresh = &source[self.counted..at];
+        work::count(fresh.len());
         if let Some(last) = memchr::memrchr(b'\n', fresh) {
             self.line += memchr::memchr_iter(b'\n', &fresh[..=last]).count() as u32;
-            self.line_start = self.counted + last + 1;
+            self.column = 0;
+            fresh = &fresh[last + 1..];
         }
         self.counted = at;
-        let column = source[self.line_start..at].iter().fold(0, |column, &byte| match byte {
-            b'\t' => column + TAB_WIDTH - column % TAB_WIDTH,
-            _ => column + 1,
+        self.column = fresh.iter().fold(self.column, |column, &byte| match byte {
+            b'\t' => column.saturating_add(TAB_WIDTH - column % TAB_WIDTH),
+            _ => column.saturating_add(1),
         });
-        Position { line: self.line + 1, column: column + 1 }
+        Position { line: self.line + 1, column: self.column.saturating_add(1) }
     }
 }
 

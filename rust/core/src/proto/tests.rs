@@ -125,3 +125,41 @@ fn any_bytes_are_answered() {
         }
     }
 }
+
+/// Sources that grow in one way each, sound ones and others.
+const GROWING: [(&str, &str, &str); 20] = [
+    ("", "import \"a.proto\";", ""),
+    ("", "import\t'a.proto'\r;", ""),
+    ("", " ", "import \"a.proto\";"),
+    ("", "\t", "import \"a.proto\";"),
+    ("", "\r", "import \"a.proto\";"),
+    ("", ";", ""),
+    ("", "//\n", ""),
+    ("", "/**/", ""),
+    ("", "/*/", ""),
+    ("import ", "'a'", ";"),
+    ("import '", "\\x41", "';"),
+    ("package a", ".a", ";"),
+    ("", "option a = 'b';", ""),
+    ("option a", ".a", " = 'b';"),
+    ("option a = '", "b", "'\n;"),
+    ("", "message A {", ""),
+    ("", "message A { }", ""),
+    ("message A {", "optional group A = 1 {", ""),
+    ("message A {", "}", ""),
+    ("enum A {", "a = 1;", "}"),
+];
+
+#[test]
+fn the_work_grows_with_the_source_and_no_faster() {
+    for (before, piece, after) in GROWING {
+        let work = |count: usize| {
+            let source = format!("{before}{}{after}", piece.repeat(count));
+            let work = work::of(|| drop(parse(source.as_bytes())));
+            assert!(work <= 8 * source.len() + 1_000, "{piece:?}: {work} for {}", source.len());
+            work
+        };
+        let (small, large) = (work(4_000), work(16_000));
+        assert!(large <= 4 * small + 1_000, "{piece:?}: {small}, then {large}");
+    }
+}

@@ -44,7 +44,7 @@ impl<'a> Parser<'a> {
             b"extend" => self.extend_definition(),
             b"import" => self.import(),
             b"package" => self.package(),
-            b"option" => self.option_statement().map(drop),
+            b"option" => self.file_option(),
             _ => self.fault("Expected top-level statement (e.g. \"message\")."),
         }
     }
@@ -60,6 +60,14 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         self.fault("'local' and 'export' visibility modifiers are valid only on 'message' and 'enum'")
+    }
+
+    /// An option of the file. Most are plain, and are passed as they are.
+    fn file_option(&mut self) -> Step {
+        match skip::plain_option_end(self.lexer.source(), self.lexer.token.end) {
+            Some(end) => self.lexer.jump(end),
+            None => self.option_statement().map(drop),
+        }
     }
 
     fn package(&mut self) -> Step {
