@@ -7,26 +7,38 @@ import asyncio
 import pytest
 
 from tierstore.errors import ConnectionError, QueryError, TimeoutError
-from tierstore.tiers import engine as engines
 from tierstore.tiers import fail_safe
 from tierstore.tiers.fail_safe import Silence
 
-CALL_S, HALF_S = 0.6, 0.3
-LONG_S = 60.0
+CALL_S, LONG_S = 3.0, 60.0
+
+
+class Turned:
+    """A clock that a test turns."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Hung:
-    """The database of a bench takes questions, and answers none until `recover`."""
+    """The database of a bench takes questions, and answers none until `recover`. For each it is counted as silent for SILENT_S. It gives
+    up after `wait_s`, or when it must: a TimeoutError is no answer, whenever it comes."""
 
-    def __init__(self, bench) -> None:
+    def __init__(self, bench, wait_s=0.02) -> None:
         self._bench = bench
+        self._wait_s = wait_s
+        self._clock = silence_of(bench)._clock = Turned()
+        self._clock.now = float(int(bench.runtime.monotonic()) + 1)
         self._answer = bench.records.fetch_fenced
         self.asked_until: list[float] = []
         bench.records.fetch_fenced = self._wait
 
     async def _wait(self, query, params, *, deadline, **_):
         self.asked_until.append(deadline.at)
-        await self._bench.runtime.sleep(deadline.remaining())
+        await self._bench.runtime.sleep(min(deadline.remaining(), self._wait_s))
+        self._clock.now += fail_safe.SILENT_S
         raise TimeoutError(query)
 
     def recover(self) -> None:
@@ -75,11 +87,11 @@ def test_a_read_that_may_not_be_stale_has_its_whole_time_and_fails(face, lapsed,
     async def story():
         lapsed.engine.freshness.end()
         lapsed.engine.freshness.echo(lapsed.runtime.monotonic() - 1)
-        hung, deadline = Hung(lapsed), lapsed.deadline(HALF_S)
+        hung, deadline = Hung(lapsed), lapsed.deadline(CALL_S)
         with pytest.raises(TimeoutError):
             await lapsed.items.get("a", deadline=deadline, read=read)
         assert hung.asked_until == [deadline.at]
-        many = lapsed.deadline(HALF_S)
+        many = lapsed.deadline(CALL_S)
         with pytest.raises(TimeoutError):
             await lapsed.items.get_many(["a", "b"], deadline=many, read=read)
         assert hung.asked_until == [deadline.at, many.at]
@@ -96,12 +108,13 @@ def test_what_l1_cannot_stand_in_for_has_its_whole_time_and_fails(face, lapsed, 
             assert await lapsed.get(key) is None
             lapsed.age(key)
         hung = Hung(lapsed)
-        deadlines = [lapsed.deadline(HALF_S), lapsed.deadline(2 * HALF_S)]
+        one = lapsed.deadline(CALL_S)
         with pytest.raises(TimeoutError):
-            await lapsed.items.get(key, deadline=deadlines[0])
+            await lapsed.items.get(key, deadline=one)
+        many = lapsed.deadline(CALL_S)
         with pytest.raises(TimeoutError):
-            await lapsed.items.get_many(["a", key], deadline=deadlines[1])
-        assert hung.asked_until == [deadline.at for deadline in deadlines]
+            await lapsed.items.get_many(["a", key], deadline=many)
+        assert hung.asked_until == [one.at, many.at]
         assert (await lapsed.items.get("a", deadline=lapsed.deadline(CALL_S))).meta.stale
 
     face.run(story)
@@ -110,7 +123,7 @@ def test_what_l1_cannot_stand_in_for_has_its_whole_time_and_fails(face, lapsed, 
 @pytest.mark.parametrize("call", ["get", "get_many"])
 def test_what_changes_meanwhile_is_not_served_as_it_was(face, lapsed, call):
     async def story():
-        hung = Hung(lapsed)
+        hung = Hung(lapsed, wait_s=LONG_S)
         answer = hung._wait
 
         async def changed(*arguments, **named):
@@ -134,12 +147,10 @@ def test_what_changes_meanwhile_is_not_served_as_it_was(face, lapsed, call):
     face.run(story)
 
 
-def test_nobody_waits_once_the_database_has_been_silent_for_long(face, lapsed, monkeypatch):
+def test_nobody_waits_once_the_database_has_been_silent_for_long(face, lapsed):
     async def story():
-        monkeypatch.setattr(fail_safe, "SILENT_S", HALF_S)
-        monkeypatch.setattr(engines, "REFRESH_BUDGET_S", HALF_S)
         hung = Hung(lapsed)
-        assert (await lapsed.items.get("a", deadline=lapsed.deadline(2 * CALL_S))).meta.stale
+        assert (await lapsed.items.get("a", deadline=lapsed.deadline(CALL_S))).meta.stale
         assert silence_of(lapsed).lasts()
         for _ in range(5):
             assert (await lapsed.items.get("a", deadline=lapsed.deadline(LONG_S))).meta.stale
@@ -149,7 +160,7 @@ def test_nobody_waits_once_the_database_has_been_silent_for_long(face, lapsed, m
         await lapsed.engine._refresh()
         assert len(hung.asked_until) == 2
         assert silence_of(lapsed).lasts()
-        silence_of(lapsed)._asked_at = -fail_safe.ASK_AGAIN_S
+        silence_of(lapsed)._asked_at -= fail_safe.ASK_AGAIN_S
         assert (await lapsed.items.get("a", deadline=lapsed.deadline(LONG_S))).meta.stale
         hung.recover()
         await lapsed.engine._refresh()
@@ -158,15 +169,6 @@ def test_nobody_waits_once_the_database_has_been_silent_for_long(face, lapsed, m
         assert not (await lapsed.items.get("b", deadline=lapsed.deadline())).meta.stale
 
     face.run(story)
-
-
-class Turned:
-    """A clock that a test turns."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
