@@ -9,6 +9,7 @@ import pytest
 import tierstore
 from tests.faults.waiting import until
 from tierstore.store import Store, parts_of
+from tierstore.stores.state.housekeeping import Housekeeping
 from tierstore.telemetry import OFF
 from tierstore.tiers.freshness import HORIZON_S
 
@@ -17,13 +18,21 @@ POOL = 4
 
 @pytest.fixture(params=["postgres", "postgres and redis"])
 def config(request, database):
-    pool = tierstore.PostgresConfig(database, max_connections=POOL, min_connections=0, acquire_timeout=0.2)
+    pool = tierstore.PostgresConfig(database, max_connections=POOL, min_connections=0, acquire_timeout=10)
     redis = None
     if request.param == "postgres and redis":
         server = request.getfixturevalue("redis_server")
         server.flush()
         redis = tierstore.RedisConfig(server.url)
     return tierstore.Config(postgres=pool, redis=redis)
+
+
+async def hold_all(records, runtime, held):
+    """From here on a caller waits `acquire_timeout` in vain: a short one, which would be too short for the connections to be made."""
+    for _ in range(POOL):
+        await held.enter_async_context(records.unit(deadline=runtime.deadline(60)))
+    pool = records._primary
+    pool._policy = pool._policy._replace(acquire_s=0.2)
 
 
 def of_a_dead_writer(database, change):
@@ -49,15 +58,14 @@ def test_relay_and_carrier_deliver(face, config, database):
             await until(runtime, engine.freshness.is_fresh)
             await store.schemas.get(schema.id)
             await until(runtime, lambda: store.schemas.hit_get(schema.id) is not None)
-            for _ in range(POOL):
-                await held.enter_async_context(parts.records.unit(deadline=runtime.deadline(60)))
+            await hold_all(parts.records, runtime, held)
             with pytest.raises(tierstore.PoolTimeoutError):
                 await store.schemas.register("waits", "1.0.0", b"{}")
             since = runtime.monotonic() + HORIZON_S
             while runtime.monotonic() < since:
                 await runtime.sleep(0.05)
-            assert engine.freshness.is_fresh(), "nobody carried while the pool was held"
-            assert config.redis is None or engine.l2_fresh(), "nobody relayed while the pool was held"
+            await until(runtime, engine.freshness.is_fresh)  # never, if nobody carries while the pool is held
+            await until(runtime, lambda: config.redis is None or engine.l2_fresh())  # never, if nobody relays
             of_a_dead_writer(database, engine.kinds["schema"].name(schema.id, schema.row_version + 1))
             await until(runtime, lambda: store.schemas.hit_get(schema.id) is None)
             if config.redis is not None:
@@ -79,8 +87,7 @@ def test_health_and_statistics_answer(request, face, config, database, pooler):
         async with await Store.opened(config, runtime, OFF) as store, AsyncExitStack() as held:
             await store.schemas.register("orders", "1.0.0", b"{}")
             records = parts_of(store).records
-            for _ in range(POOL):
-                await held.enter_async_context(records.unit(deadline=runtime.deadline(60)))
+            await hold_all(records, runtime, held)
             with pytest.raises(tierstore.PoolTimeoutError):
                 await store.schemas.register("waits", "1.0.0", b"{}")
             found = await store.statistics()
@@ -98,6 +105,23 @@ def test_health_and_statistics_answer(request, face, config, database, pooler):
     face.run(story)
 
 
+def test_state_in_the_database_is_tidied(face, config, database):
+    async def story():
+        runtime = face.runtime()
+        async with await Store.opened(config, runtime, OFF) as store, AsyncExitStack() as held:
+            records, engine = parts_of(store).records, parts_of(store).engine
+            with psycopg.connect(database, autocommit=True) as admin:
+                admin.execute("INSERT INTO state (key, value, etag, expires_at) VALUES ('a', 'x', 'e', now())")
+            await hold_all(records, runtime, held)
+            tidying = Housekeeping(engine, lambda: None)
+            await tidying.sweep()
+            await tidying.trim()
+            with psycopg.connect(database, autocommit=True) as admin:
+                assert admin.execute("SELECT count(*) FROM state").fetchone() == (0,)
+
+    face.run(story)
+
+
 def test_jobs_find_their_connections_again_after_a_restart(face, config, database, postgres):
     async def story():
         runtime = face.runtime()
@@ -108,8 +132,7 @@ def test_jobs_find_their_connections_again_after_a_restart(face, config, databas
             await until(runtime, lambda: not engine.freshness.is_fresh())
             postgres.start()
             async with AsyncExitStack() as held:
-                for _ in range(POOL):
-                    await held.enter_async_context(parts_of(store).records.unit(deadline=runtime.deadline(60)))
+                await hold_all(parts_of(store).records, runtime, held)
                 await until(runtime, engine.freshness.is_fresh, 30)
 
     face.run(story)

@@ -127,10 +127,11 @@ class Records(Protocol):
         """
         ...
 
-    async def write(self, query: str, params: Params = ..., *, deadline: Deadline) -> list[Row]:
+    async def write(self, query: str, params: Params = ..., *, deadline: Deadline, job: bool = False) -> list[Row]:
         """The rows of one query in a transaction of its own, which is committed when they are returned. One round trip.
 
-        It takes no fence: for what no cache holds. OutcomeUnknownError where the answer was lost.
+        It takes no fence: for what no cache holds. OutcomeUnknownError where the answer was lost. `job`: for a background job, on the
+        connections of `housekeeping`.
         """
         ...
 

@@ -319,11 +319,12 @@ class Engine:
         self.check_writable()
         return self.records.housekeeping(deadline=deadline)
 
-    async def statement(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
-        """A write of one query, in a commit of its own, that changes nothing that is cached. What another one undid is done again."""
+    async def statement(self, query: str, params: Params, deadline: Deadline, *, job: bool = False) -> list[Row]:
+        """A write of one query, in a commit of its own, that changes nothing that is cached. What another one undid is done again.
+        `job`: of a background job; no caller can hold it up."""
         while True:
             try:
-                return await self.records.write(query, params, deadline=deadline)
+                return await self.records.write(query, params, deadline=deadline, job=job)
             except ConflictError as error:
                 if not error.transient:
                     raise

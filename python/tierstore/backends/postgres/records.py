@@ -270,11 +270,11 @@ class PostgresRecords:
 
     # Writing
 
-    async def write(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> list[Row]:
+    async def write(self, query: str, params: Params = NOTHING, *, deadline: Deadline, job: bool = False) -> list[Row]:
         self._check()
         sql = alone(self._queries, query).text
         try:
-            return await self._primary.write(sql, params, deadline)
+            return await (self._jobs if job else self._primary).write(sql, params, deadline)
         except Exception as error:
             if is_in_doubt(error):
                 text = "the deadline passed, or the connection was lost, before PostgreSQL answered: it may or may not be stored"

@@ -173,7 +173,7 @@ class SqliteRecords:
 
     # Writing
 
-    async def write(self, query: str, params: Params = NOTHING, *, deadline: Deadline) -> list[Row]:
+    async def write(self, query: str, params: Params = NOTHING, *, deadline: Deadline, job: bool = False) -> list[Row]:
         await self._ready(deadline)
         deadline.check(query)
         writer = self._writer

@@ -45,4 +45,4 @@ class Housekeeping:
     async def _step(self, query: str, limit: int) -> int:
         runtime = self._engine.runtime
         params = {"limit": limit, "keep_ms": KEPT_MS, "now": int(runtime.wall() * 1000)}
-        return len(await self._engine.statement(query, params, runtime.deadline(BUDGET_S)))
+        return len(await self._engine.statement(query, params, runtime.deadline(BUDGET_S), job=True))
