@@ -66,8 +66,10 @@ def test_a_probe_makes_the_trials_while_it_is_open(redis_server, client):
 
     for _ in range(3):
         own.face.run(probe)
-        *_, third, _, _ = sorted(own.timed("get", "a").took_s for _ in range(100))
-        assert third < SOFT_TIMEOUT_S  # a busy machine may hold up one or two
+        failures = [type(own.timed("get", "a").error) for _ in range(20)]
+        assert set(failures) == {
+            ConnectionError
+        }  # at once: one that makes the trial itself is told that it took too long
         own.face.run(own.runtime.sleep, 0.4)
     redis_server.resume()
     until = time.monotonic() + RECOVERY_S
@@ -79,30 +81,34 @@ def test_a_probe_makes_the_trials_while_it_is_open(redis_server, client):
 
 def test_late_fills_are_refused_after_it_wakes(redis_server, client):
     own = client(url=redis_server.url)
-    lease = own.lease("a", lease_ms=200)
+    with own.patiently():
+        lease = own.lease("a", lease_ms=200)
     redis_server.pause()
     assert isinstance(own.timed("fill", "a", b"late", seeding=lease.seeding).error, TimeoutError)
     own.face.run(own.runtime.sleep, 0.2)
     redis_server.resume()
     assert own.until_it_answers("a") == [None]
-    assert own.lease("a", token=OTHER).held
+    with own.patiently():
+        assert own.lease("a", token=OTHER).held
 
 
 @pytest.mark.requirement("S1-19")
 def test_killed_and_started_empty(redis_server, client):
     own = client(url=redis_server.url)
     own.load("a", b"one")
-    before = own.identity()
+    with own.patiently():
+        before = own.identity()
     redis_server.kill()
     outcome = own.timed("get", "a")
     assert isinstance(outcome.error, ConnectionError)
     assert outcome.took_s < SOFT_TIMEOUT_S + NOISE_S
     redis_server.start()
     assert own.until_it_answers("a") == [None]
-    assert own.identity() != before
-    assert not own.fill("a", b"of the run before", seeding=False)
-    assert own.lease("a").seeding
-    assert own.fill("a", b"two", seeding=True)
+    with own.patiently():
+        assert own.identity() != before
+        assert not own.fill("a", b"of the run before", seeding=False)
+        assert own.lease("a").seeding
+        assert own.fill("a", b"two", seeding=True)
 
 
 def test_values_that_a_snapshot_brings_back_are_misses(own_server, client):
@@ -240,10 +246,11 @@ def test_a_paused_node_costs_its_own_keys_only(redis_cluster, client):
     try:
         outcomes = [own.timed("get", *names) for _ in range(FAILURES + 2)]
         assert all(outcome.took_s < SOFT_TIMEOUT_S * 1.1 + NOISE_S for outcome in outcomes)
-        found = outcomes[-1].value
+        with own.patiently():
+            found = own.get(*names)
+            leases = own.run("lease_many", [own.key(f"new{name}") for name in names], token=TOKEN, lease_ms=1000)
         assert {None} < set(found)
         assert all(value in (None, b"%d" % name) for name, value in zip(names, found, strict=True))
-        leases = own.run("lease_many", [own.key(f"new{name}") for name in names], token=TOKEN, lease_ms=1000)
         assert all(lease.held for lease in leases)
         assert isinstance(own.timed("invalidate", *names).error, StorageError)
     finally:
@@ -294,5 +301,5 @@ def test_a_server_that_refuses_is_a_query_error(client, error):
 def test_a_server_without_a_run_id_is_not_trusted(client):
     refuser = Refuser("", info="role:master\r\n")
     with pytest.raises(ConfigError, match="run id"):
-        client(url=refuser.url).get("a")
+        client(url=refuser.url, patient=True).get("a")
     refuser.close()

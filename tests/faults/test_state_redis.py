@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.clock import BUSY_S
 from tests.conftest import BlockingFace
 from tests.contract.pairs_tools import PATIENT_S, State
 from tests.servers.redis_impostor import BadLink, Refuser
@@ -34,7 +35,7 @@ from tierstore.errors import (
 from tierstore.runtime import AsyncioRuntime
 
 ROOT = Path(__file__).parents[2]
-SHORT_S, NOISE_S = 0.15, 1.0
+SHORT_S, NOISE_S = 0.15, BUSY_S
 REPEATABLE: dict[str, Callable[[State, float], Any]] = {
     "set": lambda state, timeout_s: state.run("put", Put("a", b"2", None), timeout_s=timeout_s),
     "set_many": lambda state, timeout_s: state.run("put_many", [Put("a", b"2", None)], timeout_s=timeout_s),
