@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ConflictError,
         ConnectionError,
         CorruptError,
+        CycleError,
         InvalidKeyError,
         NotFoundError,
         OutcomeUnknownError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValidationError,
     )
+    from tierstore.graph import DependencyGraph, GraphChanges
     from tierstore.plan.paging import Page
     from tierstore.plan.route import Bounded, Read, bounded
     from tierstore.plan.schemas import SchemaState, SchemaStates
@@ -96,8 +98,10 @@ __version__ = "0.1.0"
 _HOME = {
     "tierstore.config": "CacheConfig Config Deadlines Gates ObjectConfig PostgresConfig RedisConfig SentinelConfig "
     "StateConfig StateEncryption",
-    "tierstore.errors": "ClosedError ConfigError ConflictError ConnectionError CorruptError InvalidKeyError NotFoundError "
-    "OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError StorageError TimeoutError UnsupportedError ValidationError",
+    "tierstore.errors": "ClosedError ConfigError ConflictError ConnectionError CorruptError CycleError InvalidKeyError "
+    "NotFoundError OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError StorageError TimeoutError UnsupportedError "
+    "ValidationError",
+    "tierstore.graph": "DependencyGraph GraphChanges",
     "tierstore._native": "Placement SizeRouter VectorClock",
     "tierstore.answers": "Answer exposed to_json to_plain",
     "tierstore.calls.blobs": "BlobStore",
@@ -138,13 +142,16 @@ __all__ = [
     "ConflictError",
     "ConnectionError",
     "CorruptError",
+    "CycleError",
     "Deadlines",
     "Default",
+    "DependencyGraph",
     "Entry",
     "Fact",
     "FillTicket",
     "Gates",
     "Gauged",
+    "GraphChanges",
     "Health",
     "Id",
     "InvalidKeyError",

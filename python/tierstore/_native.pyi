@@ -19,6 +19,8 @@ from uuid import UUID
 
 from typing_extensions import Buffer, disjoint_base
 
+from tierstore._native_graph import DependencyGraph as DependencyGraph
+from tierstore._native_graph import GraphChanges as GraphChanges
 from tierstore.errors import ProtoSyntaxError
 from tierstore.records import Record
 

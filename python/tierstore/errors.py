@@ -5,8 +5,9 @@
     ├── TimeoutError           also the builtin of that name
     │   └── PoolTimeoutError   no connection became free in time
     ├── QueryError             the database refused a statement
-    ├── NotFoundError          a write named something that is not there
+    ├── NotFoundError          a write named something that is not there, or a call a node that a graph has not
     ├── ConflictError          another value, state or version stands in the way
+    │   └── CycleError         nodes of a graph depend on one another; `cycle` names them
     ├── ValidationError        the caller's value is wrong; `place` says where
     │   ├── InvalidKeyError    an id, a subject, a part of a path
     │   └── ProtoSyntaxError   protobuf source; `line` and `column` as protoc prints them
@@ -22,7 +23,17 @@ Each carries `store`, `operation`, `key` and `tier` (None where it does not appl
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import Any, NoReturn
+
+_NAMES_SHOWN = 8
+_LONGEST_NAME = 200
+
+
+def shortened(name: str) -> str:
+    """A name as a text for people shows it: quoted, without its middle if it is very long."""
+    half = _LONGEST_NAME // 2
+    return repr(name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}")
 
 
 class StorageError(Exception):
@@ -86,7 +97,10 @@ class QueryError(StorageError):
 
 
 class NotFoundError(StorageError):
-    """A call that changes something named what is not there. Reads return None instead."""
+    """A call that changes something named what is not there, or a call of a graph named a node that it has not.
+
+    Reads of a store return None instead.
+    """
 
 
 class ConflictError(StorageError):
@@ -97,6 +111,20 @@ class ConflictError(StorageError):
     """
 
     transient = False
+
+
+class CycleError(ConflictError):
+    """Nodes of a graph depend on one another, so that no order puts each behind what it depends on.
+
+    `cycle`: their names, each of which depends on the next, and the last one on the first.
+    """
+
+    def __init__(self, cycle: Sequence[str], **context: str | None) -> None:
+        shown = [shortened(name) for name in cycle[:_NAMES_SHOWN]]
+        if len(cycle) > _NAMES_SHOWN:
+            shown.append(f"… ({len(cycle) - _NAMES_SHOWN:,} more)")
+        super().__init__(f"the nodes depend on one another: {' → '.join([*shown, shown[0]])}", **context)
+        self.cycle = tuple(cycle)
 
 
 class ValidationError(StorageError):

@@ -89,6 +89,7 @@ PAGES: dict[str, Page] = {
         ("Record", *_in("tierstore.records", "field removed"), "VectorClock"),
         modules=("tierstore.codec",),
     ),
+    "graph": Page("Dependency graphs", ("DependencyGraph",), ("GraphChanges",)),
     "proto": Page("Protobuf imports", modules=("tierstore.proto",)),
     "routing": Page("Routing by size", ("SizeRouter",), ("Placement",)),
     "telemetry": Page(

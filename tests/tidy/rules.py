@@ -23,7 +23,7 @@ UNWINDER_CALLS = "rust/binding/src/exit.rs"
 BASE = 1
 RINGS = (
     ("_native",),
-    ("errors", "runtime", "config", "telemetry", "records", "codec", "proto", "cache", "sql"),
+    ("errors", "runtime", "config", "telemetry", "records", "codec", "proto", "graph", "cache", "sql"),
     ("plan",),
     ("backends",),
     ("tiers",),

@@ -14,6 +14,12 @@ pub fn to_py(error: &Error) -> PyErr {
     built.unwrap_or_else(|failure| failure)
 }
 
+/// The CycleError for the names of a cycle.
+pub fn cycle_error(py: Python<'_>, cycle: Bound<'_, PyAny>) -> PyErr {
+    let made = errors(py).and_then(|module| module.getattr("CycleError")?.call1((cycle,)));
+    made.map_or_else(|failure| failure, PyErr::from_value)
+}
+
 /// `tierstore.errors`, kept: when the interpreter ends nothing can be imported.
 fn errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
@@ -27,6 +33,7 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Kind::Corrupt => "CorruptError",
         Kind::Invalid => "ValidationError",
         Kind::InvalidKey => "InvalidKeyError",
+        Kind::NotFound => "NotFoundError",
         Kind::ProtoSyntax => "ProtoSyntaxError",
     };
     let class = errors(py)?.getattr(class)?;
@@ -36,6 +43,10 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let keywords = PyDict::new(py);
     if let (Kind::Invalid | Kind::InvalidKey, Some(place)) = (error.kind, &error.place) {
         keywords.set_item("place", place.to_string())?;
+        return Ok(PyErr::from_value(class.call((&error.message,), Some(&keywords))?));
+    }
+    if let (Kind::NotFound, Some(Place::Name(name))) = (error.kind, &error.place) {
+        keywords.set_item("key", name)?;
         return Ok(PyErr::from_value(class.call((&error.message,), Some(&keywords))?));
     }
     Ok(PyErr::from_value(class.call1((error.to_string(),))?))

@@ -10,6 +10,7 @@ mod errors;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod exit;
 mod forks;
+mod graph;
 mod guard;
 mod items;
 mod json;
@@ -32,6 +33,7 @@ mod _native {
         cache::register(module)?;
         clock::register(module)?;
         codec::register(module)?;
+        graph::register(module)?;
         json::register(module)?;
         proto::register(module)?;
         reply::register(module)?;

@@ -32,6 +32,8 @@ pub enum Kind {
     Invalid,
     /// A key, an identifier or a path part that is not allowed.
     InvalidKey,
+    /// A name of something that is not there.
+    NotFound,
     /// Protobuf source that protoc refuses.
     ProtoSyntax,
     /// An argument of the wrong Python type.

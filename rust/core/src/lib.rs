@@ -5,6 +5,7 @@
 //! | `cache` | the in-process cache: single-threaded shards and the wrapper that shares them |
 //! | `codec` | records, their envelope, bincode and MessagePack |
 //! | `clock` | vector clocks |
+//! | `graph` | what depends on what, and its drawings |
 //! | `json` | the strict JSON scanner that names the place of a fault |
 //! | `proto` | imports of protobuf sources |
 //! | `route` | digests and size routing |
@@ -18,6 +19,7 @@ pub mod cache;
 pub mod clock;
 pub mod codec;
 pub mod error;
+pub mod graph;
 pub mod json;
 pub mod proto;
 pub mod room;
