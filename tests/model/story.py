@@ -12,7 +12,7 @@ I7  when all is quiet and delivered, L1 and L2 hold nothing but what the databas
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
@@ -27,6 +27,7 @@ from tierstore.tiers.transaction import Transaction
 KEYS = ("a", "b")
 QUIET_S = 6.0
 READ_BUDGET_S = 0.5
+CUTS = 3
 
 
 class Violation(AssertionError):
@@ -167,7 +168,11 @@ class Process:
 
 
 class Story:
-    """`slow`: some commits and deliveries take long. `fail_over`: other servers of L2 take over, and each process notices some day.
+    """`faults`: some of these happen. `slow`: some commits and deliveries take long. `fail_over`: other servers of L2 take over, and each
+    process notices some day.
+
+    `undelivered`: the last process writes, and much of that is not delivered at once; the other one reads, and has gaps meanwhile. (One
+    that wrote what was not delivered, and reads it, puts it into L2 by that: nothing old would stay there for the other one.)
 
     `wrong` changes the engine of every process before it starts: a protocol that must be caught.
     """
@@ -179,10 +184,11 @@ class Story:
         channel: bool = True,
         l2: bool = True,
         processes: int = 2,
-        faults: bool = False,
+        faults: Sequence[Fault] = (),
         replica: bool = False,
         slow: bool = False,
         fail_over: bool = False,
+        undelivered: bool = False,
         wrong: Callable[[Process], None] | None = None,
     ) -> None:
         self.simulation = Simulation(seed)
@@ -191,6 +197,7 @@ class Story:
         self.replica = replica
         self.slow = slow
         self.fail_over = fail_over
+        self.undelivered = undelivered
         self.world = World()
         self.bus = Bus()
         runtime: Any = SimRuntime(self.simulation)
@@ -218,21 +225,26 @@ class Story:
         readings.append((self.simulation.now, version))
 
     def run(self) -> Story:
-        reads, writes = (40, 2) if self.slow else (12, 4)
+        reads, writes = (40, 8) if self.undelivered else (40, 2) if self.slow else (12, 4)
         for process in self.processes:
             engine = process.engine
             self.simulation.spawn(f"{process.name} opens", engine.open(process.supervisor))
         self._watch_commits()
-        for process in self.processes:
+        readers, writers = (self.processes[:1], self.processes[1:]) if self.undelivered else (self.processes,) * 2
+        for process in readers:
             for number in range(2):
                 process.tasks.append(self.simulation.spawn(f"{process.name} reader {number}", process.reader(reads)))
-                process.tasks.append(self.simulation.spawn(f"{process.name} writer {number}", process.writer(writes)))
             process.tasks.append(self.simulation.spawn(f"{process.name} restless", process.restless(reads)))
+        for process in writers:
+            for number in range(2):
+                process.tasks.append(self.simulation.spawn(f"{process.name} writer {number}", process.writer(writes)))
             process.tasks.append(self.simulation.spawn(f"{process.name} crowd", process.crowd(writes)))
         if self.replica:
             self.simulation.spawn("replica", self._replay(), daemon=True)
         if self.fail_over:
             self.simulation.spawn("fail-overs", self._fail_over(), daemon=True)
+        if self.undelivered:
+            self.simulation.spawn("cuts", self._cut_often(), daemon=True)
         if self.faults:
             self.simulation.spawn("faults", self._cause_faults(), daemon=True)
         self.simulation.run()
@@ -243,7 +255,7 @@ class Story:
         draw, sleep = self.simulation.random, self.processes[0].runtime.sleep
         for _ in range(draw.randrange(1, 6)):
             await sleep(draw.expovariate(3))
-            fault = draw.choice(FAULTS)
+            fault = draw.choice(self.faults)
             await fault(self, draw.choice(self.processes), draw.expovariate(1))
         if draw.random() < 0.5 and len(self.processes) > 1:
             self.kill(draw.choice(self.processes))
@@ -294,6 +306,12 @@ class Story:
                 await process.runtime.sleep(self.simulation.random.expovariate(10))
                 await self._gap(self.simulation.random.choice(self.processes), 0.0)
             process.road.cut = False
+
+    async def _cut_often(self) -> None:
+        draw, sleep = self.simulation.random, self.processes[0].runtime.sleep
+        for _ in range(CUTS):
+            await sleep(draw.expovariate(5))
+            await self._cut(self.processes[-1], draw.expovariate(1))
 
     async def _slow(self, process: Process, seconds: float) -> None:
         process.slow_down()
@@ -360,7 +378,10 @@ class Story:
                 raise Violation(f"I5: one write of {write.key!r} was done at {sorted(committed)}")
 
 
+Fault = Callable[[Story, Process, float], Awaitable[None]]
 FAULTS = (Story._break_l2, Story._silence, Story._lose, Story._wipe, Story._gap, Story._cut, Story._slow)
+LOSSES = (Story._lose,)
+SILENCES = (Story._silence,)
 
 
 def search(seeds: range, **more: Any) -> tuple[int, Violation] | None:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.model.story import Story, search
+from tests.model.story import FAULTS, LOSSES, SILENCES, Story, search
 from tests.model.wrong import WRONG
 
 SEEDS = int(os.environ.get("TIERSTORE_TEST_SEEDS", "40"))
@@ -18,13 +18,14 @@ SETTINGS = {
     "two processes without L2": {"l2": False},
     "one process with L2": {"channel": False, "processes": 1},
     "one process": {"l2": False, "channel": False, "processes": 1},
-    "two processes under faults": {"faults": True},
-    "two processes without L2 under faults": {"faults": True, "l2": False},
+    "two processes under faults": {"faults": FAULTS},
+    "two processes without L2 under faults": {"faults": FAULTS, "l2": False},
     "one slow process with L2": {"channel": False, "processes": 1, "slow": True},
     "two processes over fail-overs of L2": {"fail_over": True},
-    "two processes over fail-overs of L2 under faults": {"fail_over": True, "faults": True},
+    "two processes over fail-overs of L2 under faults": {"fail_over": True, "faults": FAULTS},
+    "a process reads what another one writes and does not deliver": {"undelivered": True},
     "two processes with a replica": {"replica": True},
-    "two processes with a replica without L2 under faults": {"replica": True, "faults": True, "l2": False},
+    "two processes with a replica without L2 under faults": {"replica": True, "faults": FAULTS, "l2": False},
 }
 
 
@@ -45,12 +46,13 @@ NEEDS = {
     "no_generation": {"l2": False},
     "before_commit": {"l2": False},
     "joins_old_flights": {"l2": False},
-    "no_flush_on_a_gap": {"faults": True, "l2": False},
-    "always_fresh": {"faults": True},
-    "echoes_early": {"faults": True},
+    "no_flush_on_a_gap": {"faults": LOSSES, "l2": False},
+    "always_fresh": {"faults": SILENCES, "l2": False},
+    "echoes_early": {"faults": FAULTS},
+    "forgets_what_it_showed": {"undelivered": True},
     "sets_baselines_back": {"replica": True, "l2": False},
     "confirms_by_key": {"channel": False, "processes": 1, "slow": True},
-    "lets_l1_contradict": {"faults": True},
+    "lets_l1_contradict": {"faults": FAULTS},
     "counts_what_an_old_server_took": {"fail_over": True},
     "believes_a_new_server": {"fail_over": True},
 }

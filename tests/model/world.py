@@ -22,6 +22,8 @@ from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.kind import Found, Kind, Loaded, Source
 
 Step = Callable[[str], Awaitable[None]]
+RELAYS_S = 1.0
+"""As the channel over Redis: a process that relays goes on to do so, and is replaced when it was not heard of for so long."""
 
 
 class Item(Record, kind=901, revision=1):
@@ -370,12 +372,14 @@ class Road:
 class Bus:
     """Every message reaches every subscriber, in order; a lost one shows as a gap before the next, as by its missing number.
 
-    A message reaches those who listen to the server that it was sent to, and pings wait there.
+    A message reaches those who listen to the server that it was sent to, and pings wait there, for the one process that `relays`.
     """
 
     def __init__(self) -> None:
         self.channels: list[FakeChannel] = []
         self.pings: dict[int, list[bytes]] = {}
+        self.relays: dict[int, tuple[int, float]] = {}
+        """By server: the number of the channel whose process relays, and until when if it does not come again."""
 
     def send(self, event: Event, server: int, sender: FakeChannel | None = None) -> None:
         for channel in self.channels:
@@ -445,8 +449,17 @@ class FakeChannel:
         events, self.inbox = self.inbox, []
         return events
 
-    async def take_pings(self, *, deadline: Deadline) -> list[bytes]:
-        return self._bus.pings.pop(self._linked, [])
+    async def take_pings(self, *, deadline: Deadline) -> list[bytes] | None:
+        linked, now = self._linked, self._runtime.monotonic()
+        number, until = self._bus.relays.get(linked, (self.number, now))
+        if number != self.number and now < until:
+            return None
+        self._bus.relays[linked] = self.number, now + RELAYS_S
+        return self._bus.pings.pop(linked, [])
+
+    async def retire(self, *, deadline: Deadline) -> None:
+        if self._bus.relays.get(self._linked, (None, 0.0))[0] == self.number:
+            del self._bus.relays[self._linked]
 
     async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
         linked = self._linked
@@ -454,9 +467,6 @@ class FakeChannel:
         for ping in pings:
             number, _, sent_at = ping.decode().partition(" ")
             self._bus.send(Echo(float(sent_at)), linked, self._bus.channels[int(number)])
-
-    async def retire(self, *, deadline: Deadline) -> None:
-        return None
 
     def move(self, namespace: Namespace) -> None:
         self.moved_to.append(namespace)

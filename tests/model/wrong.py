@@ -146,6 +146,17 @@ def does_again(process: Process) -> None:
     batches._run = leave_them_queued
 
 
+def forgets_what_it_showed(process: Process) -> None:
+    """A flush clears the versions that were shown, while L2 may lag behind them (I1)."""
+    items, flush = process.items, process.items.flush
+
+    def forget() -> None:
+        flush()
+        items.floors.clear()
+
+    items.flush = forget
+
+
 def sets_baselines_back(process: Process) -> None:
     """Of two baselines asked for at once the one that answers last counts, and what the other covered is forgotten (rule 8)."""
     replicas = process.engine._replicas
@@ -196,7 +207,7 @@ WRONG = {
     function.__name__: function
     for function in (
         no_generation, no_lease, publish_first, before_commit, no_flush_on_a_gap, joins_old_flights, always_fresh, believes_l2,
-        echoes_early, drops_its_duty, leaders_take_all, does_again, sets_baselines_back, confirms_by_key,
+        echoes_early, drops_its_duty, leaders_take_all, does_again, forgets_what_it_showed, sets_baselines_back, confirms_by_key,
         lets_l1_contradict, counts_what_an_old_server_took, believes_a_new_server,
     )
 }  # fmt: skip
