@@ -10,7 +10,7 @@ from tierstore.telemetry import OFF
 from tierstore.tiers import forgetting
 
 KEYS = [f"key {number}" for number in range(5)]
-SECONDS = 15.0
+SECONDS = 60.0
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -26,7 +26,7 @@ async def register(store, keys):
 async def kept(store):
     """Which of KEYS the database still knows."""
     parts = parts_of(store)
-    deadline = parts.runtime.deadline(5.0)
+    deadline = parts.runtime.deadline(SECONDS)
     return [key for key in KEYS if await parts.records.fetch("protocol.recall", {"key": key}, deadline=deadline)]
 
 

@@ -9,6 +9,8 @@ from tests.tiers.test_servers import Two
 from tierstore.config import CacheConfig, Config, PostgresConfig, RedisConfig, SentinelConfig
 
 CONTENT = b'{"type": "object"}'
+PATIENT_S = 2.0
+"""How long Redis may take: names are looked at here, and a busy machine needs more than the 50 ms after which a read goes without it."""
 USER, PASSWORD = "app", "only-for-tests"
 RIGHTS = (
     "resetkeys resetchannels ~app:* &app:* -@all +@connection +@read +@write +@scripting +@pubsub +info +cluster|slots"
@@ -62,7 +64,7 @@ def cluster(request):
 def config_of(database, where, prefix="app:"):
     return Config(
         postgres=PostgresConfig(database, max_connections=8, min_connections=1),
-        redis=RedisConfig(**where, prefix=prefix),
+        redis=RedisConfig(**where, prefix=prefix, soft_timeout=PATIENT_S, hard_timeout=PATIENT_S),
         cache=CacheConfig(warm_on_start=False),
     )
 

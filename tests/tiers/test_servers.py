@@ -35,7 +35,7 @@ class Two:
     def engine(self, at=0):
         return parts_of(self.stores[at]).engine
 
-    async def until(self, holds, seconds=5.0):
+    async def until(self, holds, seconds=20.0):
         """Wait until it holds; how long that took."""
         runtime = self.runtimes[0]
         started = runtime.monotonic()
