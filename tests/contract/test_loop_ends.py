@@ -182,3 +182,42 @@ def test_a_close_ends_a_job_that_is_woken(count: int) -> None:
         return 2 * HANGS_S
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("count", range(2 * STEPS))
+def test_a_caller_who_is_cancelled_as_a_connection_comes_is_cancelled(database: str, count: int) -> None:
+    async def main() -> None:
+        records = await opened(database, max_connections=1, min_connections=1)
+        deadline = AsyncioRuntime().deadline(30)
+        async with records.unit(deadline=deadline) as unit:
+            await unit.fetch("suite.backend")
+            waiter = asyncio.create_task(records.fetch("suite.backend", deadline=deadline))
+            await steps(STEPS)
+        await steps(count)
+        while waiter.cancel():
+            with suppress(asyncio.CancelledError):
+                await waiter
+            assert waiter.cancelled()
+        await records.fetch("suite.backend", deadline=deadline)
+        await records.close(deadline)
+
+    asyncio.run(main())
+
+
+def test_a_job_that_swallows_its_cancellation_ends_after_its_step() -> None:
+    async def main() -> None:
+        runtime, began = AsyncioRuntime(), asyncio.Event()
+
+        async def swallows() -> float:
+            began.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(2 * HANGS_S)
+            return 2 * HANGS_S
+
+        supervisor = runtime.supervisor()
+        supervisor.start("swallows", swallows)
+        await began.wait()
+        await supervisor.close(runtime.deadline(BUSY_S))
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main())

@@ -391,7 +391,11 @@ def test_a_forked_child_does_not_wait_for_a_load_of_its_parent():
         loading.wait()
         child = os.fork()
         if child == 0:
-            os._exit(0 if cache.get_or_load("k", lambda: "the child's") == "the child's" else 1)
+            code = 1
+            try:
+                code = int(cache.get_or_load("k", lambda: "the child's") != "the child's")
+            finally:
+                os._exit(code)
         assert os.waitpid(child, 0)[1] == 0
         go.set()
         assert parents.result() == "the parent's"

@@ -205,7 +205,11 @@ def test_a_forked_child_uses_connections_of_its_own(redis_server):
     own.load("a", b"one")
     child = os.fork()
     if child == 0:
-        os._exit(0 if own.get("a") == [b"one"] else 1)
+        code = 1
+        try:
+            code = int(own.get("a") != [b"one"])
+        finally:
+            os._exit(code)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert own.get("a") == [b"one"]

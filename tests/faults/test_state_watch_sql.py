@@ -132,7 +132,7 @@ def test_a_change_whose_transaction_ends_late_is_not_passed_over(request: pytest
 
     async def scenario() -> None:
         async with tierstore.open(config(request, "postgres")) as store, store.state.watch(idle=IDLE_S) as changes:
-            async with store.transaction() as tx:
+            async with store.transaction(timeout=60) as tx:
                 await tx.state.set("late", 1)
                 for number in range(3):
                     async with tierstore.open(config(request, "postgres")) as other:

@@ -64,13 +64,16 @@ class TaskSupervisor:
         self._tasks[name] = self._loop.create_task(self._run(name, job), name=f"tierstore {name}")
 
     async def _run(self, name: str, job: Job) -> None:
-        backoff, wake = Backoff(name), self._wakes[name]
+        """Ends when it is cancelled, also where a step has swallowed that."""
+        backoff, wake, task = Backoff(name), self._wakes[name], asyncio.current_task()
         while True:
             try:
                 delay = await job()
                 backoff.succeeded()
             except Exception as error:
                 delay = backoff.failed(error)
+            if task is None or task.cancelling():
+                return
             with contextlib.suppress(asyncio.TimeoutError):
                 async with asyncio.timeout(delay):
                     await wake.wait()

@@ -121,7 +121,14 @@ class AsyncWire:
         self._keep(self._guards, _guard(own))
 
     async def get(self, pool: psycopg_pool.AsyncConnectionPool[Any], seconds: float) -> Any:
-        return await pool.getconn(timeout=seconds)
+        """Before Python 3.12 what psycopg_pool waits with swallows a cancellation that comes together with the connection."""
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
+        connection = await pool.getconn(timeout=seconds)
+        if task is not None and task.cancelling() > cancelled:
+            self.put(pool, connection)
+            raise asyncio.CancelledError
+        return connection
 
     def put(self, pool: psycopg_pool.AsyncConnectionPool[Any], connection: AsyncLimited) -> None:
         """In a task of its own: a caller that is cancelled here must not lose the connection."""
