@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Row, Undelivered
+from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Lease, Row, Seen, Undelivered
 from tierstore.backends.memory.key_value import MemoryKeyValue
 from tierstore.errors import ClosedError, ConnectionError
 from tierstore.layout import u64
@@ -359,6 +359,16 @@ class Road:
             return answer
 
         return ask
+
+    async def lease_many(self, keys: Sequence[str], *, seen: Sequence[Seen | None], **more: Any) -> list[Lease]:
+        """What was seen at one server is nothing to another: as with Redis, it begins with its server's epoch."""
+        epoch = b"%d " % self.reign
+        known = [
+            Seen(*(part.removeprefix(epoch) for part in one)) if one and one.lease.startswith(epoch) else None
+            for one in seen
+        ]
+        leases: list[Lease] = await self.__getattr__("lease_many")(keys, seen=known, **more)
+        return [lease._replace(seen=lease.seen and Seen(*(epoch + part for part in lease.seen))) for lease in leases]
 
     async def invalidate(self, changes: Sequence[Change], *, floor: int, deadline: Deadline) -> None:
         if (seconds := self.slow_s()) > 0:
