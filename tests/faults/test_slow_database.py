@@ -13,7 +13,8 @@ import pytest
 
 from tests.contract.engines import PostgresEngine
 from tests.faults.waiting import until
-from tests.model.world import Bus, FakeChannel, item_kind
+from tests.model.bus import Bus, FakeChannel
+from tests.model.world import item_kind
 from tests.servers.late_line import LateLine, late_line
 from tests.servers.pgbouncer import PgBouncer
 from tierstore import CacheConfig, Config, PostgresConfig, RedisConfig

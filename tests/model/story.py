@@ -15,8 +15,9 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from tests.model.bus import Bus, FakeChannel
 from tests.model.simulation import SimRuntime, SimSupervisor, Simulation, Task
-from tests.model.world import Bus, FakeChannel, FakeRecords, Road, SteppedKeyValue, World, at_once, item_kind
+from tests.model.world import FakeRecords, Road, SteppedKeyValue, World, at_once, item_kind
 from tierstore.backends import Gap
 from tierstore.errors import ConnectionError, StorageError
 from tierstore.plan.keys import Namespace
@@ -169,7 +170,7 @@ class Process:
 
 class Story:
     """`faults`: some of these happen. `slow`: some commits and deliveries take long. `fail_over`: other servers of L2 take over, and each
-    process notices some day.
+    process notices some day. `promotion`: the database's replica, which lacks nothing, takes its place; each process notices by itself.
 
     `undelivered`: the last process writes, and much of that is not delivered at once; the other one reads, and has gaps meanwhile. (One
     that wrote what was not delivered, and reads it, puts it into L2 by that: nothing old would stay there for the other one.)
@@ -189,6 +190,7 @@ class Story:
         slow: bool = False,
         fail_over: bool = False,
         undelivered: bool = False,
+        promotion: bool = False,
         wrong: Callable[[Process], None] | None = None,
     ) -> None:
         self.simulation = Simulation(seed)
@@ -198,6 +200,7 @@ class Story:
         self.slow = slow
         self.fail_over = fail_over
         self.undelivered = undelivered
+        self.promotion = promotion
         self.world = World()
         self.bus = Bus()
         runtime: Any = SimRuntime(self.simulation)
@@ -245,6 +248,8 @@ class Story:
             self.simulation.spawn("fail-overs", self._fail_over(), daemon=True)
         if self.undelivered:
             self.simulation.spawn("cuts", self._cut_often(), daemon=True)
+        if self.promotion:
+            self.simulation.spawn("promotions", self._promote(), daemon=True)
         if self.faults:
             self.simulation.spawn("faults", self._cause_faults(), daemon=True)
         self.simulation.run()
@@ -275,6 +280,19 @@ class Story:
                 await runtime.sleep(draw.choice((0.0, draw.expovariate(1), 5.0)))
                 if process.road is not None:
                     process.road.follow()
+
+    async def _promote(self) -> None:
+        """Another server has the database; what was open on the one before is undone. The links that keep the caches fresh come later."""
+        draw, sleep = self.simulation.random, self.processes[0].runtime.sleep
+        for number in range(draw.randrange(1, 3)):
+            await sleep(draw.expovariate(4))
+            self.world.identity = f"promoted {number}"
+            for process in self.processes:
+                process.records.end_units()
+                process.records.unwatched = ConnectionError("the server is gone")
+            for process in draw.sample(self.processes, len(self.processes)):
+                await sleep(draw.choice((0.0, draw.expovariate(1))))
+                process.records.unwatched = None
 
     async def _break_l2(self, process: Process, seconds: float) -> None:
         if self.key_value is not None:
@@ -364,9 +382,10 @@ class Story:
                 held = process.items.hit(key)
                 if getattr(held, "row_version", 0) not in (0, self.world.version(key)):
                     raise Violation(f"I7: {process.name} holds {held.row_version} of {key!r} in L1 at rest")
+        names = {process.engine.namespace.database for process in self.processes if process.alive}
         for name, value in () if self.key_value is None else self.key_value.fences.values.items():
-            key = name.rpartition(":")[2]
-            if value.version not in (0, self.world.version(key)):
+            key, is_read = name.rpartition(":")[2], any(f"{{{database}:" in name for database in names)
+            if is_read and value.version not in (0, self.world.version(key)):
                 raise Violation(f"I7: L2 holds {value.version} of {key!r} at rest, not {self.world.version(key)}")
 
     def _check_writes(self) -> None:
@@ -382,6 +401,7 @@ Fault = Callable[[Story, Process, float], Awaitable[None]]
 FAULTS = (Story._break_l2, Story._silence, Story._lose, Story._wipe, Story._gap, Story._cut, Story._slow)
 LOSSES = (Story._lose,)
 SILENCES = (Story._silence,)
+CUT_OFF = (Story._cut,)
 
 
 def search(seeds: range, **more: Any) -> tuple[int, Violation] | None:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.model.story import FAULTS, LOSSES, SILENCES, Story, search
+from tests.model.story import CUT_OFF, FAULTS, LOSSES, SILENCES, Story, search
 from tests.model.wrong import WRONG
 
 SEEDS = int(os.environ.get("TIERSTORE_TEST_SEEDS", "40"))
@@ -23,6 +23,9 @@ SETTINGS = {
     "one slow process with L2": {"channel": False, "processes": 1, "slow": True},
     "two processes over fail-overs of L2": {"fail_over": True},
     "two processes over fail-overs of L2 under faults": {"fail_over": True, "faults": FAULTS},
+    "two processes over promotions of the database": {"promotion": True},
+    "two processes over promotions of the database under faults": {"promotion": True, "faults": FAULTS},
+    "two processes over promotions of the database and a replica": {"promotion": True, "replica": True},
     "a process reads what another one writes and does not deliver": {"undelivered": True},
     "two processes with a replica": {"replica": True},
     "two processes with a replica without L2 under faults": {"replica": True, "faults": FAULTS, "l2": False},
@@ -55,6 +58,8 @@ NEEDS = {
     "lets_l1_contradict": {"faults": FAULTS},
     "counts_what_an_old_server_took": {"fail_over": True},
     "believes_a_new_server": {"fail_over": True},
+    "names_what_it_wrote_for_the_old_database": {"promotion": True},
+    "believes_l2_by_new_names": {"promotion": True, "faults": CUT_OFF},
 }
 """Where a wrong form shows soonest; the others in a plain life of two processes."""
 

@@ -1,4 +1,4 @@
-"""A database, an L2 and a bus that exist in memory only, small enough to be believed: what the engine's tests and simulations run on.
+"""A database and an L2 that exist in memory only, small enough to be believed: what the engine's tests and simulations run on.
 
 Every operation goes through `step(name)`, where a simulation lets others run, and where a test may delay or fail it. The database is
 MVCC as PostgreSQL's: a write gets its transaction id when it first writes, a read sees what was committed at one moment and answers
@@ -12,18 +12,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierstore.backends import Change, Echo, Event, Fenced, Gap, Invalidated, Lease, Row, Seen, Undelivered
+from tierstore.backends import Change, Fenced, Lease, Row, Seen, Undelivered
 from tierstore.backends.memory.key_value import MemoryKeyValue
 from tierstore.errors import ClosedError, ConnectionError
 from tierstore.layout import u64
-from tierstore.plan.keys import Namespace
 from tierstore.records import Record
 from tierstore.runtime import Deadline, Runtime
 from tierstore.tiers.kind import Found, Kind, Loaded, Source
 
 Step = Callable[[str], Awaitable[None]]
-RELAYS_S = 1.0
-"""As the channel over Redis: a process that relays goes on to do so, and is replaced when it was not heard of for so long."""
 
 
 class Item(Record, kind=901, revision=1):
@@ -87,7 +84,9 @@ class World:
 
 
 class FakeRecords:
-    """`Records` over a world. `broken`: raised by every operation while it is set. `commit_s`: how long a COMMIT takes.
+    """`Records` over a world. `broken`: raised by every operation while it is set, `unwatched` by those that keep the caches fresh.
+
+    `commit_s`: how long a COMMIT takes.
 
     `replica`: reads go to it, unless they ask for the primary or for more than it has replayed.
     """
@@ -101,6 +100,7 @@ class FakeRecords:
         self.dialect = dialect
         self.replica = replica
         self.broken: Exception | None = None
+        self.unwatched: Exception | None = None
         self.commit_s: Callable[[], float] = at_once
         self.units: list[FakeUnit] = []
 
@@ -108,8 +108,13 @@ class FakeRecords:
         if self.broken is not None:
             raise self.broken
 
+    def _check_watch(self) -> None:
+        self._check()
+        if self.unwatched is not None:
+            raise self.unwatched
+
     def end_units(self) -> None:
-        """What the server does when the process is gone: its open transactions roll back."""
+        """What the server does when the process is gone, or another server takes over: its open transactions roll back."""
         for unit in self.units:
             unit.end()
 
@@ -134,9 +139,9 @@ class FakeRecords:
         return seen
 
     async def undelivered(self, *, after: int, limit: int, deadline: Deadline) -> Undelivered:
-        self._check()
+        self._check_watch()
         await self.step("outbox")
-        self._check()
+        self._check_watch()
         rows = sorted((row.id, row.keys, row.versions, row.xid) for row in self.world.outbox if not row.delivered)
         answer = Undelivered(self.world.identity, [row for row in rows if row[0] > after][:limit])
         await self.step("outbox answered")
@@ -163,6 +168,8 @@ class FakeRecords:
             if (seconds := self.commit_s()) > 0:
                 await self.runtime.sleep(seconds)
             self._check()
+            if unit.ended:
+                raise ConnectionError("the server is gone")
         except BaseException:
             unit.end()
             raise
@@ -174,7 +181,7 @@ class FakeRecords:
     housekeeping = unit
 
     async def identity(self, deadline: Deadline) -> str:
-        self._check()
+        self._check_watch()
         return self.world.identity
 
     async def position(self, deadline: Deadline) -> str:
@@ -193,7 +200,7 @@ class FakeUnit:
         self._rows: dict[str, tuple[bool, int]] = {}
         self._outbox: list[OutboxRow] = []
         self._done: set[int] = set()
-        self._ended = False
+        self.ended = False
         self.position: str | None = None
 
     async def fetch(self, query: str, params: Mapping[str, Any] | None = None) -> list[Row]:
@@ -222,9 +229,7 @@ class FakeUnit:
         """Write one row; waits for its lock."""
         self._check()
         xid = self._assign()
-        while self._world.locks.get(key, xid) != xid:
-            await self._records.step("lock")
-        self._world.locks[key] = xid
+        await self._take(key, xid)
         await self._records.step("write")
         self._world.next_version += 1
         self._rows[key] = (present, self._world.next_version)
@@ -233,12 +238,15 @@ class FakeUnit:
 
     async def lock(self, key: str) -> int:
         """The version of one row, that no other transaction changes meanwhile."""
-        xid = self._assign()
-        while self._world.locks.get(key, xid) != xid:
-            await self._records.step("lock")
-        self._world.locks[key] = xid
+        await self._take(key, self._assign())
         await self._records.step("read")
         return self._world.version(key)
+
+    async def _take(self, key: str, xid: int) -> None:
+        while self._world.locks.get(key, xid) != xid:
+            await self._records.step("lock")
+        self._check()  # one that ended meanwhile holds nothing
+        self._world.locks[key] = xid
 
     async def fence(self) -> int:
         return self._assign()
@@ -263,7 +271,7 @@ class FakeUnit:
         return self._xid
 
     def _check(self) -> None:
-        if self._ended:
+        if self.ended:
             raise ClosedError("the transaction has ended")
 
     def commit(self) -> None:
@@ -278,7 +286,7 @@ class FakeUnit:
         self.end()
 
     def end(self) -> None:
-        self._ended = True
+        self.ended = True
         self._world.active.discard(self._xid)
         for key in [key for key, xid in self._world.locks.items() if xid == self._xid]:
             del self._world.locks[key]
@@ -377,115 +385,6 @@ class Road:
         if self.cut:
             raise ConnectionError("the way to L2 is cut")
         await self.__getattr__("invalidate")(changes, floor=floor, deadline=deadline)
-
-
-class Bus:
-    """Every message reaches every subscriber, in order; a lost one shows as a gap before the next, as by its missing number.
-
-    A message reaches those who listen to the server that it was sent to, and pings wait there, for the one process that `relays`.
-    """
-
-    def __init__(self) -> None:
-        self.channels: list[FakeChannel] = []
-        self.pings: dict[int, list[bytes]] = {}
-        self.relays: dict[int, tuple[int, float]] = {}
-        """By server: the number of the channel whose process relays, and until when if it does not come again."""
-
-    def send(self, event: Event, server: int, sender: FakeChannel | None = None) -> None:
-        for channel in self.channels:
-            if channel.server == server and (sender is None or channel is sender):
-                channel.deliver(event)
-
-
-class FakeChannel:
-    """A relayed carrier, as Redis's: pings wait for the relay. `silent`: nothing gets through. `road`: whose links it shares."""
-
-    name = "fake"
-
-    def __init__(
-        self, bus: Bus, runtime: Runtime, step: Step = no_step, *, ping_every_s: float = 0.5, road: Road | None = None
-    ) -> None:
-        self._bus = bus
-        self._road = road
-        self.server = self._linked
-        self._runtime = runtime
-        self._step = step
-        self._every_s = ping_every_s
-        self._next_ping = 0.0
-        self.inbox: list[Event] = []
-        self.silent = False
-        self.lose = 0
-        self._lost = False
-        self.moved_to: list[str] = []
-        self.number = len(bus.channels)
-        bus.channels.append(self)
-
-    async def open(self, deadline: Deadline) -> None:
-        return None
-
-    def deliver(self, event: Event) -> None:
-        if self.lose > 0:
-            self.lose -= 1
-            self._lost = True
-            return
-        if self._lost:
-            self._lost = False
-            self.inbox.append(Gap("a message is missing"))
-        self.inbox.append(event)
-
-    @property
-    def _linked(self) -> int:
-        """The server that its links lead to; the one that it listens to, `server`, may still be another one."""
-        return 0 if self._road is None else self._road.reign
-
-    async def publish(self, changes: Sequence[Change], *, deadline: Deadline) -> None:
-        linked = self._linked
-        await self._step("publish")
-        self._bus.send(Invalidated(tuple(changes)), linked)
-
-    async def receive(self, *, wait_s: float) -> list[Event]:
-        now = self._runtime.monotonic()
-        if now >= self._next_ping and not self.silent:
-            self._next_ping = now + self._every_s
-            self._bus.pings.setdefault(self._linked, []).append(f"{self.number} {now!r}".encode())
-        if not self.inbox or self.silent:
-            await self._runtime.sleep(min(wait_s, 0.01))
-        await self._step("receive")
-        if self.silent:
-            return []
-        if self.server != self._linked:
-            self.server, self.inbox = self._linked, []
-            return [Gap("another server carries the channel now")]
-        events, self.inbox = self.inbox, []
-        return events
-
-    async def take_pings(self, *, deadline: Deadline) -> list[bytes] | None:
-        linked, now = self._linked, self._runtime.monotonic()
-        number, until = self._bus.relays.get(linked, (self.number, now))
-        if number != self.number and now < until:
-            return None
-        self._bus.relays[linked] = self.number, now + RELAYS_S
-        return self._bus.pings.pop(linked, [])
-
-    async def retire(self, *, deadline: Deadline) -> None:
-        if self._bus.relays.get(self._linked, (None, 0.0))[0] == self.number:
-            del self._bus.relays[self._linked]
-
-    async def echo(self, pings: Sequence[bytes], *, deadline: Deadline) -> None:
-        linked = self._linked
-        await self._step("echo")
-        for ping in pings:
-            number, _, sent_at = ping.decode().partition(" ")
-            self._bus.send(Echo(float(sent_at)), linked, self._bus.channels[int(number)])
-
-    def move(self, namespace: Namespace) -> None:
-        self.moved_to.append(namespace)
-
-    async def ping(self, deadline: Deadline) -> str:
-        return "fake"
-
-    async def close(self, deadline: Deadline) -> None:
-        return None
 
 
 async def load_items(keys: list[str], source: Source) -> Loaded:

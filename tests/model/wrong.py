@@ -203,11 +203,33 @@ def believes_a_new_server(process: Process) -> None:
     road.watch_reigns(lambda: None)
 
 
+def names_what_it_wrote_for_the_old_database(process: Process) -> None:
+    """A write goes by the names of the database that was there when the process last looked (rule 7)."""
+    process.engine.append = process.engine._delivery.append
+
+
+def believes_l2_by_new_names(process: Process) -> None:
+    """What L2 holds by the names of another database is believed for what was heard by the old ones (rule 7)."""
+    invalidation = process.engine.invalidation
+    invalidation.on_new_reign = lambda: None
+    moved = invalidation.is_moved_by
+
+    def is_moved_by(identity: str) -> bool:
+        until = invalidation.l2_freshness.until
+        try:
+            return moved(identity)
+        finally:
+            invalidation.l2_freshness.until = until
+
+    invalidation.is_moved_by = is_moved_by
+
+
 WRONG = {
     function.__name__: function
     for function in (
         no_generation, no_lease, publish_first, before_commit, no_flush_on_a_gap, joins_old_flights, always_fresh, believes_l2,
         echoes_early, drops_its_duty, leaders_take_all, does_again, forgets_what_it_showed, sets_baselines_back, confirms_by_key,
         lets_l1_contradict, counts_what_an_old_server_took, believes_a_new_server,
+        names_what_it_wrote_for_the_old_database, believes_l2_by_new_names,
     )
 }  # fmt: skip

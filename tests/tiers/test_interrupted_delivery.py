@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.model.world import Bus, FakeChannel
+from tests.model.bus import Bus, FakeChannel
 from tests.tiers.conftest import Bench
 from tierstore.runtime import drive
 from tierstore.tiers.group_commit import GroupCommit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.world import Bus, FakeChannel
+from tests.model.bus import Bus, FakeChannel
 from tests.tiers.conftest import Bench
 from tierstore.backends import Change, Echo, Gap, Invalidated
 from tierstore.errors import ConnectionError

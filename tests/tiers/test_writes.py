@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.model.world import Bus, FakeChannel
+from tests.model.bus import Bus, FakeChannel
 from tierstore.errors import ClosedError, ConflictError, ConnectionError, OutcomeUnknownError
 from tierstore.tiers.relay import Relay
 
