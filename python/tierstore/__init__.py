@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         PoolTimeoutError,
         ProtoSyntaxError,
         QueryError,
+        ResolutionError,
         StorageError,
         TimeoutError,
         UnsupportedError,
@@ -99,8 +100,8 @@ _HOME = {
     "tierstore.config": "CacheConfig Config Deadlines Gates ObjectConfig PostgresConfig RedisConfig SentinelConfig "
     "StateConfig StateEncryption",
     "tierstore.errors": "ClosedError ConfigError ConflictError ConnectionError CorruptError CycleError InvalidKeyError "
-    "NotFoundError OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError StorageError TimeoutError UnsupportedError "
-    "ValidationError",
+    "NotFoundError OutcomeUnknownError PoolTimeoutError ProtoSyntaxError QueryError ResolutionError StorageError TimeoutError "
+    "UnsupportedError ValidationError",
     "tierstore.graph": "DependencyGraph GraphChanges",
     "tierstore._native": "Placement SizeRouter VectorClock",
     "tierstore.answers": "Answer exposed to_json to_plain",
@@ -173,6 +174,7 @@ __all__ = [
     "Read",
     "Record",
     "RedisConfig",
+    "ResolutionError",
     "Schema",
     "SchemaInfo",
     "SchemaItem",

@@ -7,7 +7,8 @@
     ├── QueryError             the database refused a statement
     ├── NotFoundError          a write named something that is not there, or a call a node that a graph has not
     ├── ConflictError          another value, state or version stands in the way
-    │   └── CycleError         nodes of a graph depend on one another; `cycle` names them
+    │   ├── CycleError         nodes of a graph depend on one another; `cycle` names them
+    │   └── ResolutionError    no choice of versions suits all requirements; `chains` says whose
     ├── ValidationError        the caller's value is wrong; `place` says where
     │   ├── InvalidKeyError    an id, a subject, a part of a path
     │   └── ProtoSyntaxError   protobuf source; `line` and `column` as protoc prints them
@@ -24,7 +25,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from tierstore.plan.lockfile import Requirement
 
 _NAMES_SHOWN = 8
 _LONGEST_NAME = 200
@@ -125,6 +129,29 @@ class CycleError(ConflictError):
             shown.append(f"… ({len(cycle) - _NAMES_SHOWN:,} more)")
         super().__init__(f"the nodes depend on one another: {' → '.join([*shown, shown[0]])}", **context)
         self.cycle = tuple(cycle)
+
+
+class ResolutionError(ConflictError):
+    """No choice of versions suits all that a module and its dependencies require.
+
+    `module`: the one that they do not agree on. `chains`: for each requirement on it that takes part in the conflict, how it comes about,
+    from the root to the requirement. Where the conflict has to do with several modules at once, `module` is None and each chain is one
+    requirement. `gave_up`: whether the search ended at its limit, so that there may be a solution; then there are no chains.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        module: str | None = None,
+        chains: tuple[tuple[Requirement, ...], ...] = (),
+        gave_up: bool = False,
+        **context: str | None,
+    ) -> None:
+        super().__init__(message, **context)
+        self.module = module
+        self.chains = chains
+        self.gave_up = gave_up
 
 
 class ValidationError(StorageError):
