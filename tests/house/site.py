@@ -17,7 +17,7 @@ from tests.house import reference
 ROOT = Path(__file__).parents[2]
 SECTIONS = {
     "Use": "start schemas state modules content documents guarantees configuration frameworks operations",
-    "Parts": "cache codec performance",
+    "Parts": "cache codec graph performance",
 }
 """The navigation. A page that is not written yet is left out; one that is not named stands under "Project"."""
 LAST = ("docs/glossary", "docs/design/index", "CONTRIBUTING")

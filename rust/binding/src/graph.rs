@@ -13,12 +13,12 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyList, PyType};
 use tierstore_core::error::{Error, Kind, Place};
-use tierstore_core::graph::{Builder, Direction, Graph};
+use tierstore_core::graph::{Builder, Direction, Graph, Selection};
 
 use crate::errors::{cycle_error, to_py};
 use answers::{named_pairs, names};
 use changes::GraphChanges;
-use input::{deprecate, depth_of, direction_of, each_name, from_ids, from_pairs, name_of, text_of};
+use input::{deprecate, depth_of, direction_of, each_name, format_of, from_ids, from_pairs, most_of, name_of, text_of};
 
 /// A smaller graph is walked in less time than it takes to let other threads run meanwhile.
 const DETACH_MIN_SIZE: usize = 4_096;
@@ -231,6 +231,35 @@ impl DependencyGraph {
     fn deprecated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let graph = self.now(py);
         names(py, &graph, graph.nodes().filter(|&node| graph.is_deprecated(node)).collect())
+    }
+
+    /// The graph as text: "json", "dot" (Graphviz), "mermaid", "cytoscape" (JSON) or "svg", a drawing.
+    ///
+    /// `root` is a node: only what it reaches along `direction` ("dependencies" or "dependents") is shown; `depth` is how many steps from
+    /// it, or from the nodes that nothing leads to. `max_nodes` bounds how many nodes are shown, the nearest first: for "svg" 500 unless it
+    /// is given, and 1,000 at most. What is left out is counted ("and 312 more"). `title` stands above. Nodes are in the order of their names, so equal
+    /// graphs give equal texts; names are escaped as the format needs it.
+    #[pyo3(signature = (format, *, root = None, direction = "dependencies", depth = None, max_nodes = None, title = None))]
+    #[expect(clippy::too_many_arguments, reason = "all but one have a name in Python")]
+    fn to(
+        &self,
+        py: Python<'_>,
+        format: &str,
+        root: Option<&Bound<'_, PyAny>>,
+        direction: &str,
+        depth: Option<&Bound<'_, PyAny>>,
+        max_nodes: Option<&Bound<'_, PyAny>>,
+        title: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<String> {
+        let (graph, format) = (self.now(py), format_of(format)?);
+        let selection = Selection {
+            root: root.map(|root| found(&graph, root)).transpose()?,
+            direction: direction_of(direction)?,
+            depth: depth_of(depth)?,
+            most: most_of(max_nodes, format)?,
+            title: title.map(|title| text_of(title, "a title").map(str::to_owned)).transpose()?,
+        };
+        Ok(py.detach(|| graph.to(format, &selection)))
     }
 
     /// A graph of its own with the same content. It takes no time: what is equal is shared until one of the two changes.

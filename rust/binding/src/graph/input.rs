@@ -4,7 +4,7 @@ use pyo3::buffer::PyUntypedBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString, PyTuple};
 use tierstore_core::error::{Error, Kind, Place};
-use tierstore_core::graph::{Builder, Direction};
+use tierstore_core::graph::{Builder, Direction, Format};
 
 use super::not_found;
 use crate::errors::to_py;
@@ -179,5 +179,23 @@ pub fn direction_of(given: &str) -> PyResult<Direction> {
         "dependencies" => Ok(Direction::Dependencies),
         "dependents" => Ok(Direction::Dependents),
         _ => Err(invalid(format!("direction must be \"dependencies\" or \"dependents\", got {given:?}"), "direction")),
+    }
+}
+
+pub fn format_of(given: &str) -> PyResult<Format> {
+    let refused = || {
+        let known = "\"json\", \"dot\", \"mermaid\", \"cytoscape\", \"svg\"";
+        invalid(format!("unknown format {given:?}; expected one of {known}"), "format")
+    };
+    Format::named(given).ok_or_else(refused)
+}
+
+pub fn most_of(given: Option<&Bound<'_, PyAny>>, format: Format) -> PyResult<Option<usize>> {
+    match (count_of(given, "max_nodes")?, format.most_nodes()) {
+        (None, _) => Ok(format.usual_nodes()),
+        (Some(count), Some(most)) if count > most => {
+            Err(invalid(format!("max_nodes must be at most {most} for \"svg\", got {count}"), "max_nodes"))
+        }
+        (count, _) => Ok(count),
     }
 }

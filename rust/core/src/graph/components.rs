@@ -31,6 +31,7 @@ struct Search<'g> {
     open: Vec<u32>,
     rank: u32,
     components: u32,
+    loops: Vec<u32>,
 }
 
 impl Search<'_> {
@@ -46,6 +47,9 @@ impl Search<'_> {
                     continue;
                 }
                 frame.edges.start += 1;
+                if target == frame.node {
+                    self.loops.push(target);
+                }
                 frame.lowest = frame.lowest.min(rank);
             } else {
                 self.leave(&frame);
@@ -89,12 +93,26 @@ impl Search<'_> {
 pub struct Components {
     pub count: usize,
     pub of: Vec<u32>,
+    /// The nodes that depend on themselves.
+    loops: Vec<u32>,
+}
+
+impl Components {
+    /// Which components are cycles: of more than one node, or of one that depends on itself.
+    pub fn cyclic(&self) -> Vec<bool> {
+        let mut sizes = vec![0_u32; self.count];
+        self.of.iter().for_each(|&component| sizes[component as usize] += 1);
+        let mut cyclic: Vec<bool> = sizes.iter().map(|&size| size > 1).collect();
+        self.loops.iter().for_each(|&node| cyclic[self.of[node as usize] as usize] = true);
+        cyclic
+    }
 }
 
 impl Graph {
     pub fn components(&self) -> Components {
         let ranks = vec![UNSEEN; self.len()];
-        let mut search = Search { forward: &self.forward, ranks, open: Vec::new(), rank: 1, components: 0 };
+        let mut search =
+            Search { forward: &self.forward, ranks, open: Vec::new(), rank: 1, components: 0, loops: Vec::new() };
         for node in self.nodes() {
             if search.ranks[node as usize] == UNSEEN {
                 search.run(node);
@@ -102,25 +120,16 @@ impl Graph {
         }
         let mut of = search.ranks;
         of.iter_mut().for_each(|rank| *rank = u32::MAX - *rank);
-        Components { count: search.components as usize, of }
-    }
-
-    /// Which components are cycles: of more than one node, or of one that depends on itself.
-    pub fn cyclic(&self, components: &Components) -> Vec<bool> {
-        let mut sizes = vec![0_u32; components.count];
-        components.of.iter().for_each(|&component| sizes[component as usize] += 1);
-        let mut cyclic: Vec<bool> = sizes.iter().map(|&size| size > 1).collect();
-        for node in self.nodes() {
-            let component = components.of[node as usize] as usize;
-            cyclic[component] |= sizes[component] == 1 && self.forward.of(node).contains(&node);
-        }
-        cyclic
+        Components { count: search.components as usize, of, loops: search.loops }
     }
 
     /// The components that are cycles, in the order of their first nodes.
     pub fn cycles(&self) -> Vec<Vec<u32>> {
         let components = self.components();
-        let cyclic = self.cyclic(&components);
+        if components.count == self.len() && components.loops.is_empty() {
+            return Vec::new();
+        }
+        let cyclic = components.cyclic();
         let mut places = vec![usize::MAX; components.count];
         let mut cycles: Vec<Vec<u32>> = Vec::new();
         for node in self.nodes() {
@@ -157,7 +166,7 @@ impl Graph {
 
     fn a_cycle(&self) -> Vec<u32> {
         let components = self.components();
-        let cyclic = self.cyclic(&components);
+        let cyclic = components.cyclic();
         let first = self.nodes().find(|&node| cyclic[components.of[node as usize] as usize]);
         let mut cycle = first.and_then(|node| self.way(node, node)).unwrap_or_default();
         cycle.pop();

@@ -16,6 +16,7 @@
 mod build;
 mod compare;
 mod components;
+mod export;
 mod names;
 mod reduce;
 mod rows;
@@ -25,6 +26,7 @@ mod walk;
 
 pub use build::Builder;
 pub use compare::Changes;
+pub use export::{Format, Selection};
 pub use walk::Levels;
 
 use names::Names;
