@@ -12,7 +12,7 @@ import threading
 
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tierstore
@@ -49,6 +49,7 @@ def order_of(graph: DependencyGraph) -> dict[str, int]:
     return {node: place for place, node in enumerate(graph)}
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_what_is_reached_and_how_far_is_networkx_answer(pairs: list[tuple[str, str]]) -> None:
     graph = DependencyGraph.from_edges(pairs)
@@ -68,6 +69,7 @@ def test_what_is_reached_and_how_far_is_networkx_answer(pairs: list[tuple[str, s
                 assert list(graph.distances(node, direction=direction, depth=depth)) == ask(node, depth=depth)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_paths_are_shortest(pairs: list[tuple[str, str]]) -> None:
     graph = DependencyGraph.from_edges(pairs)
@@ -83,6 +85,7 @@ def test_paths_are_shortest(pairs: list[tuple[str, str]]) -> None:
                 assert all(theirs.has_edge(*step) for step in itertools.pairwise(path))
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_cycles_are_the_components(pairs: list[tuple[str, str]]) -> None:
     graph = DependencyGraph.from_edges(pairs)
@@ -94,6 +97,7 @@ def test_cycles_are_the_components(pairs: list[tuple[str, str]]) -> None:
     assert cycles == [sorted(cycle, key=joined.__getitem__) for cycle in sorted(cycles, key=lambda c: joined[c[0]])]
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_an_order_puts_dependencies_first_or_names_a_cycle(pairs: list[tuple[str, str]]) -> None:
     graph = DependencyGraph.from_edges(pairs)
@@ -110,6 +114,7 @@ def test_an_order_puts_dependencies_first_or_names_a_cycle(pairs: list[tuple[str
     assert pickle.loads(pickle.dumps(raised.value)).cycle == cycle
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_a_reduction_of_a_graph_without_cycles_is_networkx_reduction(pairs: list[tuple[str, str]]) -> None:
     graph = DependencyGraph.from_edges([(max(pair), min(pair)) for pair in pairs if pair[0] != pair[1]])
@@ -117,6 +122,7 @@ def test_a_reduction_of_a_graph_without_cycles_is_networkx_reduction(pairs: list
     assert list(graph.reduced()) == list(graph)
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_a_reduction_reaches_the_same(pairs: list[tuple[str, str]]) -> None:
     graph = DependencyGraph.from_edges(pairs)
@@ -127,6 +133,7 @@ def test_a_reduction_reaches_the_same(pairs: list[tuple[str, str]]) -> None:
     assert reduced.reduced() == reduced
 
 
+@settings(deadline=None)
 @given(PAIRS, PAIRS, st.sets(NAMES), st.sets(NAMES))
 def test_changes_are_differences_of_sets(
     old: list[tuple[str, str]], new: list[tuple[str, str]], marked: set[str], marked_later: set[str]
@@ -147,6 +154,7 @@ def test_changes_are_differences_of_sets(
     assert hash(changes) == hash(after.changes_since(before))
 
 
+@settings(deadline=None)
 @given(PAIRS, st.sets(NAMES), st.randoms())
 def test_an_impact_is_the_union_of_dependents(
     pairs: list[tuple[str, str]], some: set[str], dice: random.Random
@@ -159,6 +167,7 @@ def test_an_impact_is_the_union_of_dependents(
     assert graph.impact("a") == graph.dependents("a", transitive=True)
 
 
+@settings(deadline=None)
 @given(PAIRS, st.randoms())
 def test_a_graph_is_equal_however_it_came_about(pairs: list[tuple[str, str]], dice: random.Random) -> None:
     built = DependencyGraph.from_edges(pairs, deprecated=[pair[0] for pair in pairs[:3]])
@@ -184,6 +193,7 @@ def test_a_graph_is_equal_however_it_came_about(pairs: list[tuple[str, str]], di
         assert twin != built
 
 
+@settings(deadline=None)
 @given(PAIRS, st.sets(NAMES))
 def test_a_subgraph_has_the_edges_among_its_nodes(pairs: list[tuple[str, str]], kept: set[str]) -> None:
     graph = DependencyGraph.from_edges(pairs)

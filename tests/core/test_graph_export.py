@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pydot
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierstore import DependencyGraph, NotFoundError, ValidationError
@@ -130,6 +130,7 @@ def test_hostile_names(check: object) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
+@settings(deadline=None)
 @given(PAIRS)
 def test_any_names(check: object, pairs: list[tuple[str, str]]) -> None:
     check(DependencyGraph.from_edges(pairs))  # type: ignore[operator]
