@@ -10,7 +10,8 @@ from importlib import resources
 import pytest
 
 from tierstore import errors
-from tierstore.stores.schemas.validation import MAX_CONTENT_BYTES, check_content, check_size, check_type
+from tierstore.plan.values import as_bytes
+from tierstore.stores.schemas.validation import check_content, check_type
 
 RECORD = b'{"type":"record","name":"Order","fields":[{"name":"id","type":"string"},{"name":"lines","type":%s}]}'
 
@@ -207,6 +208,6 @@ def test_protobuf_names_line_and_column():
 
 def test_limits():
     with pytest.raises(errors.ValidationError, match="at most"):
-        check_size(MAX_CONTENT_BYTES + 1)
+        as_bytes(bytes(11), "content", 10)
     with pytest.raises(errors.ValidationError, match="'xml'; expected one of json"):
         check_type("xml")

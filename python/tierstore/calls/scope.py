@@ -17,6 +17,7 @@ from tierstore.calls.operation import Operations
 from tierstore.errors import StorageError
 from tierstore.plan.route import route
 from tierstore.runtime import Deadline
+from tierstore.tiers.blobs import BlobTier, C
 from tierstore.tiers.cached import CachedKind
 from tierstore.tiers.engine import Engine
 from tierstore.tiers.group_commit import GroupCommit
@@ -74,6 +75,16 @@ class Scope(Protocol):
 
     def change(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
         """The rows of one query that changes what no cache holds."""
+        ...
+
+    def contents(
+        self, blobs: BlobTier, sizes: Mapping[str, int], deadline: Deadline
+    ) -> Coroutine[Any, Any, dict[str, bytes]]:
+        """The contents of those digests, whose sizes are given, also where this transaction has just written them."""
+        ...
+
+    def filled(self, blobs: BlobTier, record: C, deadline: Deadline) -> Coroutine[Any, Any, C]:
+        """The record with its content, which may lie outside the row, as for `contents`."""
         ...
 
     def observe(self, deadline: Deadline) -> Fetch:
@@ -143,6 +154,14 @@ class Outside:
     def change(self, query: str, params: Params, deadline: Deadline) -> Coroutine[Any, Any, list[Row]]:
         self._engine.check_writable()
         return self._engine.statement(query, params, deadline)
+
+    def contents(
+        self, blobs: BlobTier, sizes: Mapping[str, int], deadline: Deadline
+    ) -> Coroutine[Any, Any, dict[str, bytes]]:
+        return blobs.read_many(sizes, deadline=deadline)
+
+    def filled(self, blobs: BlobTier, record: C, deadline: Deadline) -> Coroutine[Any, Any, C]:
+        return blobs.filled(record, deadline=deadline)
 
     def observe(self, deadline: Deadline) -> Fetch:
         return self._engine.observing(deadline)
@@ -217,6 +236,14 @@ class Inside:
     async def change(self, query: str, params: Params, deadline: Deadline) -> list[Row]:
         async with self.write(deadline):
             return await self.transaction.unit.fetch(query, params)
+
+    async def contents(self, blobs: BlobTier, sizes: Mapping[str, int], deadline: Deadline) -> dict[str, bytes]:
+        with call_until(self.transaction.unit, deadline):
+            return await blobs.read_many(sizes, deadline=deadline, unit=self.transaction.unit)
+
+    async def filled(self, blobs: BlobTier, record: C, deadline: Deadline) -> C:
+        with call_until(self.transaction.unit, deadline):
+            return await blobs.filled(record, deadline=deadline, unit=self.transaction.unit)
 
     def observe(self, deadline: Deadline) -> Fetch:
         return self.transaction.unit.fetch

@@ -55,6 +55,16 @@ def check_flag(value: object, name: str) -> bool:
     return value
 
 
+def check_expected(expected_version: object) -> int | None:
+    """`expected_version` if it can be a row_version; None for None."""
+    if expected_version is None:
+        return None
+    if isinstance(expected_version, int) and not isinstance(expected_version, bool) and abs(expected_version) < 2**63:
+        return expected_version
+    text = f"expected_version must be a row_version, a whole number, got {shown(expected_version)}"
+    raise ValidationError(text, place="expected_version")
+
+
 def check_path(path: object) -> Path:
     """`path` as a Path, if it could name a file."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 FORMAT = 1
 MAX_LIMIT = 1_000
+MAX_WARMED = 1_000_000
+"""What one call of `warm` loads at most."""
 MAX_CURSOR_CHARACTERS = 8_192
 MAX_COUNT = 2**31 - 1
 HEX_DIGITS = frozenset("0123456789abcdef")

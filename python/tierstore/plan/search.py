@@ -26,7 +26,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from tierstore._native import trigrams
 from tierstore.errors import ValidationError
-from tierstore.plan.values import MAX_TEXT_CHARACTERS, check_text
+from tierstore.plan.values import LAST_CHARACTER, MAX_TEXT_CHARACTERS, check_text
 
 BLOCK_HITS = 256
 SIMILAR_BLOCK_HITS = 64
@@ -127,7 +127,6 @@ def terms(words: Words, ranked: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-LAST_CHARACTER = "\U0010ffff"
 SPELLINGS = 4
 
 

@@ -26,6 +26,8 @@ MAX_METADATA_BYTES = 64 * 1024
 MAX_METADATA_DEPTH = 32
 MAX_TEXT_CHARACTERS = 1_024
 MAX_INTEGER = 2**63 - 1
+LAST_CHARACTER = "\U0010ffff"
+"""No text that begins with a prefix is greater than the prefix with this behind it."""
 
 
 def check_name(name: object, place: str) -> str:
@@ -70,6 +72,16 @@ def _check_storable(text: str, path: tuple[str | int, ...]) -> None:
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         place = _place(path)
         raise ValidationError(f"{place} contains a lone surrogate, which UTF-8 cannot encode", place=place)
+
+
+def as_bytes(content: object, place: str, most: int) -> bytes:
+    """The content as bytes, at most `most` of them. ValidationError for text: its encoding is the caller's choice."""
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise ValidationError(f"content must be bytes, not {type(content).__name__}", place=place)
+    size = content.nbytes if isinstance(content, memoryview) else len(content)
+    if size > most:
+        raise ValidationError(f"content must have at most {most:,} bytes, got {size:,}", place=place)
+    return content if isinstance(content, bytes) else bytes(content)
 
 
 def check_tags(tags: object, place: str = "tags") -> list[str]:

@@ -9,7 +9,7 @@ was not checked.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, cast
 
@@ -39,6 +39,8 @@ CACHED_BYTES = 64 * 1024 * 1024
 CACHED_SHARE = 8
 """A content larger than this part of the cache is not kept in it."""
 READS_AT_ONCE = 8
+READ_TOGETHER, READ_TOGETHER_BYTES = 500, 8 * 1024 * 1024
+"""How many contents, and how many bytes of them, one query reads."""
 HASHED_ASIDE_BYTES = 1024 * 1024
 """From here on hashing (1 ms a MiB) does not happen on the event loop."""
 PUT_SHARE = 0.5
@@ -197,6 +199,26 @@ class BlobTier:
         if staged.upload_id is not None:
             self._settled.append((staged.upload_id, digest))
 
+    async def make_live_many(self, unit: Unit, staged: Sequence[Staged]) -> None:
+        """`make_live` for each, in as many round trips as for one. Equal content is named once."""
+        ordered = sorted(staged, key=lambda stage: stage.placement.digest)  # so that two transactions wait in one order
+        lived = [stage.placement._asdict() for stage in ordered]
+        chunks = [
+            chunk
+            for stage in ordered
+            if stage.placement.tier == "row"
+            for chunk in _chunks_of(stage.placement.digest, stage.content)
+        ]
+        if lived:
+            await unit.execute_many("blobs.make_live", lived)
+        if chunks:
+            await unit.execute_many("blobs.add_chunk", chunks)
+        for stage in ordered:
+            if stage.placement.tier == "row":
+                self.damage.forget(stage.placement.digest)
+            if stage.upload_id is not None:
+                self._settled.append((stage.upload_id, stage.placement.digest))
+
     @contextmanager
     def _reported(self) -> Iterator[None]:
         """Round a call of the object store: whether it answered."""
@@ -262,12 +284,53 @@ class BlobTier:
                 content = flight.result()
         return content
 
-    async def filled(self, record: C, *, deadline: Deadline) -> C:
-        """The record with its content, which that of a large one does not carry."""
+    async def read_many(
+        self, sizes: Mapping[str, int], *, deadline: Deadline, unit: Unit | None = None
+    ) -> dict[str, bytes]:
+        """The contents of those digests, whose sizes are given: what lies in rows by few queries. Errors as `read`.
+
+        `unit`: the open transaction that may have written some of them.
+        """
+        found = {digest: content for digest in sizes if (content := self._cache.get(digest)) is not None}
+        places = {digest: "object" if self.router.tier(size) == "object" else "row" for digest, size in sizes.items()}
+        missing = {digest: size for digest, size in sizes.items() if digest not in found}
+        if unit is not None or len(missing) > 1:  # one alone is shared with others who ask for it
+            for batch in _batches({d: size for d, size in missing.items() if unit is not None or places[d] == "row"}):
+                found |= await self._rows_of(batch, deadline, unit)
+        for digest, size in missing.items():
+            if digest not in found:
+                found[digest] = await self.read(digest, places[digest], size, deadline=deadline)
+        return found
+
+    async def _rows_of(self, digests: list[str], deadline: Deadline, unit: Unit | None) -> dict[str, bytes]:
+        """What lies in rows, whole and undamaged; `read` says what is wrong with the rest."""
+        params = {"digests": digests}
+        rows = (
+            await self._records.fetch("blobs.chunks_of", params, deadline=deadline)
+            if unit is None
+            else await unit.fetch("blobs.chunks_of", params)
+        )
+        chunks: dict[str, list[bytes]] = {}
+        for digest, chunk in rows:
+            chunks.setdefault(digest, []).append(chunk)
+        found = {}
+        for digest, parts in chunks.items():
+            content = b"".join(parts)
+            if await self._digest(content, deadline) == digest:
+                found[digest] = content
+                if len(content) <= self._kept_up_to:
+                    self._cache.put(digest, content)
+        return found
+
+    async def filled(self, record: C, *, deadline: Deadline, unit: Unit | None = None) -> C:
+        """The record with its content, which that of a large one does not carry. `unit`: as for `read_many`."""
         if record.placement == "inline" or len(record.content) == record.content_size:
             return record
-        tier, size = record.placement, record.content_size
-        content = await self.read(record.content_digest, tier, size, deadline=deadline)
+        digest, size = record.content_digest, record.content_size
+        if unit is None:
+            content = await self.read(digest, record.placement, size, deadline=deadline)
+        else:
+            content = (await self.read_many({digest: size}, deadline=deadline, unit=unit))[digest]
         filled = record.replace(content=content)
         attach(cast(Record, filled), record.meta)
         return filled
@@ -410,6 +473,20 @@ class BlobTier:
                 await self.make_live(unit, staged)
                 await unit.execute("blobs.set_tier", {"digest": digest, "tier": "object"})
         return await self._blobs.presign(digest, verb="get", expires_s=expires_s)
+
+
+def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """The digests, in parts that one query may answer."""
+    batch: list[str] = []
+    total = 0
+    for digest, size in sizes.items():
+        if batch and (total + size > READ_TOGETHER_BYTES or len(batch) == READ_TOGETHER):
+            yield batch
+            batch, total = [], 0
+        batch.append(digest)
+        total += size
+    if batch:
+        yield batch
 
 
 def _chunks_of(digest: str, content: bytes) -> list[dict[str, Any]]:

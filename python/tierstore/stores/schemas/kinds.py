@@ -13,6 +13,7 @@ from tierstore._native import Version
 from tierstore.backends import Row
 from tierstore.calls.scope import Loading, Scope
 from tierstore.plan.schemas import LATEST_STATES
+from tierstore.plan.versions import pair_of, pair_text
 from tierstore.records import attach
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.model import Derived, Schema
@@ -32,7 +33,7 @@ class Kinds:
         self.by_id = engine.kind(
             Kind("schema", Schema, _load_ids, weigh=_weigh_schema, store=STORE, operation="get", is_partial=_is_large)
         )
-        by_version = _derived_kind("schema_version", _load_versions, _pair_text, _pair_of, operation="get_version")
+        by_version = _derived_kind("schema_version", _load_versions, pair_text, pair_of, operation="get_version")
         self.by_version = engine.kind(by_version)
         self.latest = engine.kind(_derived_kind("schema_latest", _load_latest, operation="get_latest"))
         self.latest_any = engine.kind(_derived_kind("schema_latest_any", _load_latest_any))
@@ -111,16 +112,6 @@ def schema_in(derived: Derived) -> Schema:
     schema = derived.schema
     attach(schema, derived.meta)
     return schema
-
-
-def _pair_text(pair: tuple[str, str]) -> str:
-    """No version contains a colon."""
-    return f"{pair[1]}:{pair[0]}"
-
-
-def _pair_of(text: str) -> tuple[str, str]:
-    version, _, subject = text.partition(":")
-    return subject, version
 
 
 def _owner(derived: Derived) -> int:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypedDict
 
-import orjson
-
-from tierstore.answers import Answer, exposed
+from tierstore.answers import Answer
 from tierstore.layout import u64
+from tierstore.plan.described import Described
 from tierstore.plan.schemas import SchemaState
 from tierstore.plan.values import Id
 from tierstore.records import Record, field
@@ -39,33 +38,7 @@ class SchemaItem(_RequiredItem, total=False):
     id: Id | None
 
 
-class _Described:
-    """What is kept inside the metadata. Each call builds anew, so that no caller can change what another one reads."""
-
-    __slots__ = ()
-    metadata_json: str
-
-    @property
-    @exposed
-    def metadata(self) -> dict[str, Any]:
-        """The mapping it was registered with; `tags` and `description` are in it where there are any."""
-        metadata: dict[str, Any] = orjson.loads(self.metadata_json)
-        return metadata
-
-    @property
-    @exposed
-    def tags(self) -> tuple[str, ...]:
-        """In the order given, each once."""
-        return tuple(self.metadata.get("tags", ()))
-
-    @property
-    @exposed
-    def description(self) -> str:
-        """Empty where there is none."""
-        return str(self.metadata.get("description", ""))
-
-
-class Schema(_Described, Record, kind=0xF001, revision=1):
+class Schema(Described, Record, kind=0xF001, revision=1):
     """One version of a subject, with its content.
 
     `placement` says where the bytes lie: "inline" in the row, "row" in chunks beside it, "object" in the object store. `row_version`
@@ -87,7 +60,7 @@ class Schema(_Described, Record, kind=0xF001, revision=1):
     content: bytes
 
 
-class SchemaInfo(_Described, Record, kind=0xF002, revision=1):
+class SchemaInfo(Described, Record, kind=0xF002, revision=1):
     """A Schema without its content. `deleted_at` is None unless it was deleted and not restored."""
 
     id: str

@@ -13,13 +13,13 @@ from tierstore.plan.paging import Page
 from tierstore.plan.route import Read
 from tierstore.plan.schemas import LATEST_STATES, LIFECYCLE, SchemaStates
 from tierstore.plan.values import Id, check_id, check_name
+from tierstore.plan.versions import as_version, version_identity
 from tierstore.runtime import Deadline
 from tierstore.stores.schemas import reads
 from tierstore.stores.schemas.kinds import schema_in
 from tierstore.stores.schemas.model import Derived, Schema, SchemaInfo, SchemaType, SearchHit
 from tierstore.stores.schemas.parts import SchemaParts
 from tierstore.stores.schemas.register import INLINE
-from tierstore.stores.schemas.registration import as_version, version_identity
 from tierstore.stores.schemas.search import query_of, search
 from tierstore.tiers.kind import ABSENT, Absence
 
@@ -203,7 +203,7 @@ class SchemaReader(BaseStore[SchemaParts]):
         return schema if schema.placement == INLINE else await self._filled(schema, deadline)
 
     async def _filled(self, schema: Schema, deadline: Deadline) -> Schema:
-        return await self._parts.blobs.filled(schema, deadline=deadline)
+        return await self._scope.filled(self._parts.blobs, schema, deadline)
 
     # Listing and searching
 

@@ -13,7 +13,7 @@ from tierstore.backends import Row
 from tierstore.calls.scope import Fetch
 from tierstore.plan.paging import Page, check_limit, is_count, is_hex, is_name, page_of, read_cursor
 from tierstore.plan.search import FIRST
-from tierstore.plan.values import check_name, check_prefix
+from tierstore.plan.values import LAST_CHARACTER, check_name, check_prefix
 from tierstore.stores.schemas.model import Schema, SchemaInfo, SchemaStatistics
 from tierstore.stores.schemas.rows import AT, ID, OWNER_VERSION, ROW_VERSION, info_of, is_deleted, schema_of
 from tierstore.stores.schemas.validation import check_type
@@ -22,8 +22,6 @@ from tierstore.tiers.kind import Found
 NUMBER = AT["number"]
 POSITION = itemgetter(AT["version_major"], AT["version_minor"], AT["version_patch"], AT["prerelease_key"])
 """Where a version stands in a list."""
-
-LAST_CHARACTER = "\U0010ffff"
 
 
 async def by_ids(fetch: Fetch, ids: Sequence[str]) -> list[Found[Schema]]:

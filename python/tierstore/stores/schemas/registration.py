@@ -11,9 +11,10 @@ from tierstore._native import Placement, SizeRouter, Version, search_text, uuid7
 from tierstore.errors import StorageError, ValidationError, raise_alone
 from tierstore.plan.arguments import in_list, shown
 from tierstore.plan.schemas import LIFECYCLE, projection
-from tierstore.plan.values import check_id, check_name, describe
+from tierstore.plan.values import as_bytes, check_id, check_name, describe
+from tierstore.plan.versions import as_version, version_identity
 from tierstore.stores.schemas.model import SchemaItem, SchemaType
-from tierstore.stores.schemas.validation import check_content, check_size, check_type
+from tierstore.stores.schemas.validation import MAX_CONTENT_BYTES, check_content, check_type
 
 SEARCH_TEXT_BYTES = 4_096
 MAX_ITEMS = 10_000
@@ -56,28 +57,6 @@ class Registration:
             params["state"],
             self.given_id,
         ]
-
-
-def version_identity(version: Version) -> str:
-    """The version's text without its build metadata."""
-    return str(version).split("+", 1)[0]
-
-
-def as_version(version: object) -> Version:
-    """A version given as text or as `Version`. ValidationError for anything that semver does not take."""
-    if isinstance(version, Version):
-        return version
-    if not isinstance(version, str):
-        raise ValidationError(f"version must be str, not {type(version).__name__}", place="version")
-    return Version(version)
-
-
-def as_bytes(content: object) -> bytes:
-    """The content as bytes. ValidationError for text: its encoding is the caller's choice."""
-    if not isinstance(content, (bytes, bytearray, memoryview)):
-        raise ValidationError(f"content must be bytes, not {type(content).__name__}", place="content")
-    check_size(content.nbytes if isinstance(content, memoryview) else len(content))
-    return content if isinstance(content, bytes) else bytes(content)
 
 
 def check_items(items: object) -> list[dict[str, Any]]:
@@ -145,7 +124,7 @@ def prepare(
     checked_type, state = check_type(schema_type), LIFECYCLE.check_state(state)
     described = describe(metadata, description, tags)
     given_id = None if id is None else check_id(id)
-    body = as_bytes(content)
+    body = as_bytes(content, "content", MAX_CONTENT_BYTES)
     check_content(checked_type, body)
     placement = router.route(body)
     params = {

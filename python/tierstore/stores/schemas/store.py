@@ -10,8 +10,8 @@ from typing import Any
 from tierstore.calls.once import check_key
 from tierstore.calls.scope import OpenTransaction
 from tierstore.errors import NotFoundError, ValidationError
-from tierstore.plan.arguments import check_flag, shown
-from tierstore.plan.paging import check_limit
+from tierstore.plan.arguments import check_expected, check_flag, shown
+from tierstore.plan.paging import MAX_WARMED, check_limit
 from tierstore.plan.schemas import LIFECYCLE, SchemaState
 from tierstore.plan.values import MAX_DESCRIPTION_CHARACTERS, Id, check_id, check_text
 from tierstore.runtime import Deadline
@@ -23,7 +23,6 @@ from tierstore.stores.schemas.registration import check_items
 
 MAX_EXPIRES_S = 7 * 86_400
 """The longest that a signature of S3 is valid."""
-MAX_WARMED = 1_000_000
 
 
 class SchemaStore(SchemaReader):
@@ -105,7 +104,7 @@ class SchemaStore(SchemaReader):
         with self._operation("set_state", id, timeout, "write") as operation:
             identifier, wanted = check_id(id), LIFECYCLE.check_state(state)
             why = None if reason is None else check_text(reason, "reason", MAX_DESCRIPTION_CHARACTERS)
-            expected = _expected(expected_version)
+            expected = check_expected(expected_version)
             changed = await self._edit(edit.change_of_state(identifier, wanted, why, expected), operation.deadline)
             return await self._filled(changed, operation.deadline)
 
@@ -115,7 +114,7 @@ class SchemaStore(SchemaReader):
         ConflictError if its row_version is not the expected one.
         """
         with self._operation("delete", id, timeout, "write") as operation:
-            deletion = edit.deletion(check_id(id), _expected(expected_version))
+            deletion = edit.deletion(check_id(id), check_expected(expected_version))
             deleted: bool = await self._edit(deletion, operation.deadline)
             self._parts.deleted += deleted
             return deleted
@@ -227,15 +226,6 @@ class SchemaStore(SchemaReader):
 
 class SchemaTransaction(OpenTransaction, SchemaStore):
     """The calls of the store in one commit, and the transaction's own (`store.schemas.transaction`)."""
-
-
-def _expected(expected_version: object) -> int | None:
-    if expected_version is None:
-        return None
-    if isinstance(expected_version, int) and not isinstance(expected_version, bool) and abs(expected_version) < 2**63:
-        return expected_version
-    text = f"expected_version must be a row_version, a whole number, got {shown(expected_version)}"
-    raise ValidationError(text, place="expected_version")
 
 
 def _check_expires(expires: object) -> None:

@@ -41,13 +41,6 @@ def check_content(schema_type: str, content: bytes) -> None:
     _CHECKS[schema_type](content)
 
 
-def check_size(size: int) -> None:
-    """Raise ValidationError if content of `size` bytes is larger than a store accepts."""
-    if size > MAX_CONTENT_BYTES:
-        text = f"content must have at most {MAX_CONTENT_BYTES:,} bytes, got {size:,}"
-        raise ValidationError(text, place="content")
-
-
 def check_type(schema_type: object) -> SchemaType:
     """Return `schema_type` if it is one of SCHEMA_TYPES; ValidationError otherwise."""
     for known in SCHEMA_TYPES:

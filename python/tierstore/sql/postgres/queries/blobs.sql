@@ -51,6 +51,9 @@ UPDATE {schema}.blobs SET updated_at = now() WHERE digest = %(digest)s;
 -- name: chunks
 SELECT bytes FROM {schema}.blob_chunks WHERE digest = %(digest)s ORDER BY seq;
 
+-- name: chunks_of
+SELECT digest, bytes FROM {schema}.blob_chunks WHERE digest = ANY(%(digests)s::text[]) ORDER BY digest, seq;
+
 -- name: live
 SELECT digest FROM {schema}.blobs WHERE digest = ANY(%(digests)s::text[]) AND state = 'live';
 

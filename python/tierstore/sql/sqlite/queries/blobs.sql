@@ -58,6 +58,9 @@ UPDATE blobs SET updated_at = CAST((julianday('now') - 2440587.5) * 86400000000.
 -- name: chunks
 SELECT bytes FROM blob_chunks WHERE digest = :digest ORDER BY seq;
 
+-- name: chunks_of
+SELECT digest, bytes FROM blob_chunks WHERE digest IN (SELECT value FROM json_each(:digests)) ORDER BY digest, seq;
+
 -- name: live
 SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(:digests)) AND state = 'live';
 
