@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tierstore._native import Placement, SizeRouter, VectorClock
     from tierstore.answers import Answer, exposed, to_json, to_plain
     from tierstore.cache import Cache, CacheStats, FillTicket
+    from tierstore.calls.acting import acting_as
     from tierstore.calls.blobs import BlobStore
     from tierstore.config import (
         CacheConfig,
@@ -53,11 +54,22 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from tierstore.graph import DependencyGraph, GraphChanges
+    from tierstore.plan.modules import ModuleState
     from tierstore.plan.paging import Page
     from tierstore.plan.route import Bounded, Read, bounded
     from tierstore.plan.schemas import SchemaState, SchemaStates
     from tierstore.records import Record, field, removed
     from tierstore.store import Health, Opening, Statistics, Store, TierHealth, Transaction, open
+    from tierstore.stores.modules import (
+        AuditEntry,
+        Deprecation,
+        FileInfo,
+        Module,
+        ModuleStatistics,
+        ModuleStore,
+        ModuleVersion,
+        ModuleVersionInfo,
+    )
     from tierstore.stores.schemas import (
         Id,
         Popular,
@@ -105,13 +117,17 @@ _HOME = {
     "tierstore.graph": "DependencyGraph GraphChanges",
     "tierstore._native": "Placement SizeRouter VectorClock",
     "tierstore.answers": "Answer exposed to_json to_plain",
+    "tierstore.calls.acting": "acting_as",
     "tierstore.calls.blobs": "BlobStore",
     "tierstore.cache": "Cache CacheStats FillTicket",
     "tierstore.plan.schemas": "SchemaState SchemaStates",
+    "tierstore.plan.modules": "ModuleState",
     "tierstore.plan.paging": "Page",
     "tierstore.plan.route": "Bounded Read bounded",
     "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
+    "tierstore.stores.modules": "AuditEntry Deprecation FileInfo Module ModuleStatistics ModuleStore ModuleVersion "
+    "ModuleVersionInfo",
     "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaItem SchemaStatistics SchemaStore SchemaTransaction SearchHit",
     "tierstore.stores.state": "ABSENT DEFAULT KEEP Absent Default Entry Fact Keep StateChange StateExport StateField "
     "StateImport StateRekey StateService StateStatistics StateStore",
@@ -131,6 +147,7 @@ __all__ = [
     "KEEP",
     "Absent",
     "Answer",
+    "AuditEntry",
     "BlobStore",
     "BlobTarget",
     "Bounded",
@@ -147,8 +164,10 @@ __all__ = [
     "Deadlines",
     "Default",
     "DependencyGraph",
+    "Deprecation",
     "Entry",
     "Fact",
+    "FileInfo",
     "FillTicket",
     "Gates",
     "Gauged",
@@ -159,6 +178,12 @@ __all__ = [
     "Keep",
     "Meta",
     "MigrateReport",
+    "Module",
+    "ModuleState",
+    "ModuleStatistics",
+    "ModuleStore",
+    "ModuleVersion",
+    "ModuleVersionInfo",
     "NotFoundError",
     "ObjectConfig",
     "Opening",
@@ -213,6 +238,7 @@ __all__ = [
     "VectorClock",
     "VerifyReport",
     "__version__",
+    "acting_as",
     "blocking",
     "bounded",
     "codec",

@@ -10,16 +10,26 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from tierstore.config import Config
+from tierstore.plan.modules import (
+    ModuleState,
+)
 from tierstore.plan.paging import Page
 from tierstore.plan.route import Read
 from tierstore.plan.schemas import SchemaState, SchemaStates
 from tierstore.plan.values import Id
 from tierstore.store import Health, Statistics
+from tierstore.stores.modules.model import (
+    AuditEntry,
+    Module,
+    ModuleStatistics,
+    ModuleVersion,
+    ModuleVersionInfo,
+)
 from tierstore.stores.schemas.model import (
     Popular,
     Schema,
@@ -483,6 +493,201 @@ class StateStore:
         ConflictError, and nothing is changed, with `if_absent` if there is a value, with `expected_etag` if there is none or its etag is
         another one."""
 
+class ModuleStore:
+    """Modules of protobuf files, in semantic versions (`store.modules`). docs/modules.md explains it by example.
+
+    A module's name is 1 to 255 of A to Z, a to z, 0 to 9 and . _ / -, without `..` and without an empty part. A path is what an import
+    writes: parts between slashes, relative. Inside a transaction it has the same calls, except `warm`."""
+
+    def warm(self, limit: int = ..., *, timeout: float | None = ...) -> int:
+        """Load the latest versions of the modules that were changed last into the caches, and return how many there are."""
+
+    def statistics(self, *, timeout: float | None = ...) -> ModuleStatistics:
+        """Return counts of modules, versions and files, and the share of reads that each cache tier served."""
+
+    def get(
+        self, name: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> Module | None:
+        """Return the module; None if there is none of that name. InvalidKeyError if no module can have it."""
+
+    def get_version(
+        self, name: str, version: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> ModuleVersion | None:
+        """Return that version of the module, whatever its state; None if there is none. Build metadata is ignored."""
+
+    def get_latest(
+        self, name: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> ModuleVersion | None:
+        """Return the highest version that is published or deprecated; a pre-release only if there is no release.
+
+        None if there is no such version, or no such module."""
+
+    def list_versions(
+        self,
+        name: str,
+        *,
+        limit: int = ...,
+        after: str | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Page[ModuleVersionInfo]:
+        """Return the versions of a module in every state, the highest first, as semver orders them. NotFoundError if there is no module."""
+
+    def get_file(
+        self,
+        name: str,
+        version: str,
+        path: str,
+        *,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> bytes:
+        """Return what is in a file of a version. NotFoundError if there is no such file, version or module."""
+
+    def get_files(
+        self,
+        name: str,
+        version: str,
+        paths: Sequence[str] | None = ...,
+        *,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> dict[str, bytes]:
+        """Return what is in some files of a version, by path; in all of them without `paths`. Few round trips for all.
+
+        NotFoundError names a file that is not there."""
+
+    def audit(
+        self,
+        name: str | None = ...,
+        *,
+        since: datetime | None = ...,
+        limit: int = ...,
+        after: str | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Page[AuditEntry]:
+        """Return what was changed, the newest first: of one module, also of one that was deleted, or of all; from `since` on.
+
+        `tierstore.acting_as` says who acts."""
+
+    def create(
+        self,
+        name: str,
+        *,
+        description: str = ...,
+        tags: Sequence[str] = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        timeout: float | None = ...,
+    ) -> Module:
+        """Create a module. The same again returns the one that is there; ConflictError if it was described otherwise.
+
+        InvalidKeyError for a wrong name."""
+
+    def update(
+        self,
+        name: str,
+        *,
+        description: str | None = ...,
+        tags: Sequence[str] | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        expected_version: int | None = ...,
+        timeout: float | None = ...,
+    ) -> Module:
+        """Change what is said of a module; what is not given stays. `metadata` replaces the whole mapping.
+
+        ConflictError if its row_version is not the expected one; NotFoundError if there is no such module."""
+
+    def delete(self, name: str, *, timeout: float | None = ...) -> None:
+        """Delete a module and its drafts. ConflictError if it has any other version; NotFoundError if there is no such module."""
+
+    def create_version(
+        self,
+        name: str,
+        version: str,
+        files: Mapping[str, bytes],
+        *,
+        state: ModuleState = ...,
+        description: str = ...,
+        tags: Sequence[str] = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        timeout: float | None = ...,
+    ) -> ModuleVersion:
+        """Create a version with its files, by path, in one commit. `state`: "draft", or "published" at once.
+
+        The same files again return the version that is there, as it is now; ConflictError if it has other files. NotFoundError if there is
+        no such module. ValidationError, with its place, for a wrong version, path or content: a version has at most 10,000 files, a file
+        64 MiB, all of them 256 MiB."""
+
+    def update_version(
+        self,
+        name: str,
+        version: str,
+        *,
+        description: str | None = ...,
+        tags: Sequence[str] | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        expected_version: int | None = ...,
+        timeout: float | None = ...,
+    ) -> ModuleVersion:
+        """Change what is said of a version, in any state; what is not given stays. `metadata` replaces the whole mapping.
+
+        ConflictError if its row_version is not the expected one; NotFoundError if there is no such version."""
+
+    def delete_version(self, name: str, version: str, *, timeout: float | None = ...) -> None:
+        """Delete a version and the list of its files. NotFoundError if there is none."""
+
+    def put_file(
+        self,
+        name: str,
+        version: str,
+        path: str,
+        content: bytes,
+        *,
+        expected_version: int | None = ...,
+        timeout: float | None = ...,
+    ) -> ModuleVersion:
+        """Put a file into a draft, in place of the one at that path. ConflictError if the version is no draft, or has changed."""
+
+    def remove_file(
+        self, name: str, version: str, path: str, *, expected_version: int | None = ..., timeout: float | None = ...
+    ) -> ModuleVersion:
+        """Take a file out of a draft. NotFoundError if it is not there; ConflictError as for `put_file`."""
+
+    def publish(self, name: str, version: str, *, timeout: float | None = ...) -> ModuleVersion:
+        """Publish a draft: from then on its files never change. ConflictError if it is no draft; NotFoundError if there is none."""
+
+    def deprecate(
+        self, name: str, version: str, reason: str, *, replaced_by: str | None = ..., timeout: float | None = ...
+    ) -> ModuleVersion:
+        """Say that a published version should not be used any more, why, and what takes its place. It can still be read.
+
+        ConflictError if it is not published; NotFoundError if there is none."""
+
+    def undeprecate(self, name: str, version: str, *, timeout: float | None = ...) -> ModuleVersion:
+        """Take a deprecation back. ConflictError if the version is not deprecated; NotFoundError if there is none."""
+
+    def archive(self, name: str, version: str, *, timeout: float | None = ...) -> ModuleVersion:
+        """Archive a version for good: it is found by its name and version, and is never the latest.
+
+        ConflictError if it is archived already; NotFoundError if there is none."""
+
+    def list(
+        self,
+        *,
+        prefix: str = ...,
+        limit: int = ...,
+        after: str | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Page[Module]:
+        """Return the modules whose names begin with `prefix`, in the order of their bytes."""
+
 class SchemaTransaction(SchemaStore):
     """The calls of the store in one commit, and the transaction's own (`store.schemas.transaction`)."""
 
@@ -500,6 +705,7 @@ class Transaction:
 
     schemas: SchemaStore
     state: StateStore
+    modules: ModuleStore
 
     def commit(self) -> None:
         """Commit now; the block may end afterwards, but nothing more can be written in it."""
@@ -515,6 +721,7 @@ class Store:
 
     schemas: SchemaStore
     state: StateStore
+    modules: ModuleStore
     blobs: BlobStore
 
     @property

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import Face
 from tests.contract.engines import Engine, PooledEngine, PostgresEngine, SqliteEngine
+from tests.contract.module_stores import OpenModules
 from tests.contract.schema_stores import BACKENDS, FACES, Opened, backend_config, opened
 from tests.contract.state_stores import PLACES, OpenState, state_config
 from tests.servers.redis_sentinel import RedisSentinel
@@ -74,6 +75,12 @@ def schemas(_schema_store: Opened) -> Opened:
     """An open store, shared by the tests of a module; each has subjects of its own."""
     _schema_store.prefix = uuid.uuid4().hex[:12]
     return _schema_store
+
+
+@pytest.fixture
+def modules(_schema_store: Opened) -> OpenModules:
+    """An open store, shared by the tests of a module; each has names of its own."""
+    return OpenModules(_schema_store)
 
 
 @pytest.fixture(scope="session")

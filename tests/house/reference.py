@@ -62,6 +62,14 @@ PAGES: dict[str, Page] = {
             "tierstore", "SchemaStore SchemaTransaction Schema SchemaInfo SearchHit SchemaStatistics Popular Page"
         ),
     ),
+    "modules": Page(
+        "Modules",
+        ("acting_as", "ModuleState"),
+        answers=_in(
+            "tierstore",
+            "ModuleStore Module ModuleVersion ModuleVersionInfo FileInfo Deprecation AuditEntry ModuleStatistics",
+        ),
+    ),
     "state": Page(
         "State",
         _in("tierstore", "StateService StateField ABSENT DEFAULT KEEP"),

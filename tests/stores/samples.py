@@ -101,6 +101,42 @@ async def _state(store: Store, folder: Path) -> dict[str, Call]:
     }
 
 
+async def _modules(store: Store, folder: Path) -> dict[str, Call]:
+    name, other, doomed = (f"m.{uuid.uuid4().hex}" for _ in range(3))
+    modules, files = store.modules, {"a.proto": CONTENT, "b/c.proto": b""}
+    for each in (name, other, doomed):
+        await modules.create(each)
+    for version in ("1.0.0", "1.1.0", "2.0.0"):
+        await modules.create_version(name, version, files, state="published")
+    for version in ("3.0.0", "4.0.0", "5.0.0"):
+        await modules.create_version(name, version, files)
+    await modules.deprecate(name, "2.0.0", "old")
+    return {
+        "create": Call((f"n.{uuid.uuid4().hex}",)),
+        "update": Call((name,), {"description": "described"}),
+        "delete": Call((doomed,)),
+        "create_version": Call((other, "1.0.0", files)),
+        "update_version": Call((name, "1.0.0"), {"tags": ["a"]}),
+        "delete_version": Call((name, "4.0.0")),
+        "put_file": Call((name, "3.0.0", "d.proto", CONTENT)),
+        "remove_file": Call((name, "3.0.0", "a.proto")),
+        "publish": Call((name, "5.0.0")),
+        "deprecate": Call((name, "1.1.0", "old"), {"replaced_by": "2.0.0"}),
+        "undeprecate": Call((name, "2.0.0")),
+        "archive": Call((name, "1.0.0")),
+        "get": Call((name,)),
+        "get_version": Call((name, "1.0.0")),
+        "get_latest": Call((name,)),
+        "get_file": Call((name, "1.0.0", "a.proto")),
+        "get_files": Call((name, "1.0.0")),
+        "list": Call((), {"prefix": "m."}),
+        "list_versions": Call((name,)),
+        "audit": Call((name,)),
+        "statistics": Call(),
+        "warm": Call(),
+    }
+
+
 async def _notes(store: Store, folder: Path) -> dict[str, Call]:
     """Of the toy store, where it is planted."""
     notes: Any = getattr(store, "notes")  # noqa: B009  (the planted store is in no annotation here)
@@ -116,4 +152,4 @@ async def _notes(store: Store, folder: Path) -> dict[str, Call]:
     }
 
 
-PREPARE: dict[str, Prepare] = {"schemas": _schemas, "state": _state, "notes": _notes}
+PREPARE: dict[str, Prepare] = {"schemas": _schemas, "state": _state, "modules": _modules, "notes": _notes}

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from tierstore.calls.scope import Scope
 from tierstore.calls.store import BaseStore, Ground, Parts
+from tierstore.stores.modules import ModuleStore
 from tierstore.stores.schemas import SchemaStore
 from tierstore.stores.state import StateStore
 
@@ -18,6 +19,7 @@ class Stores:
 
     schemas: SchemaStore
     state: StateStore
+    modules: ModuleStore
 
 
 @functools.cache
