@@ -11,6 +11,7 @@ import pytest
 from tests.contract.state_stores import IN_DATABASE, OpenState
 from tests.contract.test_state import SHORT_S, until_gone
 from tierstore import Page, StateChange, UnsupportedError, ValidationError
+from tierstore.plan.paging import write_cursor
 from tierstore.stores.state import StateStore
 
 IDLE_S = 20.0
@@ -86,6 +87,20 @@ def test_pages_give_every_key_that_is_there_throughout(kept: OpenState, limit: i
     kept.run(scenario)
 
 
+@pytest.mark.parametrize("character", ["k", "ü", "\U0001f642", '"', "\\"], ids=ascii)
+@pytest.mark.parametrize("limit", [7, 100])
+def test_pages_give_every_key_however_long(kept: OpenState, character: str, limit: int):
+    """On Redis what a page has no room for travels in its cursor."""
+
+    async def scenario(state: StateStore) -> None:
+        size = (1_024 - len(kept.key("long:0000"))) // len(character.encode())
+        there = {kept.key(f"long:{number:04}{character * size}"): number for number in range(300)}
+        await state.set_many(there)
+        assert set(await keys_of(state, kept.key("long:"), limit)) == set(there)
+
+    kept.run(scenario)
+
+
 def test_a_scan_gives_each_key_once_while_others_come_and_go(kept: OpenState):
     async def scenario(state: StateStore) -> None:
         there = {kept.key(f"s:{number:05}"): number for number in range(2_500)}
@@ -146,6 +161,19 @@ def test_a_wrong_cursor_is_refused(kept: OpenState, after: Any):
         with pytest.raises(ValidationError) as raised:
             await state.keys(kept.prefix, after=after)
         assert raised.value.place == "after"
+
+    kept.run(scenario)
+
+
+def test_a_forged_cursor_is_refused_or_changes_nothing(kept: OpenState):
+    """Anybody can make one: what stands in it reaches the server of state."""
+
+    async def scenario(state: StateStore) -> None:
+        query = ["state.keys", state._pairs.name, kept.prefix]
+        for position in (["\0"], ["a\0"], [5], [None], [], ["a", "b"]):
+            with pytest.raises(ValidationError) as raised:
+                await state.keys(kept.prefix, after=write_cursor(query, position))
+            assert raised.value.place == "after"
 
     kept.run(scenario)
 
@@ -247,6 +275,7 @@ def test_wrong_arguments_of_a_watch_are_refused_at_once(kept: OpenState):
             {"idle": -1},
             {"idle": "x"},
             {"idle": math.nan},
+            {"idle": 10**400},
             {"timeout": 0},
         ):
             with pytest.raises(ValidationError) as raised:

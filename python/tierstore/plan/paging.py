@@ -28,7 +28,7 @@ FORMAT = 1
 MAX_LIMIT = 1_000
 MAX_WARMED = 1_000_000
 """What one call of `warm` loads at most."""
-MAX_CURSOR_CHARACTERS = 8_192
+MAX_CURSOR_CHARACTERS = 65_536
 MAX_COUNT = 2**31 - 1
 HEX_DIGITS = frozenset("0123456789abcdef")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

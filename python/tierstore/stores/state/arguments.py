@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from inspect import iscoroutinefunction
 from typing import Any, Final
@@ -10,7 +11,7 @@ from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS
 from tierstore.errors import ValidationError
 from tierstore.plan.arguments import check_many, shown
 from tierstore.plan.integers import MAX_INT64, MIN_INT64
-from tierstore.plan.state import MAX_KEY_BYTES, check_key, check_ttl
+from tierstore.plan.state import check_key, check_ttl
 from tierstore.stores.state.model import DEFAULT, KEEP
 
 MAX_ETAG_CHARACTERS: Final = 255
@@ -41,7 +42,9 @@ def expected_of(if_absent: object, expected_etag: object) -> str | None:
 
 def check_etag(etag: object) -> str | None:
     """An etag that a call returned, or none."""
-    if etag is None or (isinstance(etag, str) and 0 < len(etag) <= MAX_ETAG_CHARACTERS and etag.isascii()):
+    if etag is None or (
+        isinstance(etag, str) and 0 < len(etag) <= MAX_ETAG_CHARACTERS and "\0" not in etag and etag.isascii()
+    ):
         return etag
     text = f"expected_etag must be an etag that a call returned, got {type(etag).__name__}"
     raise ValidationError(text, place="expected_etag")
@@ -76,11 +79,11 @@ def check_function(function: object) -> None:
 def check_idle(idle: object) -> float | None:
     if idle is None:
         return None
-    if not isinstance(idle, (int, float)) or isinstance(idle, bool) or not 0 <= idle < float("inf"):
+    if not isinstance(idle, (int, float)) or isinstance(idle, bool) or not 0 <= idle <= sys.float_info.max:
         raise ValidationError(f"idle must be a number of seconds or None, got {shown(idle)}", place="idle")
     return float(idle)
 
 
 def is_cursor(value: object) -> bool:
-    """A driver's own cursor, as it stands in one of ours."""
-    return isinstance(value, str) and len(value) <= MAX_KEY_BYTES
+    """A driver's own cursor, as it stands in one of ours: how long it may be is said there."""
+    return isinstance(value, str) and "\0" not in value

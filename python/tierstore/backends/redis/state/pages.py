@@ -8,6 +8,7 @@ restart or a change of the cluster's slots the scan therefore begins anew, and g
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
@@ -24,7 +25,9 @@ from tierstore.runtime import Deadline
 MOST_LOOKED_AT = 10_000
 """Keys that one step looks at, where few of them are under the prefix: the server is held up for a millisecond or two."""
 MOST_CARRIED = 4_000
-"""Characters of keys in a cursor. With more the step is made again, smaller; if it cannot be smaller, the page is longer."""
+"""Bytes that keys take in a cursor. With more the step is made again, smaller."""
+MOST_AT_ALL = 40_000
+"""Where it cannot be smaller they may take so many, lest the page be longer than it may: MAX_CURSOR_CHARACTERS has room for them."""
 STEPS = 100
 """Steps of a page at most: then it is as short as it is."""
 IDENTITY_DIGITS = 16
@@ -67,7 +70,7 @@ class Keys:
             names, behind = await self._step(nodes, prefix, at, size, deadline)
             if names is None:
                 at = beginning
-            elif size > 1 and sum(map(len, (found + names)[limit:])) > MOST_CARRIED:
+            elif size > 1 and _size((found + names)[limit:]) > MOST_CARRIED:
                 size = max(1, size // 4)
             else:
                 found, at = found + names, behind
@@ -99,12 +102,17 @@ class Keys:
 
 def _page(found: list[str], limit: int, place: _Place | None) -> tuple[list[str], str | None]:
     carried = tuple(found[limit:])
-    if sum(map(len, carried)) > MOST_CARRIED:
+    if _size(carried) > MOST_AT_ALL:
         limit, carried = len(found), ()
     if place is None and not carried:
         return found[:limit], None
     position = (place or _Place("", cursor=ENDED))._replace(carried=carried)
     return found[:limit], orjson.dumps(tuple(position)).decode()
+
+
+def _size(carried: Sequence[str]) -> int:
+    """What keys take in a cursor, which is a text in the JSON of the caller's cursor."""
+    return len(orjson.dumps(orjson.dumps(carried).decode())) if carried else 0
 
 
 def _meaning_itself(prefix: str) -> str:
