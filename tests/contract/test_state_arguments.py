@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.state_stores import OpenState
-from tierstore import ABSENT, KEEP, InvalidKeyError, ValidationError
+from tierstore import ABSENT, DEFAULT, KEEP, InvalidKeyError, ValidationError
 from tierstore.stores.state import StateStore
 
 WRONG_KEYS = (None, 5, b"x", "", "a\nb", "a\x00", "a\x7f", "\ud800", "x" * 1_025, "ü" * 513, ["a"])
@@ -129,6 +130,8 @@ def test_a_value_that_cannot_be_read_back_is_refused(kept: OpenState, value: Any
         ("set", {"value": 1, "expected_etag": ""}, "expected_etag"),
         ("set", {"value": 1, "expected_etag": 5}, "expected_etag"),
         ("delete", {"expected_etag": ""}, "expected_etag"),
+        ("set", {"value": 1, "expected_etag": "a\0"}, "expected_etag"),
+        ("delete", {"expected_etag": "\0"}, "expected_etag"),
         ("increment", {"by": 1.0}, "by"),
         ("increment", {"by": True}, "by"),
         ("increment", {"by": 2**63}, "by"),
@@ -143,5 +146,45 @@ def test_other_wrong_arguments_are_named(kept: OpenState, call: str, arguments: 
             await getattr(state, call)(kept.key(), **arguments)
         assert (raised.value.place, raised.value.operation) == (named, call)
         assert await state.exists(kept.key()) is False
+
+    kept.run(scenario)
+
+
+def test_a_progress_that_cannot_be_called_is_refused_before_anything_is_done(kept: OpenState, tmp_path: Path):
+    async def scenario(state: StateStore) -> None:
+        path = tmp_path / "state.jsonl"
+        await state.set(kept.key(), 1)
+        await state.export(path, prefix=kept.prefix)
+        await state.delete(kept.key())
+        wrong: Any = "progress"
+        for call in (
+            state.export(tmp_path / "other", progress=wrong),
+            state.import_(path, progress=wrong),
+            state.rekey(kept.prefix, progress=wrong),
+        ):
+            with pytest.raises(ValidationError) as raised:
+                await call
+            assert raised.value.place == "progress"
+        assert await state.exists(kept.key()) is False
+
+    kept.run(scenario)
+    assert [one.name for one in tmp_path.iterdir()] == ["state.jsonl"]
+
+
+@pytest.mark.parametrize("sign", [ABSENT, KEEP, DEFAULT], ids=repr)
+def test_what_stands_for_a_value_or_an_end_is_no_value(kept: OpenState, sign: Any):
+    """`compare_and_set(key, 1, ABSENT)` deletes nothing: it must not store the name of the sign either."""
+
+    async def scenario(state: StateStore) -> None:
+        await state.set(kept.key(), 1)
+        for call in (
+            state.set(kept.key(), sign),
+            state.set(kept.key(), {"a": [sign]}),
+            state.compare_and_set(kept.key(), 1, sign),
+            state.update(kept.key(), lambda value: sign),
+        ):
+            with pytest.raises(ValidationError):
+                await call
+        assert await state.get(kept.key()) == 1
 
     kept.run(scenario)

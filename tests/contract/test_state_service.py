@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 import tierstore
@@ -87,8 +89,22 @@ def test_wrong_values_and_ids_are_refused(kept):
 def test_a_field_is_declared_with_a_type_that_can_be_read():
     with pytest.raises(ValidationError):
         StateField("int")
-    with pytest.raises(InvalidKeyError):
-        StateService(None, prefix="a\nb")
+
+
+def test_wrong_arguments_of_a_service_are_refused_when_it_is_made(tmp_path):
+    """Not when the first fact is stored."""
+    with tierstore.blocking.open(tmp_path) as store:
+        with pytest.raises(InvalidKeyError):
+            StateService(store.state, prefix="a\nb")
+        for ttl in (0, -1, "x", math.nan, True, tierstore.KEEP):
+            for make in (lambda ttl=ttl: StateService(store.state, ttl=ttl), lambda ttl=ttl: StateField(int, ttl=ttl)):
+                with pytest.raises(ValidationError) as raised:
+                    make()
+                assert raised.value.place == "ttl"
+        for state in (None, 5, "x", {}, store):
+            with pytest.raises(ValidationError) as raised:
+                StateService(state)
+            assert raised.value.place == "state"
 
 
 def test_a_subclass_may_have_a_call_of_its_own():

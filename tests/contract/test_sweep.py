@@ -225,7 +225,15 @@ def test_verify_heals_what_it_can_and_names_the_rest(shared: Opened):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"dry_run": "no"}, {"grace": -1}, {"grace": "1d"}, {"max_share": 2}, {"max_share": True}, {"timeout": 0}],
+    [
+        {"dry_run": "no"},
+        {"grace": -1},
+        {"grace": "1d"},
+        {"max_share": 2},
+        {"max_share": True},
+        {"timeout": 0},
+        {"progress": 5},
+    ],
     ids=str,
 )
 def test_wrong_arguments_are_refused(shared: Opened, wrong: dict):

@@ -290,6 +290,64 @@ def test_a_type_that_nothing_reads_is_refused_before_reading(type_: Any):
     assert "Plain" in str(caught.value) or type_ is not Plain
 
 
+class Unshown:
+    def __repr__(self) -> str:
+        raise RuntimeError("s3cret")
+
+
+@pytest.mark.parametrize("type_", [Unshown(), 10**5_000, [Unshown()]], ids=["unshown", "long", "list"])
+def test_what_is_no_type_and_has_no_text_is_refused_too(type_: Any):
+    with pytest.raises(ValidationError) as raised:
+        values.check_type(type_)
+    assert raised.value.place == "type"
+    assert "s3cret" not in str(raised.value)
+
+
+@dataclasses.dataclass
+class Unset:
+    a: int
+    b: int = dataclasses.field(init=False)
+
+
+class Loose(pydantic.BaseModel):
+    a: Any
+
+
+class Raw(pydantic.BaseModel):
+    a: bytes
+
+
+class Slot(msgspec.Struct):
+    a: Any
+
+
+class Unreadable(typing.Sequence[int]):
+    def __getitem__(self, index: Any) -> Any:
+        raise LookupError("s3cret")
+
+    def __len__(self) -> int:
+        return 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Unset(1), Loose(a=object()), Raw(a=b"\xff"), Slot(object()), Slot, Unreadable()],
+    ids=lambda one: type(one).__name__,
+)
+def test_an_object_that_does_not_give_its_parts_is_refused_with_its_place(value: Any):
+    for given_, place in ((value, "/"), ({"a": [value]}, "/a/0")):
+        with pytest.raises(ValidationError) as raised:
+            values.encode(given_)
+        assert raised.value.place == place
+        assert "s3cret" not in str(raised.value)
+
+
+def test_a_view_of_every_other_byte_is_bytes_too():
+    view = memoryview(b"abcdef")[::2]
+    assert values.decode(values.encode(view)) == b"ace"
+    assert values.decode(values.encode([view]), list[bytes]) == [b"ace"]
+
+
 def test_types_that_cannot_be_hashed_are_read_too():
     assert values.decode(b"5", typing.Annotated[int, []]) == 5
 

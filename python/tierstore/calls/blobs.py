@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierstore.calls.operation import Operations
 from tierstore.errors import ValidationError
-from tierstore.plan.arguments import check_flag, shown
+from tierstore.plan.arguments import check_callable, check_flag, shown
 from tierstore.tiers.moving import TARGETS, BlobTarget, MigrateReport, Mover
 from tierstore.tiers.sweep import Progress, Sweeper, SweepReport, VerifyReport, quiet
 
@@ -50,7 +50,7 @@ class BlobStore:
                 dry_run=check_flag(dry_run, "dry_run"),
                 min_size=int(_number(least, "min_size", 2**40, "a number of bytes")),
                 after=after or "",
-                progress=progress,
+                progress=check_callable(progress, "progress"),
                 deadline=operation.deadline,
             )
 
@@ -75,7 +75,7 @@ class BlobStore:
                 dry_run=check_flag(dry_run, "dry_run"),
                 grace_us=int(_number(grace, "grace", MAX_GRACE_S, "seconds") * 1_000_000),
                 max_share=_number(max_share, "max_share", 1.0, "a share"),
-                progress=progress,
+                progress=check_callable(progress, "progress"),
                 deadline=operation.deadline,
             )
 
@@ -89,7 +89,9 @@ class BlobStore:
         with self._operations.begin("verify", after, timeout, "bulk") as operation:
             if after is not None and not isinstance(after, str):
                 raise ValidationError(f"after must be str, got {shown(after)}", place="after")
-            return await self._sweeper.verify(after=after or "", progress=progress, deadline=operation.deadline)
+            return await self._sweeper.verify(
+                after=after or "", progress=check_callable(progress, "progress"), deadline=operation.deadline
+            )
 
 
 def _number(value: object, name: str, most: float, unit: str) -> float:

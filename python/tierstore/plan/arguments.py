@@ -65,6 +65,13 @@ def check_expected(expected_version: object) -> int | None:
     raise ValidationError(text, place="expected_version")
 
 
+def check_callable(value: T, name: str) -> T:
+    """`value` if it can be called. Called late, a wrong one would end what is half done."""
+    if not callable(value):
+        raise ValidationError(f"{name} must be a function, not {type(value).__name__}", place=name)
+    return value
+
+
 def check_path(path: object) -> Path:
     """`path` as a Path, if it could name a file."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):

@@ -88,6 +88,8 @@ def _make_reader(type: Any) -> Reader:
         unreadable = [cls for cls in _custom_classes(inspect.type_info(annotation)) if not _is_ours(cls)]
     except (TypeError, NameError, RecursionError) as error:
         raise_alone(_unreadable(type, str(error)))
+    except Exception as error:  # msgspec puts the repr of what is no annotation in its text, and some have none
+        raise_alone(_unreadable(type, error.__class__.__name__))
     if unreadable:
         raise _unreadable(type, f"{unreadable[0].__qualname__} has no form in JSON")
 

@@ -24,10 +24,11 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, cast, get_origin, overload
 
-from tierstore.errors import InvalidKeyError
+from tierstore.errors import InvalidKeyError, ValidationError
 from tierstore.plan.values import check_name
 from tierstore.runtime import drive
 from tierstore.stores.state import values
+from tierstore.stores.state.arguments import ttl_ms
 from tierstore.stores.state.model import DEFAULT, Default
 
 _T = TypeVar("_T")
@@ -77,6 +78,7 @@ class StateField(Generic[_T]):
     def __init__(self, type: type[_T], *, ttl: float | timedelta | Default | None = DEFAULT) -> None:
         if type not in _PLAIN:  # checking loads msgspec, and this file is loaded with every store
             values.check_type(type)
+        ttl_ms(ttl, None)
         self.type = type
         self.ttl = ttl
 
@@ -172,6 +174,11 @@ class StateService:
     """The names of the class's fields, those of its bases first."""
 
     def __init__(self, state: Any, *, prefix: str = "polly", ttl: float | timedelta | None = DAY_S) -> None:
+        if not callable(getattr(state, "get_many", None)):
+            raise ValidationError(
+                f"state must be store.state of an open store, not {type(state).__name__}", place="state"
+            )
+        ttl_ms(ttl, None)
         self._state = state
         self._prefix = check_name(prefix, "prefix")
         self._ttl = ttl

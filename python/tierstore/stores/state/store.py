@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from tierstore.backends.pairs import ABSENT_TAG, KEEP_MS, Pair, Put
 from tierstore.errors import ConflictError, ValidationError
-from tierstore.plan.arguments import check_flag, check_path, shown
+from tierstore.plan.arguments import check_callable, check_flag, check_path, shown
 from tierstore.plan.integers import added
 from tierstore.plan.state import check_key, check_prefix
 from tierstore.runtime import Deadline
@@ -289,7 +289,7 @@ class StateStore(StateReader):
         """
         with self._operation("export", None, timeout, "bulk", inside=False) as operation:
             export = Export(self._parts, path, resume=check_flag(resume, "resume"))
-            return await export.run(check_prefix(prefix), progress, operation.deadline)
+            return await export.run(check_prefix(prefix), check_callable(progress, "progress"), operation.deadline)
 
     async def import_(
         self,
@@ -308,7 +308,7 @@ class StateStore(StateReader):
             if existing not in ("replace", "skip"):
                 raise ValidationError(f"existing must be replace or skip, got {shown(existing)}", place="existing")
             imported = Import(self._parts, check_path(path), keeps_existing=existing == "skip")
-            return await imported.run(progress, operation.deadline)
+            return await imported.run(check_callable(progress, "progress"), operation.deadline)
 
     async def rekey(self, prefix: str = "", *, progress: Progress = quiet, timeout: float | None = None) -> StateRekey:
         """Seal every value under `prefix` with the active key of `StateEncryption`, or open it where there is no encryption any more.
@@ -316,7 +316,9 @@ class StateStore(StateReader):
         Ends stay; etags change. What is sealed so already is left alone: run it again at any time, and to go on after a TimeoutError.
         """
         with self._operation("rekey", prefix, timeout, "bulk", inside=False) as operation:
-            return await Rekey(self._parts, operation.deadline).run(check_prefix(prefix), progress)
+            return await Rekey(self._parts, operation.deadline).run(
+                check_prefix(prefix), check_callable(progress, "progress")
+            )
 
     # What the calls need
 

@@ -27,8 +27,9 @@ from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
-from tierstore.errors import ValidationError, raise_alone
+from tierstore.errors import StorageError, ValidationError, raise_alone
 from tierstore.plan.pointer import pointer
+from tierstore.stores.state.model import Absent, Default, Keep
 
 RAW: Final = b"\x01"
 """The first byte of a `bytes` value. No JSON begins with it."""
@@ -38,6 +39,7 @@ SHOWN_LEVELS: Final = 8
 MAX_INTEGER: Final = 2**63 - 1
 MIN_INTEGER: Final = -(2**63)
 _TEXTS: Final = (datetime, date, time, timedelta, UUID, Decimal)
+_SIGNS: Final = (Absent, Default, Keep)
 Path = tuple[str | int, ...]
 Step = tuple[Any, Path, Any, Any]
 """A value to be made plain, its place, and the list or dict that takes it at which index or name."""
@@ -143,14 +145,28 @@ def _plain(value: Any, path: Path) -> Any:
     waiting: list[Step] = [(value, path, made, 0)]
     while waiting:
         value, path, into, at = waiting.pop()
-        into[at], inner = _one(value, path)
+        try:
+            into[at], inner = _one(value, path)
+        except (StorageError, MemoryError):
+            raise
+        except Exception as error:  # code of the value's class; what it says may hold the value
+            raise_alone(_unmade(value, path, error))
         waiting.extend(reversed(inner))  # the first place is named where two are wrong
     return made[0]
+
+
+def _unmade(value: Any, path: Path, error: Exception) -> ValidationError:
+    text = f"a value of the class {type(value).__name__} could not be turned into JSON: {type(error).__name__}"
+    return ValidationError(text, place=pointer(path))
 
 
 def _one(value: Any, path: Path) -> tuple[Any, list[Step]]:
     """One value without what is in it, and the steps that put that in."""
     while isinstance(value, enum.Enum):
+        if isinstance(value, _SIGNS):
+            raise ValidationError(
+                f"{value.name} is no value: it stands for one only as an argument", place=pointer(path)
+            )
         value = value.value
     if value is None or isinstance(value, bool):
         return value, []
@@ -159,7 +175,7 @@ def _one(value: Any, path: Path) -> tuple[Any, list[Step]]:
     if isinstance(value, (int, float)):
         return _number(value, path), []
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode(), []
+        return base64.b64encode(bytes(value)).decode(), []
     if isinstance(value, _TEXTS):
         return _reading().builtins_of(value), []
     if (dumped := _dumped(value)) is not value:
