@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 
 import pytest
+import redis
 
 from tests.contract.state_stores import state_config, state_of
 from tierstore import CorruptError, StateEncryption, TimeoutError, ValidationError
@@ -94,6 +95,30 @@ def test_an_interrupted_export_is_resumed(request, tmp_path, face_name):
 
     with state_of(state_config(request, "sqlite", tmp_path / "store"), "sqlite", face_name) as opened:
         opened.run(scenario)
+
+
+def test_keys_of_other_programs_that_are_none_of_state_are_left_out(request, tmp_path, redis_server):
+    """`keys` shows them; an import would refuse the whole file for one of them."""
+    path, prefix = tmp_path / "state.jsonl", f"{os.urandom(4).hex()}:"
+    strange = ("k:\x01", "k:\x7f", "k:" + "x" * 1_100)
+
+    async def export(state):
+        await state.set("k:own", 1)
+        assert {key async for key in state.scan("k:")} == {"k:own", *strange}
+        report = await state.export(path)
+        assert (report.exported, report.unreadable, report.patterns) == (1, len(strange), ("k:*",))
+
+    async def import_(state):
+        assert (await state.import_(path)).stored == 1
+
+    with redis.Redis.from_url(redis_server.url) as server:
+        for key in strange:
+            server.set(prefix + key, b"1")
+    config = state_config(request, "redis", tmp_path / "one", prefix=prefix)
+    with state_of(config, "redis", "async") as opened:
+        opened.run(export)
+    with state_of(state_config(request, "memory", tmp_path / "two"), "memory", "async") as opened:
+        opened.run(import_)
 
 
 def test_a_file_that_is_none_is_refused_with_its_line(request, tmp_path):

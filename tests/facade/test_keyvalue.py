@@ -108,7 +108,7 @@ def test_lifetimes(run):
         assert 90 < left <= 101
         await kv.put("k", {"n": 1})
         assert await kv.ttl("k") == ({"n": 1}, None)
-        for wrong in (-100, 0, True, "x", float("nan"), timedelta(seconds=5), 10**12):
+        for wrong in (-100, 0, True, "x", float("nan"), timedelta(seconds=5), 10**12, 10**400):
             with pytest.raises(InvalidTTLError):
                 await kv.put("k", {"n": 2}, ttl=wrong)
         assert await kv.get("k") == {"n": 1}
@@ -166,6 +166,21 @@ def test_concurrent_callers(run):
 def test_the_blocking_face_is_refused(tmp_path):
     with tierstore.blocking.open(tmp_path) as store, pytest.raises(tierstore.ValidationError):
         StateKeyValue(store.state)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("prefix", wrong) for wrong in ("", 5, None, "a\nb", "x" * 256)] + [("default_collection", 5)],
+    ids=repr,
+)
+def test_wrong_names_are_refused_when_it_is_made(tmp_path, name, wrong):
+    async def scenario():
+        async with tierstore.open(tmp_path) as store:
+            with pytest.raises(tierstore.ValidationError) as raised:
+                StateKeyValue(store.state, **{name: wrong})
+            assert raised.value.place == name
+
+    asyncio.run(scenario())
 
 
 def test_without_the_package_it_says_what_to_install():

@@ -22,6 +22,7 @@ from typing import Any, Final, SupportsFloat
 
 from tierstore.config.state import MAX_TTL_S
 from tierstore.errors import ConfigError, ValidationError, raise_alone
+from tierstore.plan.values import check_name
 from tierstore.runtime import AsyncioRuntime
 from tierstore.stores.state import Entry, StateStore
 
@@ -47,9 +48,13 @@ class StateKeyValue(AsyncKeyValue):
         self, state: StateStore, *, prefix: str = PREFIX, default_collection: str = DEFAULT_COLLECTION
     ) -> None:
         if not isinstance(state, StateStore):
-            raise ValidationError(f"state must be store.state of an async store, not {type(state).__name__}")
+            text = f"state must be store.state of an async store, not {type(state).__name__}"
+            raise ValidationError(text, place="state")
         self._state = state
-        self._prefix = prefix
+        self._prefix = check_name(prefix, "prefix")
+        if not isinstance(default_collection, str):
+            text = f"default_collection must be str, not {type(default_collection).__name__}"
+            raise ValidationError(text, place="default_collection")
         self._default_collection = default_collection
 
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
@@ -141,7 +146,7 @@ def _lifetime(ttl: SupportsFloat | None) -> float | None:
         return None
     try:
         seconds = 0.0 if isinstance(ttl, bool) else float(ttl)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = 0.0
     if not 0 < seconds <= MAX_TTL_S:
         raise InvalidTTLError(ttl=ttl)

@@ -16,7 +16,7 @@ import orjson
 from tierstore._native import digest
 from tierstore.backends.pairs import ABSENT_TAG, Pair, Put
 from tierstore.calls.lines import Item, LinesFile, count_lines, read_batches, to_line
-from tierstore.errors import CorruptError, StorageError, ValidationError, raise_alone
+from tierstore.errors import CorruptError, InvalidKeyError, StorageError, ValidationError, raise_alone
 from tierstore.plan.state import check_key, pattern
 from tierstore.runtime import Deadline
 from tierstore.stores.state import values
@@ -71,11 +71,20 @@ class Export:
         self._written.add(orjson.loads(line)["key"])
 
     async def _write(self, keys: Sequence[str], deadline: Deadline) -> None:
-        new = [key for key in keys if key not in self._written]
+        new = [key for key in keys if key not in self._written and self._is_own(key)]
         found = await self._parts.runtime.gather([self._parts.pairs.look(key, deadline=deadline) for key in new])
         lines = [self._line(key, pair) for key, pair in zip(new, found, strict=True) if pair is not None]
         await self._parts.runtime.call(self._file.write, [line for line in lines if line], deadline=deadline)
         self._written.update(new)
+
+    def _is_own(self, key: str) -> bool:
+        """Another program's key may be none of state; `get` refuses it, and so would an import."""
+        try:
+            check_key(key)
+        except InvalidKeyError:
+            self._unreadable.append(pattern(key))
+            return False
+        return True
 
     def _line(self, key: str, pair: Pair) -> bytes | None:
         try:
