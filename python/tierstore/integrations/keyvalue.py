@@ -48,13 +48,15 @@ class StateKeyValue(AsyncKeyValue):
         self, state: StateStore, *, prefix: str = PREFIX, default_collection: str = DEFAULT_COLLECTION
     ) -> None:
         if not isinstance(state, StateStore):
-            text = f"state must be store.state of an async store, not {type(state).__name__}"
-            raise ValidationError(text, place="state")
+            raise ValidationError(
+                f"state must be store.state of an async store, not {type(state).__name__}", place="state"
+            )
         self._state = state
         self._prefix = check_name(prefix, "prefix")
         if not isinstance(default_collection, str):
-            text = f"default_collection must be str, not {type(default_collection).__name__}"
-            raise ValidationError(text, place="default_collection")
+            raise ValidationError(
+                f"default_collection must be str, not {type(default_collection).__name__}", place="default_collection"
+            )
         self._default_collection = default_collection
 
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
