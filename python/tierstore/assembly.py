@@ -448,6 +448,7 @@ async def _tiers(
             ttl_by_kind=cache.ttl_by_kind,
             search_bytes=cache.search_bytes,
             l2_ttl_s=config.redis.ttl if config.redis else cache.ttl,
+            l2_ttl_by_kind=config.redis.ttl_by_kind if config.redis else {},
         ),
     )
     threshold = config.objects.threshold if config.objects else MIB

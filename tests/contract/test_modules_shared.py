@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from tests.contract.module_stores import FILES, OpenModules
-from tests.contract.schema_stores import Opened, backend_config, opened
-from tierstore import CacheConfig
+from tests.contract.schema_stores import FACES, Opened, backend_config, opened
+from tierstore import CacheConfig, RedisConfig
 from tierstore.store import Store, parts_of
 from tierstore.telemetry import OFF
 
@@ -100,6 +100,39 @@ def test_a_setting_gives_a_kind_another_time(
         module, version = own.face.run(scenario, own.store.modules)
         assert 0 < module <= 7.0
         assert 7.0 < version <= 9.0
+
+
+@pytest.mark.requirement("S0-74")
+@pytest.mark.parametrize("face_name", FACES)
+def test_a_setting_gives_a_kind_another_time_in_redis(
+    request: pytest.FixtureRequest, face_name: str, redis_server, tmp_path: Path
+):
+    config = backend_config(request, "postgres", tmp_path)
+    shared = RedisConfig(
+        redis_server.url, prefix=f"{tmp_path.name}:", ttl_by_kind={"module": 20.0, "module_version": 30.0}
+    )
+    own = CacheConfig(warm_on_start=False, max_entries=1)
+    client = redis.Redis.from_url(redis_server.url)
+
+    async def scenario(store) -> dict[str, int]:
+        for number in range(4):
+            await store.create(f"m.{number}")
+            await store.create_version(f"m.{number}", "1.0.0", FILES)
+        found: dict[str, int] = {}
+        ends = time.monotonic() + HEARD_S
+        while len(found) < 2 and time.monotonic() < ends:  # L2 is filled from the first echo on
+            for number in range(4):
+                await store.get(f"m.{number}")
+                await store.get_version(f"m.{number}", "1.0.0")
+            for key in client.keys(f"{tmp_path.name}:ts1:*"):
+                kind = key.decode().partition("}:")[2].partition(":")[0]
+                if (left := client.pttl(key)) > 0:
+                    found[kind] = left
+        return found
+
+    with opened("postgres", face_name, replace(config, redis=shared, cache=own)) as store:
+        found = store.face.run(scenario, store.store.modules)
+    assert 0 < found["module"] <= 20_000 < found["module_version"] <= 30_000
 
 
 @pytest.mark.requirement("S0-17")

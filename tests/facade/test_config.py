@@ -326,6 +326,7 @@ EVERYTHING = {
     "redis.sentinel.tls_key_file": ("REDIS_SENTINEL_TLS_KEY_FILE", "/own.key", "/own.key"),
     "redis.sentinel.tls_check_hostname": ("REDIS_SENTINEL_TLS_CHECK_HOSTNAME", "no", False),
     "redis.prefix": ("REDIS_PREFIX", "app:", "app:"),
+    "redis.ttl_by_kind": ("REDIS_TTL_BY_KIND", "module=60", {"module": 60}),
     "redis.soft_timeout": ("REDIS_SOFT_TIMEOUT_SECONDS", "0.1", 0.1),
     "redis.hard_timeout": ("REDIS_HARD_TIMEOUT_SECONDS", "0.5", 0.5),
     "objects.bucket": ("S3_BUCKET", "abc", "abc"),

@@ -132,6 +132,10 @@ class RedisConfig(Policy):
     """How long every other call waits for Redis."""
     required: bool = field(default=False, metadata=named("REDIS_REQUIRED", "cache.required"))
     """Whether opening a store fails while Redis does not answer. False: it warns, goes on without Redis, and connects later by itself."""
+    ttl_by_kind: Mapping[str, float] = field(
+        default_factory=dict, metadata=named("REDIS_TTL_BY_KIND", "cache.ttl_by_kind")
+    )
+    """The `ttl` of some kinds of record, by their names; in a variable as `module=60,…`."""
 
     def __post_init__(self) -> None:
         check(self, "redis.")

@@ -54,6 +54,7 @@ class CachedKind(Generic[K, R]):
                 engine.runtime, key_value, self.counters, ttl_s=engine.limits.l2_ttl_s, is_fresh=engine.l2_fresh
             )
         )
+        self._l2_ttl_s = engine.limits.l2_ttl_by_kind.get(kind.name, kind.l2_ttl_s)
         self._flights: dict[Hashable, Miss] = {}
         self.floors = Floors(self._clock)
         self._fail_safe = FailSafe(self, engine.silence, partial(engine.refresh, self))
@@ -414,9 +415,7 @@ class CachedKind(Generic[K, R]):
                 attach(record, how.kept)
                 landings.append((flight, record, twin(record, how.given), version, weigh(record)))
         self._land(landings, how)
-        return (
-            partial(self._shared.fill_landed, flights, loaded, self.kind.l2_ttl_s) if leases and self._shared else None
-        )
+        return partial(self._shared.fill_landed, flights, loaded, self._l2_ttl_s) if leases and self._shared else None
 
     # Landing and changing
 

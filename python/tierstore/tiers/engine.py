@@ -57,7 +57,7 @@ _numbers = itertools.count(1)
 class Limits:
     """How much is cached, and for how long: of each kind in L1, of all in L2. Seconds and bytes.
 
-    `ttl_by_kind` wins over a kind's own ttl. `search_bytes`: of a search index in memory.
+    `ttl_by_kind` and `l2_ttl_by_kind` win over a kind's own ttl. `search_bytes`: of a search index in memory.
     """
 
     max_entries: int = 10_000
@@ -65,6 +65,7 @@ class Limits:
     ttl_s: float = 3600.0
     ttl_by_kind: Mapping[str, float] = field(default_factory=dict)
     l2_ttl_s: float = 3600.0
+    l2_ttl_by_kind: Mapping[str, float] = field(default_factory=dict)
     search_bytes: int = 256 * 1024 * 1024
     horizon_s: float = HORIZON_S
 
