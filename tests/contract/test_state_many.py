@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.state_stores import IN_DATABASE, OpenState
 from tests.contract.test_state import SHORT_S, until_gone
-from tierstore import Page, StateChange, UnsupportedError, ValidationError
+from tierstore import ConflictError, Page, StateChange, UnsupportedError, ValidationError
 from tierstore.plan.paging import write_cursor
 from tierstore.stores.state import StateStore
 
@@ -358,6 +358,26 @@ def test_a_transaction_has_state_where_it_lies_in_the_database(kept: OpenState):
             await tx.state.set_many({kept.key(): 9, kept.key("new"): 9})
             await tx.rollback()
         assert await state.get_many([kept.key(), kept.key("new")]) == [None, 1]
+
+    kept.run(scenario)
+
+
+def test_calls_of_a_transaction_that_run_at_once_take_turns(kept: OpenState):
+    """One of them is refused in the middle: what the others were told is written stays."""
+
+    async def scenario(state: StateStore) -> None:
+        if kept.place not in IN_DATABASE or kept.face.name != "async":
+            return
+        async with kept.store.transaction() as tx:
+            await tx.state.set(kept.key("text"), "x")
+            calls: list[Any] = [tx.state.increment(kept.key("n")) for _ in range(20)]
+            calls.insert(5, tx.state.increment(kept.key("text")))
+            calls += [tx.state.set_many({kept.key(f"many{number}"): number}) for number in range(5)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(answers.pop(5), ConflictError)
+        assert answers == [*range(1, 21), *[None] * 5]
+        assert await state.get(kept.key("n")) == 20
+        assert await state.get_many([kept.key(f"many{number}") for number in range(5)]) == list(range(5))
 
     kept.run(scenario)
 

@@ -250,9 +250,10 @@ class Inside:
 
     @asynccontextmanager
     async def write(self, deadline: Deadline, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:
-        with call_until(self.transaction.unit, deadline):
-            async with self.transaction.savepoint():
-                yield self.transaction
+        async with self.transaction.turn(deadline):
+            with call_until(self.transaction.unit, deadline):
+                async with self.transaction.savepoint():
+                    yield self.transaction
 
     async def together(self, commit: GroupCommit[I, A], item: I, deadline: Deadline) -> A:
         async with self.write(deadline):

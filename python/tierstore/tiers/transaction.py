@@ -8,8 +8,9 @@ async with engine.write(deadline=deadline) as write:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Hashable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,7 @@ from tierstore.backends import Unit
 from tierstore.errors import ClosedError
 from tierstore.plan.invalidate import Changes
 from tierstore.runtime import Deadline
+from tierstore.runtime.replies import Reply
 from tierstore.tiers import session
 from tierstore.tiers.kind import K
 
@@ -52,6 +54,8 @@ class Transaction:
         self._changes = Changes()
         self._unit: Unit | None = None
         self._owner: Hashable = None
+        self._turn = [True]  # taken by a pop, which is one step in threads too
+        self._waiting: deque[Reply] = deque()
         self._reader = reader
         self.deadline = deadline
         self.patience_s = patience_s
@@ -116,6 +120,25 @@ class Transaction:
         """`seen` for each key at its version. Whether this process knew nothing later of any."""
         name, changes = kind.kind.name, self._changes
         return kind.saw({key: version for key, version in shown.items() if (name, key) not in changes})
+
+    @asynccontextmanager
+    async def turn(self, deadline: Deadline) -> AsyncIterator[None]:
+        """One writing call after another: of two savepoints that overlap, undoing the first undoes what the second was told is written."""
+        while True:
+            reply = self._engine.runtime.reply(deadline)
+            self._waiting.append(reply)  # before it is looked: who gives the turn back after that wakes this caller
+            try:
+                self._turn.pop()
+                break
+            except IndexError:
+                await reply
+        try:
+            yield
+        finally:
+            self._turn.append(True)
+            with suppress(IndexError):  # empty, or another thread wakes them too
+                while True:
+                    self._waiting.popleft().resolve(None)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
