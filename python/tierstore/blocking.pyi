@@ -30,6 +30,8 @@ from tierstore.stores.modules.model import (
     ModuleVersion,
     ModuleVersionInfo,
 )
+from tierstore.stores.modules.reports import Compatibility, ForestReport, ImportReport, VersionChange
+from tierstore.stores.modules.trees import RelativeTo
 from tierstore.stores.schemas.model import (
     Popular,
     Schema,
@@ -560,6 +562,35 @@ class ModuleStore:
 
         NotFoundError names a file that is not there."""
 
+    def changelog(
+        self, name: str, version: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> Sequence[VersionChange]:
+        """Return what changed in a version against the one before it: files, their imports and packages; then its metadata and states.
+
+        The one before it is the next lower version, as semver orders them, that is no draft; without one, all files are new.
+        NotFoundError if there is no such version. Reads and parses the files that differ: O(their bytes)."""
+
+    def check_compatibility(
+        self,
+        name: str,
+        old: str,
+        new: str,
+        *,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> Compatibility:
+        """Return what of version `new` may break those who use `old`.
+
+        That is files that are gone or do not parse, other packages, and lost public imports; messages, fields and services are not
+        compared. NotFoundError if there is no such version."""
+
+    def export(self, name: str, version: str, path: str | os.PathLike[str], *, timeout: float | None = ...) -> int:
+        """Write the files of a version to one zip file, and return how many there are. The same files give the same bytes.
+
+        The file appears under its name when it is whole. NotFoundError if there is no such version; ValidationError if the path cannot be
+        written."""
+
     def audit(
         self,
         name: str | None = ...,
@@ -640,6 +671,39 @@ class ModuleStore:
 
     def delete_version(self, name: str, version: str, *, timeout: float | None = ...) -> None:
         """Delete a version and the list of its files. NotFoundError if there is none."""
+
+    def import_tree(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        name: str,
+        version: str,
+        state: ModuleState = ...,
+        on_progress: Progress | None = ...,
+        timeout: float | None = ...,
+    ) -> ImportReport:
+        """Make the .proto files of a folder a version of a module, which is created if there is none, in one commit.
+
+        Paths begin at the folder. If the version is there with the same files, nothing is uploaded or written; ConflictError if it has
+        other files. ValidationError, with the file as its place, if one cannot be part of a version: nothing is written then. The
+        report names the symbolic links that were left out, and the files that protoc would refuse. `on_progress(done, total)`
+        counts files."""
+
+    def import_forest(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        version: str,
+        prefix: str = ...,
+        relative_to: RelativeTo = ...,
+        state: ModuleState = ...,
+        on_progress: Progress | None = ...,
+        timeout: float | None = ...,
+    ) -> ForestReport:
+        """Make each folder in `folder` that has .proto files a version of a module: `prefix` and its name. As `import_tree` does.
+
+        Paths begin at the folder of the module; with `relative_to="root"` at `folder`. A module that cannot be imported is named in
+        the report, and the others go on. Each is one commit, so that an import that was interrupted can be run again."""
 
     def put_file(
         self,

@@ -111,6 +111,9 @@ async def _modules(store: Store, folder: Path) -> dict[str, Call]:
     for version in ("3.0.0", "4.0.0", "5.0.0"):
         await modules.create_version(name, version, files)
     await modules.deprecate(name, "2.0.0", "old")
+    tree = folder / uuid.uuid4().hex
+    (tree / "billing").mkdir(parents=True)
+    (tree / "billing" / "a.proto").write_bytes(b"")
     return {
         "create": Call((f"n.{uuid.uuid4().hex}",)),
         "update": Call((name,), {"description": "described"}),
@@ -132,6 +135,11 @@ async def _modules(store: Store, folder: Path) -> dict[str, Call]:
         "list": Call((), {"prefix": "m."}),
         "list_versions": Call((name,)),
         "audit": Call((name,)),
+        "changelog": Call((name, "1.1.0")),
+        "check_compatibility": Call((name, "1.0.0", "1.1.0")),
+        "export": Call((name, "1.0.0", folder / f"{uuid.uuid4().hex}.zip")),
+        "import_tree": Call((tree,), {"name": f"n.{uuid.uuid4().hex}", "version": "1.0.0"}),
+        "import_forest": Call((tree,), {"version": "1.0.0", "prefix": f"{uuid.uuid4().hex}/"}),
         "statistics": Call(),
         "warm": Call(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,12 +14,14 @@ from tierstore.plan.modules import check_file_path, check_module_name, check_ver
 from tierstore.plan.paging import Page
 from tierstore.plan.route import Read
 from tierstore.runtime import Deadline
-from tierstore.stores.modules import reads
+from tierstore.stores.modules import changelog, compatibility, reads, zipped
 from tierstore.stores.modules.files import no_file
 from tierstore.stores.modules.held import no_module, no_version
-from tierstore.stores.modules.kinds import latest_in
+from tierstore.stores.modules.kinds import identity_of, latest_in
 from tierstore.stores.modules.model import AuditEntry, FileInfo, Module, ModuleVersion, ModuleVersionInfo
 from tierstore.stores.modules.parts import ModuleParts
+from tierstore.stores.modules.reading import Reading
+from tierstore.stores.modules.reports import Compatibility, VersionChange
 from tierstore.stores.modules.rows import MODULE, VERSION
 from tierstore.tiers.kind import ABSENT
 
@@ -183,6 +186,66 @@ class ModuleReader(BaseStore[ModuleParts]):
             return found
         module = await self._scope.get(self._kinds.by_name, key[0], deadline=deadline, read=read, not_before=not_before)
         raise no_module(name) if module is None else no_version(*key)
+
+    # Versions compared
+
+    async def changelog(
+        self,
+        name: str,
+        version: str,
+        *,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> Sequence[VersionChange]:
+        """Return what changed in a version against the one before it: files, their imports and packages; then its metadata and states.
+
+        The one before it is the next lower version, as semver orders them, that is no draft; without one, all files are new.
+        NotFoundError if there is no such version. Reads and parses the files that differ: O(their bytes).
+        """
+        with self._operation("changelog", name, timeout, "bulk") as operation:
+            deadline = operation.deadline
+            found = await self._the_version(name, version, deadline, read, not_before)
+            fetch = self._scope.fetch(deadline, read, not_before)
+            lower = await reads.version_below(fetch, found)
+            before = None if lower is None else await self._the_version(name, lower, deadline, read, not_before)
+            life = await changelog.life_of(fetch, name, identity_of(found))
+            reading = Reading(self._scope, self._parts, deadline)
+            return await changelog.changes_between(reading, before.files if before else {}, found.files, life)
+
+    async def check_compatibility(
+        self,
+        name: str,
+        old: str,
+        new: str,
+        *,
+        timeout: float | None = None,
+        read: Read = "session",
+        not_before: str | None = None,
+    ) -> Compatibility:
+        """Return what of version `new` may break those who use `old`.
+
+        That is files that are gone or do not parse, other packages, and lost public imports; messages, fields and services are not
+        compared. NotFoundError if there is no such version.
+        """
+        with self._operation("check_compatibility", name, timeout, "bulk") as operation:
+            deadline = operation.deadline
+            before = await self._the_version(name, old, deadline, read, not_before)
+            after = await self._the_version(name, new, deadline, read, not_before)
+            found = await compatibility.findings(Reading(self._scope, self._parts, deadline), before.files, after.files)
+            return Compatibility(name, identity_of(before), identity_of(after), tuple(found))
+
+    async def export(
+        self, name: str, version: str, path: str | os.PathLike[str], *, timeout: float | None = None
+    ) -> int:
+        """Write the files of a version to one zip file, and return how many there are. The same files give the same bytes.
+
+        The file appears under its name when it is whole. NotFoundError if there is no such version; ValidationError if the path cannot be
+        written.
+        """
+        with self._operation("export", name, timeout, "bulk") as operation:
+            found = await self._the_version(name, version, operation.deadline, "session", None)
+            return await zipped.export(Reading(self._scope, self._parts, operation.deadline), found.files, path)
 
     # The audit
 

@@ -15,12 +15,13 @@ from tierstore.plan.arguments import shown
 from tierstore.plan.modules import check_module_name, check_module_prefix
 from tierstore.plan.paging import Page, check_limit, is_count, is_hex, is_name, page_of, read_cursor
 from tierstore.plan.values import LAST_CHARACTER, MAX_INTEGER
-from tierstore.stores.modules.model import AuditEntry, Module, ModuleStatistics, ModuleVersionInfo
+from tierstore.stores.modules.model import AuditEntry, Module, ModuleStatistics, ModuleVersion, ModuleVersionInfo
 from tierstore.stores.modules.rows import MODULE, VERSION, entry_of, info_of, module_of
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 HIGHEST: Final = (2**31 - 1, 2**31 - 1, 2**31 - 1, b"\xff\xff")
 """Stands above every version."""
+LOWER_AT_ONCE = 50
 
 
 async def list_modules(fetch: Fetch, prefix: str, *, limit: int, after: str | None) -> Page[Module]:
@@ -42,6 +43,20 @@ async def list_versions(fetch: Fetch, name: str, *, limit: int, after: str | Non
     params = {"name": name, "major": major, "minor": minor, "patch": patch, "prerelease_key": key, "limit": limit + 1}
     rows = await fetch("modules.list_versions", params)
     return page_of(rows, limit, query, _position, info_of)
+
+
+async def version_below(fetch: Fetch, version: ModuleVersion) -> str | None:
+    """The next lower version that is no draft."""
+    at: Any = Version(version.version)
+    while True:
+        place = {"major": at.major, "minor": at.minor, "patch": at.patch, "prerelease_key": at.key}
+        rows = await fetch("modules.list_versions", {"name": version.module, **place, "limit": LOWER_AT_ONCE})
+        for row in rows:
+            if row[VERSION["state"]] != "draft":
+                return str(row[VERSION["version"]])
+        if len(rows) < LOWER_AT_ONCE:
+            return None
+        at = Version(rows[-1][VERSION["version"]])
 
 
 def _position(row: Row) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from tierstore.plan.modules import (
     check_file_path,
     check_files,
     check_module_name,
+    check_module_prefix,
     check_reason,
     check_replacement,
     check_version,
@@ -23,10 +25,13 @@ from tierstore.plan.modules import (
 from tierstore.plan.paging import MAX_WARMED, check_limit
 from tierstore.plan.values import as_bytes, describe
 from tierstore.runtime import Deadline
-from tierstore.stores.modules import changes, creation, edit, files, reads
+from tierstore.stores.modules import changes, creation, edit, files, reads, trees
 from tierstore.stores.modules.model import Deprecation, Module, ModuleStatistics, ModuleVersion
 from tierstore.stores.modules.parts import ModuleParts
 from tierstore.stores.modules.reader import ModuleReader
+from tierstore.stores.modules.reports import ForestReport, ImportReport
+from tierstore.stores.modules.trees import RelativeTo
+from tierstore.tiers.sweep import Progress, quiet
 
 
 class ModuleStore(ModuleReader):
@@ -143,6 +148,50 @@ class ModuleStore(ModuleReader):
             async with self._scope.write(operation.deadline) as write:
                 await changes.delete(write, self._kinds, key, identity)
 
+    # Folders as versions
+
+    async def import_tree(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        name: str,
+        version: str,
+        state: ModuleState = "published",
+        on_progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> ImportReport:
+        """Make the .proto files of a folder a version of a module, which is created if there is none, in one commit.
+
+        Paths begin at the folder. If the version is there with the same files, nothing is uploaded or written; ConflictError if it has
+        other files. ValidationError, with the file as its place, if one cannot be part of a version: nothing is written then. The
+        report names the symbolic links that were left out, and the files that protoc would refuse. `on_progress(done, total)`
+        counts files.
+        """
+        with self._operation("import_tree", name, timeout, "bulk", inside=False) as operation:
+            key, importing = check_module_name(name), self._importing(version, state, on_progress, operation.deadline)
+            return await importing.tree(key, folder)
+
+    async def import_forest(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        version: str,
+        prefix: str = "",
+        relative_to: RelativeTo = "module",
+        state: ModuleState = "published",
+        on_progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> ForestReport:
+        """Make each folder in `folder` that has .proto files a version of a module: `prefix` and its name. As `import_tree` does.
+
+        Paths begin at the folder of the module; with `relative_to="root"` at `folder`. A module that cannot be imported is named in
+        the report, and the others go on. Each is one commit, so that an import that was interrupted can be run again.
+        """
+        with self._operation("import_forest", None, timeout, "bulk", inside=False) as operation:
+            before, base = check_module_prefix(prefix), trees.check_relative_to(relative_to)
+            importing = self._importing(version, state, on_progress, operation.deadline)
+            return await importing.forest(folder, before, base)
+
     # Files of a draft
 
     async def put_file(
@@ -232,6 +281,13 @@ class ModuleStore(ModuleReader):
             return sum(module is not None for module in modules)
 
     # What the calls need
+
+    def _importing(
+        self, version: str, state: ModuleState, on_progress: Progress | None, deadline: Deadline
+    ) -> trees.TreeImport:
+        wanted = trees.Wanted(*check_version(version), _first_state(state))
+        progress = quiet if on_progress is None else on_progress
+        return trees.TreeImport(self._parts, self._scope, deadline, wanted, progress)
 
     def _key(self, name: object, version: object) -> tuple[str, str]:
         return check_module_name(name), check_version(version)[0]

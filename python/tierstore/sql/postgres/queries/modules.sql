@@ -114,5 +114,14 @@ WHERE a.module_name = %(name)s AND a.id < %(before)s AND a.at >= 'epoch'::timest
 ORDER BY a.id DESC
 LIMIT %(limit)s
 
+-- name: audit_of_version
+-- columns: a.id, (extract(epoch FROM a.at) * 1000000)::bigint AS at, a.actor, a.action, a.module_name, a.version, a.request_id,
+--     a.detail::text AS detail
+SELECT {columns}
+FROM {schema}.module_audit AS a
+WHERE a.module_name = %(name)s AND a.version = %(version)s AND a.id < %(before)s
+ORDER BY a.id DESC
+LIMIT %(limit)s
+
 -- name: referenced
 SELECT DISTINCT l.digest FROM {schema}.module_files AS l WHERE l.digest = ANY(%(digests)s)

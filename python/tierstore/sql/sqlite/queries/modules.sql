@@ -114,5 +114,14 @@ WHERE a.module_name = :name AND a.id < :before AND a.at >= :since
 ORDER BY a.id DESC
 LIMIT :limit
 
+-- name: audit_of_version
+-- slow
+-- columns: a.id, a.at, a.actor, a.action, a.module_name, a.version, a.request_id, a.detail
+SELECT {columns}
+FROM module_audit AS a
+WHERE a.module_name = :name AND a.version = :version AND a.id < :before
+ORDER BY a.id DESC
+LIMIT :limit
+
 -- name: referenced
 SELECT DISTINCT l.digest FROM module_files AS l WHERE l.digest IN (SELECT value FROM json_each(:digests))
