@@ -11,6 +11,7 @@ import click
 
 from tierstore.cli.confirm import Confirmation
 from tierstore.cli.invocation import FAILED, Invocation, Seconds
+from tierstore.cli.modules import modules
 from tierstore.cli.state import state
 from tierstore.store import Store
 
@@ -58,7 +59,7 @@ def _common() -> list[click.Option]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, params=_common())
 @click.version_option(package_name="tierstore")
 def cli() -> None:
-    """Store and look up schemas, in a folder without servers or on PostgreSQL, Redis and S3.
+    """Store and look up schemas, state and modules, in a folder without servers or on PostgreSQL, Redis and S3.
 
     \b
     Try:   tierstore demo
@@ -87,15 +88,56 @@ def demo(invocation: Invocation, folder: Path | None) -> None:
 
 @cli.command("import")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--prefix", default="", help="Put this text before every subject.")
+@click.option(
+    "--as",
+    "kind",
+    default="schemas",
+    show_default=True,
+    type=click.Choice(["schemas", "module", "modules"]),
+    help="Each file a schema; the folder a version of one module; or each folder in it a version of a module.",
+)
+@click.option("--prefix", default="", help="Put this text before every subject, or before every module's name.")
 @click.option("--tag", "tags", multiple=True, help="Add this tag to every schema (repeatable).")
+@click.option("--name", help="The module (with --as module).")
+@click.option("--version", help="The version (with --as module or modules).")
+@click.option(
+    "--state",
+    type=click.Choice(["draft", "published"]),
+    help="The state of the version (with --as module or modules).  [default: published]",
+)
+@click.option(
+    "--relative-to",
+    type=click.Choice(["module", "root"]),
+    help="Let paths begin at each module's folder, or at FOLDER (with --as modules).  [default: module]",
+)
+@click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after this time (modules).")
 @click.pass_obj
-def import_(invocation: Invocation, folder: Path, prefix: str, tags: tuple[str, ...]) -> None:
-    """Register every .proto, .avsc and .json file of FOLDER as a subject.
+def import_(invocation: Invocation, /, folder: Path, **given: Any) -> None:
+    """Register every .proto, .avsc and .json file of FOLDER as a subject; or make its .proto files versions of modules.
+
+    \b
+    tierstore --path data import schemas
+    tierstore --path data import protos --as module --name acme/common --version 1.0.0
+    tierstore --path data import protos --as modules --prefix acme/ --version 1.0.0
 
     Unchanged files are skipped, changed files become the next minor version, and an interrupted import continues where it stopped.
-    Files that are refused are listed with the reason; the exit code is then 1.
+    A version of a module that is there with the same files is left alone.
+    What is refused is listed with the reason; the exit code is then 1.
     """
+    from tierstore.cli.folders import check_options
+
+    check_options(**given)
+    if given["kind"] == "schemas":
+        _import_schemas(invocation, folder, given["prefix"], given["tags"])
+        return
+    from tierstore.cli.folders import Folder, import_modules
+
+    wanted = {name: given[name] for name in ("name", "version", "prefix", "timeout")}
+    wanted |= {"relative_to": given["relative_to"] or "module", "state": given["state"] or "published"}
+    import_modules(invocation, Folder(folder, **wanted))
+
+
+def _import_schemas(invocation: Invocation, folder: Path, prefix: str, tags: tuple[str, ...]) -> None:
     from tierstore.cli.importing import Importer, scan
 
     async def action(store: Store) -> None:
@@ -333,6 +375,7 @@ def load_test(invocation: Invocation, duration: float, concurrency: int, writes:
 
 
 cli.add_command(state)
+cli.add_command(modules)
 
 
 def _accept_common(group: click.Group) -> None:

@@ -68,8 +68,8 @@ class Output:
         sys.stdout.buffer.flush()
 
     @contextmanager
-    def progress(self, doing: str, total: int) -> Iterator[Any]:
-        """Yields `advance(count)`. A bar on a terminal, nothing in a pipe."""
+    def progress(self, doing: str, total: int | None) -> Iterator[Any]:
+        """Yields `advance(count)`. A bar on a terminal, nothing in a pipe. `total`: None where it is not known yet."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
