@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         ForestReport,
         ImportOutcome,
         ImportReport,
+        LegacyModules,
         Module,
         ModuleStatistics,
         ModuleStore,
@@ -139,7 +140,7 @@ _HOME = {
     "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
     "tierstore.stores.modules": "AuditEntry ChangeKind Compatibility CompatibilityRule Deprecation FileInfo Finding ForestReport "
-    "ImportOutcome ImportReport Module ModuleStatistics ModuleStore ModuleVersion ModuleVersionInfo "
+    "ImportOutcome ImportReport LegacyModules Module ModuleStatistics ModuleStore ModuleVersion ModuleVersionInfo "
     "RefusedModule RelativeTo SkippedFile UnparsedFile VersionChange",
     "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaItem SchemaStatistics SchemaStore SchemaTransaction SearchHit",
     "tierstore.stores.state": "ABSENT DEFAULT KEEP Absent Default Entry Fact Keep StateChange StateExport StateField "
@@ -196,6 +197,7 @@ __all__ = [
     "ImportReport",
     "InvalidKeyError",
     "Keep",
+    "LegacyModules",
     "Meta",
     "MigrateReport",
     "Module",

@@ -912,6 +912,34 @@ class StateService:
     def delete_all_state(self, id: str, *, timeout: float | None = ...) -> int:
         """Forget every fact about `id`, in one round trip; returns how many were there."""
 
+class LegacyModules:
+    """The earlier names of calls of `store.modules`, which it stands before. Each warns, once for each line that makes it."""
+
+    def __init__(self, modules: Any) -> None: ...
+    def create_module(self, name: str, description: str = ...) -> Module:
+        """As `store.modules.create`."""
+
+    def get_module(self, name: str) -> Module | None:
+        """As `store.modules.get`."""
+
+    def list_modules(self, *, limit: int = ..., after: str | None = ...) -> Page[Module]:
+        """As `store.modules.list`."""
+
+    def create_version(self, name: str, version: str, files: Mapping[str, bytes]) -> ModuleVersion:
+        """As `store.modules.create_version(..., state="published")`: there were no drafts."""
+
+    def get_version(self, name: str, version: str) -> ModuleVersion | None:
+        """As `store.modules.get_version`."""
+
+    def list_versions(self, name: str, *, limit: int = ..., after: str | None = ...) -> Page[ModuleVersionInfo]:
+        """As `store.modules.list_versions`."""
+
+    def update_version(self, name: str, version: str, updates: Mapping[str, Any]) -> ModuleVersion:
+        """As `store.modules.update_version`. `updates`: any of description, tags and metadata."""
+
+    def get_file(self, name: str, version: str, path: str) -> bytes:
+        """As `store.modules.get_file`."""
+
 def open(config: Config | str | os.PathLike[str] | None = None, *, telemetry: Telemetry = ...) -> Store:
     """Open a store: a folder's path (embedded), the address of a PostgreSQL database or a Config; without any, by the environment.
 

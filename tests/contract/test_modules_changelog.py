@@ -143,7 +143,6 @@ async def checked(modules: OpenModules, store, old: dict, new: dict):
     return await store.check_compatibility(name, "1.0.0", "1.1.0")
 
 
-@pytest.mark.requirement("S0-24")
 def test_what_breaks_those_who_use_a_version(modules: OpenModules):
     old = {
         "gone.proto": HEAD,
@@ -171,7 +170,6 @@ def test_what_breaks_those_who_use_a_version(modules: OpenModules):
     assert '"ok":false' in found.to_json()
 
 
-@pytest.mark.requirement("S0-24")
 def test_what_breaks_nobody(modules: OpenModules):
     """Files and imports that came, plain imports that went, a public way that became longer or a circle, what was broken already."""
     old = {

@@ -43,7 +43,6 @@ def forbid_writes(modules: OpenModules, monkeypatch: pytest.MonkeyPatch) -> None
 # One folder
 
 
-@pytest.mark.requirement("S0-07")
 def test_a_folder_becomes_a_version_of_a_module_that_was_not_there(modules: OpenModules, tmp_path: Path):
     folder, steps = write(tmp_path, TREE | {"README.md": b"no", "acme/bad.proto": HEAD + b"import 5;\n"}), []
 
