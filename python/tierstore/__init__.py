@@ -54,6 +54,8 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from tierstore.graph import DependencyGraph, GraphChanges
+    from tierstore.plan.imports import ImportKind, ImportStatus
+    from tierstore.plan.lockfile import Locked, Lockfile, Requirement
     from tierstore.plan.modules import ModuleState
     from tierstore.plan.paging import Page
     from tierstore.plan.route import Bounded, Read, bounded
@@ -65,14 +67,18 @@ if TYPE_CHECKING:
         ChangeKind,
         Compatibility,
         CompatibilityRule,
+        Dependency,
         Deprecation,
         FileInfo,
         Finding,
         ForestReport,
+        GraphDirection,
+        Impact,
         ImportOutcome,
         ImportReport,
         LegacyModules,
         Module,
+        ModuleRef,
         ModuleStatistics,
         ModuleStore,
         ModuleVersion,
@@ -139,9 +145,11 @@ _HOME = {
     "tierstore.plan.route": "Bounded Read bounded",
     "tierstore.records": "Record field removed",
     "tierstore.store": "Health Opening Statistics Store TierHealth Transaction open",
-    "tierstore.stores.modules": "AuditEntry ChangeKind Compatibility CompatibilityRule Deprecation FileInfo Finding ForestReport "
-    "ImportOutcome ImportReport LegacyModules Module ModuleStatistics ModuleStore ModuleVersion ModuleVersionInfo "
-    "RefusedModule RelativeTo SkippedFile UnparsedFile VersionChange",
+    "tierstore.stores.modules": "AuditEntry ChangeKind Compatibility CompatibilityRule Dependency Deprecation FileInfo Finding "
+    "ForestReport GraphDirection Impact ImportOutcome ImportReport LegacyModules Module ModuleRef ModuleStatistics ModuleStore "
+    "ModuleVersion ModuleVersionInfo RefusedModule RelativeTo SkippedFile UnparsedFile VersionChange",
+    "tierstore.plan.imports": "ImportKind ImportStatus",
+    "tierstore.plan.lockfile": "Locked Lockfile Requirement",
     "tierstore.stores.schemas": "Popular Schema SchemaInfo SchemaItem SchemaStatistics SchemaStore SchemaTransaction SearchHit",
     "tierstore.stores.state": "ABSENT DEFAULT KEEP Absent Default Entry Fact Keep StateChange StateExport StateField "
     "StateImport StateRekey StateService StateStatistics StateStore",
@@ -180,6 +188,7 @@ __all__ = [
     "CycleError",
     "Deadlines",
     "Default",
+    "Dependency",
     "DependencyGraph",
     "Deprecation",
     "Entry",
@@ -191,16 +200,23 @@ __all__ = [
     "Gates",
     "Gauged",
     "GraphChanges",
+    "GraphDirection",
     "Health",
     "Id",
+    "Impact",
+    "ImportKind",
     "ImportOutcome",
     "ImportReport",
+    "ImportStatus",
     "InvalidKeyError",
     "Keep",
     "LegacyModules",
+    "Locked",
+    "Lockfile",
     "Meta",
     "MigrateReport",
     "Module",
+    "ModuleRef",
     "ModuleState",
     "ModuleStatistics",
     "ModuleStore",
@@ -223,6 +239,7 @@ __all__ = [
     "RedisConfig",
     "RefusedModule",
     "RelativeTo",
+    "Requirement",
     "ResolutionError",
     "Schema",
     "SchemaInfo",

@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, overload
 
+from tierstore._native import DependencyGraph
 from tierstore.config import Config
+from tierstore.plan.lockfile import Lockfile
 from tierstore.plan.modules import (
     ModuleState,
 )
@@ -23,6 +25,7 @@ from tierstore.plan.route import Read
 from tierstore.plan.schemas import SchemaState, SchemaStates
 from tierstore.plan.values import Id
 from tierstore.store import Health, Statistics
+from tierstore.stores.modules.dependencies import Dependency, GraphDirection, Impact, ModuleRef
 from tierstore.stores.modules.model import (
     AuditEntry,
     Module,
@@ -507,6 +510,72 @@ class ModuleStore:
     def statistics(self, *, timeout: float | None = ...) -> ModuleStatistics:
         """Return counts of modules, versions and files, and the share of reads that each cache tier served."""
 
+    @overload
+    def dependencies(
+        self,
+        name: str,
+        version: str,
+        *,
+        transitive: Literal[False] = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> list[Dependency]:
+        """Return the imports of a version's files, in their order, with the module versions that they are bound to.
+
+        With `transitive`, the other module versions that it needs, directly or not, with their depth."""
+
+    @overload
+    def dependencies(
+        self,
+        name: str,
+        version: str,
+        *,
+        transitive: Literal[True],
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> list[ModuleRef]:
+        """Return the imports of a version's files, in their order, with the module versions that they are bound to.
+
+        With `transitive`, the other module versions that it needs, directly or not, with their depth."""
+
+    def dependents(
+        self,
+        name: str,
+        version: str | None = ...,
+        *,
+        transitive: bool = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> list[ModuleRef]:
+        """Return who depends on a version, or on any version of a module, by depth and name; with `transitive` over all steps."""
+
+    def impact(
+        self, name: str, version: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
+    ) -> Impact:
+        """Return who would feel it if a version went: who depends on it, directly or not, and who of them is in use."""
+
+    def cycles(self, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...) -> list[list[str]]:
+        """Return the groups of versions that depend on each other in circles, as "name@version"."""
+
+    def graph(
+        self,
+        name: str | None = ...,
+        version: str | None = ...,
+        *,
+        direction: GraphDirection = ...,
+        depth: int | None = ...,
+        timeout: float | None = ...,
+        read: Read = ...,
+        not_before: str | None = ...,
+    ) -> DependencyGraph:
+        """Return what depends on what, with nodes "name@version": of all versions, of a module's, or of one.
+
+        `direction`: towards what it depends on, or towards what depends on it; `depth`: over how many steps, all without it. Deprecated
+        versions are marked."""
+
     def get(
         self, name: str, *, timeout: float | None = ..., read: Read = ..., not_before: str | None = ...
     ) -> Module | None:
@@ -646,9 +715,16 @@ class ModuleStore:
         description: str = ...,
         tags: Sequence[str] = ...,
         metadata: Mapping[str, Any] | None = ...,
+        requires: Mapping[str, str] | None = ...,
+        lockfile: Lockfile | None = ...,
+        allow_unresolved: bool = ...,
         timeout: float | None = ...,
     ) -> ModuleVersion:
         """Create a version with its files, by path, in one commit. `state`: "draft", or "published" at once.
+
+        `requires`: a constraint on each module that its files import from, {"acme/common": "^1.2"}; `lockfile`: the versions to take. Both
+        are asked before other modules. A published version must import nothing that is unknown and have no file that does not parse:
+        ConflictError names the places, unless `allow_unresolved`.
 
         The same files again return the version that is there, as it is now; ConflictError if it has other files. NotFoundError if there is
         no such module. ValidationError, with its place, for a wrong version, path or content: a version has at most 10,000 files, a file
@@ -670,7 +746,7 @@ class ModuleStore:
         ConflictError if its row_version is not the expected one; NotFoundError if there is no such version."""
 
     def delete_version(self, name: str, version: str, *, timeout: float | None = ...) -> None:
-        """Delete a version and the list of its files. NotFoundError if there is none."""
+        """Delete a version and the list of its files. ConflictError lists who depends on it; NotFoundError if there is none."""
 
     def import_tree(
         self,
@@ -722,8 +798,13 @@ class ModuleStore:
     ) -> ModuleVersion:
         """Take a file out of a draft. NotFoundError if it is not there; ConflictError as for `put_file`."""
 
-    def publish(self, name: str, version: str, *, timeout: float | None = ...) -> ModuleVersion:
-        """Publish a draft: from then on its files never change. ConflictError if it is no draft; NotFoundError if there is none."""
+    def publish(
+        self, name: str, version: str, *, allow_unresolved: bool = ..., timeout: float | None = ...
+    ) -> ModuleVersion:
+        """Publish a draft: from then on its files never change. ConflictError if it is no draft; NotFoundError if there is none.
+
+        ConflictError, too, if an import of it is unresolved or a file does not parse, with the places, unless `allow_unresolved`. Imports
+        of other versions that wait for a file of it are bound to it."""
 
     def deprecate(
         self, name: str, version: str, reason: str, *, replaced_by: str | None = ..., timeout: float | None = ...
@@ -926,7 +1007,7 @@ class LegacyModules:
         """As `store.modules.list`."""
 
     def create_version(self, name: str, version: str, files: Mapping[str, bytes]) -> ModuleVersion:
-        """As `store.modules.create_version(..., state="published")`: there were no drafts."""
+        """As `store.modules.create_version(..., state="published", allow_unresolved=True)`: there were no drafts."""
 
     def get_version(self, name: str, version: str) -> ModuleVersion | None:
         """As `store.modules.get_version`."""

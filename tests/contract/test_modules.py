@@ -266,7 +266,7 @@ def test_a_version_that_is_deleted(modules: OpenModules):
             assert isinstance(gone, errors.NotFoundError)
         assert [each.version for each in (await store.list_versions(name)).items] == ["1.0.0"]
         assert await store.get_file(name, "1.0.0", "acme/order.proto") == FILES["acme/order.proto"]
-        other = await store.create_version(name, "1.1.0", {"other.proto": b"other"}, state="published")
+        other = await store.create_version(name, "1.1.0", {"other.proto": b"// other"}, state="published")
         assert await store.get_version(name, "1.1.0") == await store.get_latest(name) == other
 
     modules.run(scenario)

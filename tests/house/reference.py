@@ -64,10 +64,11 @@ PAGES: dict[str, Page] = {
     ),
     "modules": Page(
         "Modules",
-        ("acting_as", "ModuleState"),
+        ("acting_as", "ModuleState", "GraphDirection", "ImportKind", "ImportStatus"),
         answers=_in(
             "tierstore",
-            "ModuleStore Module ModuleVersion ModuleVersionInfo FileInfo Deprecation AuditEntry ModuleStatistics",
+            "ModuleStore Module ModuleVersion ModuleVersionInfo FileInfo Deprecation Dependency ModuleRef Impact AuditEntry "
+            "ModuleStatistics Lockfile Locked Requirement",
         ),
     ),
     "state": Page(

@@ -103,7 +103,7 @@ async def _state(store: Store, folder: Path) -> dict[str, Call]:
 
 async def _modules(store: Store, folder: Path) -> dict[str, Call]:
     name, other, doomed = (f"m.{uuid.uuid4().hex}" for _ in range(3))
-    modules, files = store.modules, {"a.proto": CONTENT, "b/c.proto": b""}
+    modules, files = store.modules, {"a.proto": b"// a", "b/c.proto": b""}
     for each in (name, other, doomed):
         await modules.create(each)
     for version in ("1.0.0", "1.1.0", "2.0.0"):
@@ -134,6 +134,11 @@ async def _modules(store: Store, folder: Path) -> dict[str, Call]:
         "get_files": Call((name, "1.0.0")),
         "list": Call((), {"prefix": "m."}),
         "list_versions": Call((name,)),
+        "dependencies": Call((name, "1.0.0"), {"transitive": True}),
+        "dependents": Call((name,)),
+        "impact": Call((name, "1.0.0")),
+        "cycles": Call(),
+        "graph": Call((name,), {"depth": 1}),
         "audit": Call((name,)),
         "changelog": Call((name, "1.1.0")),
         "check_compatibility": Call((name, "1.0.0", "1.1.0")),

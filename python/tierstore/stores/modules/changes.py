@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from tierstore.errors import ConflictError
 from tierstore.plan.described import Revision
 from tierstore.plan.modules import LIFECYCLE, ModuleState
+from tierstore.stores.modules.binding import check_unused
 from tierstore.stores.modules.held import Held, changed_from, check_unchanged, hold
 from tierstore.stores.modules.kinds import Kinds
 from tierstore.stores.modules.model import Deprecation, FileInfo, ModuleVersion
@@ -28,7 +29,7 @@ async def move(write: Transaction, kinds: Kinds, name: str, version: str, wanted
     """ConflictError for a move that the lifecycle does not allow."""
     held = await hold(write, kinds, name)
     found = await held.the_version(version)
-    _check_move(found, wanted, name)
+    check_move(found, wanted, name)
     deprecation = found.deprecation if wanted.state == "archived" else wanted.deprecation
     moved = await change(held, version, found, state=wanted.state, deprecation=deprecation)
     detail: dict[str, Any] = {"from": found.state, "to": wanted.state}
@@ -38,7 +39,8 @@ async def move(write: Transaction, kinds: Kinds, name: str, version: str, wanted
     return moved
 
 
-def _check_move(found: ModuleVersion, wanted: Move, name: str) -> None:
+def check_move(found: ModuleVersion, wanted: Move, name: str) -> None:
+    """ConflictError unless the lifecycle and the call allow it."""
     if wanted.origin is not None and found.state != wanted.origin:
         text = f"{name} {found.version} is {found.state}; {wanted.action} is for a version that is {wanted.origin}"
         raise ConflictError(text, key=name)
@@ -62,9 +64,13 @@ async def update(
 
 
 async def delete(write: Transaction, kinds: Kinds, name: str, version: str) -> None:
-    """Its files go with it; their contents are kept until a sweep finds that no version names them."""
+    """Its files go with it; their contents are kept until a sweep finds that no version names them.
+
+    ConflictError if others depend on it.
+    """
     held = await hold(write, kinds, name)
     found = await held.the_version(version)
+    await check_unused(held, version)
     await write.unit.execute("modules_write.delete_version", {"name": name, "version": version})
     kinds.version_changed(write, name, version, held.owner)
     await held.note("delete_version", version, state=found.state, digest=found.digest)

@@ -9,8 +9,10 @@ import orjson
 
 from tierstore._native import Version
 from tierstore.errors import ConflictError
+from tierstore.plan.imports import ImportLine, Required
 from tierstore.plan.modules import File, ModuleState, files_digest, with_digests
 from tierstore.runtime import Deadline
+from tierstore.stores.modules import binding
 from tierstore.stores.modules.held import Held, hold, no_module
 from tierstore.stores.modules.model import FileInfo, ModuleVersion
 from tierstore.stores.modules.parts import ModuleParts
@@ -31,6 +33,9 @@ class Creation(NamedTuple):
     state: ModuleState
     metadata: str
     files: list[File]
+    imports: list[ImportLine]
+    requires: list[Required]
+    allow_unresolved: bool
 
 
 class Contents(NamedTuple):
@@ -77,10 +82,22 @@ async def create_version(
         await add_files(held, creation.identity, contents.infos)
     parts.kinds.version_changed(write, creation.name, creation.identity, held.owner)
     created = version_with(row, contents.infos)
-    await held.note(
-        "create_version", creation.identity, state=created.state, digest=created.digest, files=created.file_count
-    )
+    subject = binding.Subject(held, creation.identity, contents.infos)
+    bound = await _bind(subject, creation)
+    detail = {"state": created.state, "digest": created.digest, "files": created.file_count}
+    await held.note("create_version", creation.identity, **detail, **({"bound": bound} if bound else {}))
     return created
+
+
+async def _bind(subject: binding.Subject, creation: Creation) -> int:
+    """Its imports, and those of others that waited for it: how many of these there are."""
+    await binding.add(subject, creation.imports, creation.requires)
+    if creation.state != "published" or not subject.files:
+        return 0
+    if creation.imports and not creation.allow_unresolved:
+        await binding.check_resolved(subject)
+    await binding.lock(subject.held.write)
+    return await binding.bind_those_waiting_for(subject)
 
 
 async def add_files(held: Held, version: str, infos: Mapping[str, FileInfo]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tierstore.errors import ConflictError
 from tierstore.plan.described import Revision
+from tierstore.stores.modules.binding import lock
 from tierstore.stores.modules.held import changed_from, check_unchanged, claim, hold, no_module
 from tierstore.stores.modules.kinds import Kinds
 from tierstore.stores.modules.model import Module
@@ -52,6 +53,7 @@ async def delete(write: Transaction, kinds: Kinds, name: str) -> None:
     if states - {"draft"}:
         text = f"module {name} has versions that were published or archived; delete these first"
         raise ConflictError(text, key=name)
+    await lock(write)
     versions = [version for (version,) in await write.unit.fetch("modules_write.versions", {"name": name})]
     await write.unit.execute("modules_write.delete", {"name": name})
     kinds.module_changed(write, name, held.owner)

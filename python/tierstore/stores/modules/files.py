@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tierstore.errors import ConflictError, NotFoundError, ValidationError
+from tierstore.plan.imports import ImportLine
 from tierstore.plan.modules import MAX_FILES, MAX_FILES_BYTES, files_digest
+from tierstore.stores.modules import binding
 from tierstore.stores.modules.changes import change
 from tierstore.stores.modules.creation import Contents, add_files
 from tierstore.stores.modules.held import Held, check_unchanged, hold
@@ -15,7 +17,13 @@ from tierstore.tiers.transaction import Transaction
 
 
 async def put_file(
-    write: Transaction, parts: ModuleParts, name: str, version: str, contents: Contents, expected: int | None
+    write: Transaction,
+    parts: ModuleParts,
+    name: str,
+    version: str,
+    contents: Contents,
+    imports: Sequence[ImportLine],
+    expected: int | None,
 ) -> ModuleVersion:
     """One file, in place of the one at its path. The same content again changes nothing."""
     held, found = await _draft(write, parts, name, version, expected)
@@ -27,6 +35,7 @@ async def put_file(
     _check_bounds(files)
     await parts.blobs.make_live_many(write.unit, contents.staged)
     await add_files(held, version, {path: info})
+    await binding.replace(binding.Subject(held, version, files), path, imports)
     changed = await _listed(held, version, found, files)
     was = None if before is None else before.digest
     await held.note("put_file", version, path=path, size=info.size, before=was, after=info.digest)
@@ -41,6 +50,7 @@ async def remove_file(
     if (before := files.pop(path, None)) is None:
         raise no_file(name, version, path)
     await write.unit.execute("modules_write.remove_file", {"name": name, "version": version, "path": path})
+    await binding.replace(binding.Subject(held, version, files), path, ())
     changed = await _listed(held, version, found, files)
     await held.note("remove_file", version, path=path, before=before.digest, after=None)
     return changed

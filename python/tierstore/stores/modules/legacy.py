@@ -52,9 +52,11 @@ class LegacyModules:
         return page
 
     def create_version(self, name: str, version: str, files: Mapping[str, bytes]) -> Answer[ModuleVersion]:
-        """As `store.modules.create_version(..., state="published")`: there were no drafts."""
+        """As `store.modules.create_version(..., state="published", allow_unresolved=True)`: there were no drafts."""
         _warn("create_version", "create_version")
-        made: Answer[ModuleVersion] = self._modules.create_version(name, version, files, state="published")
+        made: Answer[ModuleVersion] = self._modules.create_version(
+            name, version, files, state="published", allow_unresolved=True
+        )
         return made
 
     def get_version(self, name: str, version: str) -> Answer[ModuleVersion | None]:

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from tierstore.backends import Row
 from tierstore.calls.scope import Fetch, Scope, Shows
-from tierstore.calls.store import BaseStore
 from tierstore.plan.arguments import check_many
 from tierstore.plan.modules import check_file_path, check_module_name, check_version
 from tierstore.plan.paging import Page
 from tierstore.plan.route import Read
 from tierstore.runtime import Deadline
 from tierstore.stores.modules import changelog, compatibility, reads, zipped
+from tierstore.stores.modules.dependency_reader import DependencyReader
 from tierstore.stores.modules.files import no_file
 from tierstore.stores.modules.held import no_module, no_version
 from tierstore.stores.modules.kinds import identity_of, latest_in
@@ -26,7 +26,7 @@ from tierstore.stores.modules.rows import MODULE, VERSION
 from tierstore.tiers.kind import ABSENT
 
 
-class ModuleReader(BaseStore[ModuleParts]):
+class ModuleReader(DependencyReader):
     """Reading by name and version, files, lists, the audit."""
 
     def __init__(self, parts: ModuleParts, scope: Scope) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tierstore.errors import ValidationError
-from tierstore.plan.arguments import check_expected
+from tierstore.plan.arguments import check_expected, check_flag
 from tierstore.plan.described import Revision
+from tierstore.plan.imports import check_requires
+from tierstore.plan.lockfile import Lockfile
 from tierstore.plan.modules import (
     FIRST_STATES,
     LIFECYCLE,
@@ -25,7 +27,8 @@ from tierstore.plan.modules import (
 from tierstore.plan.paging import MAX_WARMED, check_limit
 from tierstore.plan.values import as_bytes, describe
 from tierstore.runtime import Deadline
-from tierstore.stores.modules import changes, creation, edit, files, reads, trees
+from tierstore.stores.modules import changes, creation, edit, files, publication, reads, trees
+from tierstore.stores.modules.binding import imports_in
 from tierstore.stores.modules.model import Deprecation, Module, ModuleStatistics, ModuleVersion
 from tierstore.stores.modules.parts import ModuleParts
 from tierstore.stores.modules.reader import ModuleReader
@@ -102,9 +105,16 @@ class ModuleStore(ModuleReader):
         description: str = "",
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        requires: Mapping[str, str] | None = None,
+        lockfile: Lockfile | None = None,
+        allow_unresolved: bool = False,
         timeout: float | None = None,
     ) -> ModuleVersion:
         """Create a version with its files, by path, in one commit. `state`: "draft", or "published" at once.
+
+        `requires`: a constraint on each module that its files import from, {"acme/common": "^1.2"}; `lockfile`: the versions to take. Both
+        are asked before other modules. A published version must import nothing that is unknown and have no file that does not parse:
+        ConflictError names the places, unless `allow_unresolved`.
 
         The same files again return the version that is there, as it is now; ConflictError if it has other files. NotFoundError if there is
         no such module. ValidationError, with its place, for a wrong version, path or content: a version has at most 10,000 files, a file
@@ -115,7 +125,18 @@ class ModuleStore(ModuleReader):
             (identity, parsed), first = check_version(version), _first_state(state)
             metadata_json = describe(metadata, description, tags).metadata
             hashed = await creation.hashed(self._parts, check_files(files), deadline)
-            wanted = creation.Creation(key, identity, parsed, first, metadata_json, hashed)
+            required, lines = check_requires(key, requires, lockfile), await imports_in(self._parts, hashed, deadline)
+            wanted = creation.Creation(
+                key,
+                identity,
+                parsed,
+                first,
+                metadata_json,
+                hashed,
+                lines,
+                required,
+                check_flag(allow_unresolved, "allow_unresolved"),
+            )
             contents = await creation.stage(self._parts, hashed, deadline)
             async with self._scope.write(deadline) as write:
                 return await creation.create_version(write, self._parts, wanted, contents)
@@ -142,7 +163,7 @@ class ModuleStore(ModuleReader):
                 return await changes.update(write, self._kinds, key, identity, revision, expected)
 
     async def delete_version(self, name: str, version: str, *, timeout: float | None = None) -> None:
-        """Delete a version and the list of its files. NotFoundError if there is none."""
+        """Delete a version and the list of its files. ConflictError lists who depends on it; NotFoundError if there is none."""
         with self._operation("delete_version", name, timeout, "write") as operation:
             key, identity = self._key(name, version)
             async with self._scope.write(operation.deadline) as write:
@@ -210,9 +231,10 @@ class ModuleStore(ModuleReader):
             key, identity = self._key(name, version)
             given = {check_file_path(path): as_bytes(content, "content", MAX_FILE_BYTES)}
             hashed = await creation.hashed(self._parts, given, deadline)
+            lines = await imports_in(self._parts, hashed, deadline)
             contents = await creation.stage(self._parts, hashed, deadline)
             async with self._scope.write(deadline) as write:
-                return await files.put_file(write, self._parts, key, identity, contents, expected)
+                return await files.put_file(write, self._parts, key, identity, contents, lines, expected)
 
     async def remove_file(
         self,
@@ -232,10 +254,20 @@ class ModuleStore(ModuleReader):
 
     # States
 
-    async def publish(self, name: str, version: str, *, timeout: float | None = None) -> ModuleVersion:
-        """Publish a draft: from then on its files never change. ConflictError if it is no draft; NotFoundError if there is none."""
+    async def publish(
+        self, name: str, version: str, *, allow_unresolved: bool = False, timeout: float | None = None
+    ) -> ModuleVersion:
+        """Publish a draft: from then on its files never change. ConflictError if it is no draft; NotFoundError if there is none.
+
+        ConflictError, too, if an import of it is unresolved or a file does not parse, with the places, unless `allow_unresolved`. Imports
+        of other versions that wait for a file of it are bound to it.
+        """
         with self._operation("publish", name, timeout, "write") as operation:
-            return await self._move(name, version, changes.Move("publish", "published", "draft"), operation.deadline)
+            key, identity = self._key(name, version)
+            async with self._scope.write(operation.deadline) as write:
+                return await publication.publish(
+                    write, self._kinds, key, identity, allow_unresolved=check_flag(allow_unresolved, "allow_unresolved")
+                )
 
     async def deprecate(
         self, name: str, version: str, reason: str, *, replaced_by: str | None = None, timeout: float | None = None

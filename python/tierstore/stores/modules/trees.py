@@ -14,6 +14,7 @@ from tierstore.plan.values import describe
 from tierstore.proto import parse_many
 from tierstore.runtime import Deadline
 from tierstore.stores.modules import creation, edit, folders
+from tierstore.stores.modules.binding import imports_in
 from tierstore.stores.modules.folders import FoundFile, Tree
 from tierstore.stores.modules.held import claim
 from tierstore.stores.modules.kinds import identity_of
@@ -106,7 +107,8 @@ class TreeImport:
 
     async def _create(self, name: str, files: list[File]) -> ModuleVersion:
         identity, version, state = self._wanted
-        wanted = creation.Creation(name, identity, version, state, UNDESCRIBED, files)
+        lines = await imports_in(self._parts, files, self._deadline)
+        wanted = creation.Creation(name, identity, version, state, UNDESCRIBED, files, lines, [], allow_unresolved=True)
         contents = await creation.stage(self._parts, files, self._deadline)
         async with self._scope.write(self._deadline) as write:
             await _ensure_module(write, self._parts, name)
