@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import tierstore
@@ -14,6 +17,7 @@ from tests.contract.module_stores import OpenModules, raised
 from tests.contract.schema_stores import BACKENDS, backend_config
 from tests.contract.test_modules_imports import SYNTAX, World, importing
 from tierstore import ModuleRef, errors
+from tierstore.assembly import DATABASE_FILE
 
 ROUNDS = 12
 
@@ -32,7 +36,7 @@ async def diamond(world: World) -> list[str]:
     return [base, left, right, top]
 
 
-@pytest.mark.requirement("S0-21", "S0-25", "S0-26", "S0-58")
+@pytest.mark.requirement("S0-21", "S0-58")
 def test_closures_and_impact(modules: OpenModules, world: World):
     async def scenario(store):
         base, left, right, top = await diamond(world)
@@ -53,6 +57,39 @@ def test_closures_and_impact(modules: OpenModules, world: World):
         assert await store.dependencies(base, "1.0.0", transitive=True) == await store.dependencies(base, "1.0.0") == []
 
     modules.run(scenario)
+
+
+@pytest.mark.requirement("S0-25", "S0-26")
+def test_what_is_resolved_stands_in_the_table_once(modules: OpenModules, world: World):
+    """As the document draws it: neither what is the version's own nor what waits; gone with the version; with both indexes."""
+
+    async def scenario(store):
+        common, name = await world.provider("common", "1.0.0"), world.name("app")
+        await store.create(name)
+        text = importing(world.path("common"), world.path("own"), world.path("none"))
+        files = {world.path("one"): text, world.path("two"): text, world.path("own"): SYNTAX}
+        await store.create_version(name, "1.0.0", files)
+        columns = "module_name, version, dependency_name, dependency_version, import_path"
+        query = f"SELECT {columns} FROM module_dependencies WHERE module_name = '{name}' AND created_at IS NOT NULL"
+        assert rows_of(modules, query) == [(name, "1.0.0", common, "1.0.0", world.path("common"))]
+        await store.delete_version(name, "1.0.0")
+        assert rows_of(modules, query) == []
+
+    modules.run(scenario)
+    catalogue, column = ("sqlite_master", "name") if modules.config.postgres is None else ("pg_indexes", "indexname")
+    found = {row[0] for row in rows_of(modules, f"SELECT {column} FROM {catalogue}")}
+    assert {"idx_dependencies_module", "idx_dependencies_dep"} <= found
+
+
+def rows_of(modules: OpenModules, query: str) -> list[tuple[Any, ...]]:
+    """Past the store."""
+    if modules.config.postgres is not None:
+        schema = modules.config.postgres.schema
+        with psycopg.connect(modules.config.postgres.url) as pg:
+            pg.execute(f"SET LOCAL search_path TO {schema}")
+            return pg.execute(query).fetchall()
+    with closing(sqlite3.connect(Path(modules.config.path) / DATABASE_FILE)) as lite:
+        return lite.execute(query).fetchall()
 
 
 @pytest.mark.requirement("S0-23", "S0-58")
