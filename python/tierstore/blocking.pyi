@@ -755,6 +755,7 @@ class ModuleStore:
         name: str,
         version: str,
         state: ModuleState = ...,
+        allow_unresolved: bool = ...,
         on_progress: Progress | None = ...,
         timeout: float | None = ...,
     ) -> ImportReport:
@@ -763,7 +764,8 @@ class ModuleStore:
         Paths begin at the folder. If the version is there with the same files, nothing is uploaded or written; ConflictError if it has
         other files. ValidationError, with the file as its place, if one cannot be part of a version: nothing is written then. The
         report names the symbolic links that were left out, and the files that protoc would refuse. `on_progress(done, total)`
-        counts files."""
+        counts files. Without `allow_unresolved` a version that is published must import nothing that is unknown and have no file that
+        does not parse: ConflictError names the places."""
 
     def import_forest(
         self,
@@ -773,6 +775,7 @@ class ModuleStore:
         prefix: str = ...,
         relative_to: RelativeTo = ...,
         state: ModuleState = ...,
+        allow_unresolved: bool = ...,
         on_progress: Progress | None = ...,
         timeout: float | None = ...,
     ) -> ForestReport:

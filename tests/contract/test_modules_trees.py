@@ -212,6 +212,27 @@ def test_a_file_that_vanishes_or_becomes_something_else_leaves_no_version(
     assert modules.run(lambda store: store.get(modules.name(), read="latest")) is None
 
 
+def test_a_folder_that_imports_what_nobody_has(modules: OpenModules, tmp_path: Path):
+    forest_folder = write(tmp_path, {"m/a.proto": HEAD + f'import "{modules.prefix}/none.proto";\n'.encode()})
+    folder = forest_folder / "m"
+
+    async def scenario(store):
+        name = modules.name()
+        refused = await raised(store.import_tree(folder, name=name, version="1.0.0", allow_unresolved=False))
+        assert await store.get(name, read="latest") is None
+        forest = await store.import_forest(forest_folder, version="1.0.0", prefix=f"{name}/", allow_unresolved=False)
+        draft = await store.import_tree(folder, name=name, version="1.0.0", state="draft", allow_unresolved=False)
+        allowed = await store.import_tree(folder, name=name, version="1.1.0")
+        return refused, forest, draft, allowed
+
+    refused, forest, draft, allowed = modules.run(scenario)
+    assert isinstance(refused, errors.ConflictError)
+    assert "a.proto" in str(refused)
+    assert [each.module for each in forest.refused] == [f"{modules.name()}/m"]
+    assert "none.proto" in forest.refused[0].reason
+    assert (draft.outcome, allowed.outcome, allowed.state) == ("created", "created", "published")
+
+
 # Many folders
 
 

@@ -155,3 +155,13 @@ def test_a_module_that_is_made_by_itself(cli):
     cli("modules", "create", "acme/y", "--description", "d", "--tag", "t")
     assert "use update" in cli("modules", "create", "acme/y", code=1)
     assert "name must" in cli("modules", "create", "a..b", code=1)
+
+
+def test_a_version_whose_imports_nobody_has(cli, protos):
+    (protos / "acme" / "a.proto").write_text(HEAD + 'import "none.proto";\n')
+    whole = ("import", str(protos), "--as", "module", "--name", "acme/x", "--version", "1.0.0")
+    assert "none.proto" in cli(*whole, "--resolved", code=1)
+    imported(cli, protos, "1.0.0", "--state", "draft")
+    assert "none.proto" in cli("modules", "publish", "acme/x", "1.0.0", code=1)
+    cli("modules", "publish", "acme/x", "1.0.0", "--allow-unresolved")
+    assert "--resolved is only for --as module and modules" in cli("import", str(protos), "--resolved", code=2)

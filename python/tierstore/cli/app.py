@@ -110,6 +110,12 @@ def demo(invocation: Invocation, folder: Path | None) -> None:
     type=click.Choice(["module", "root"]),
     help="Let paths begin at each module's folder, or at FOLDER (with --as modules).  [default: module]",
 )
+@click.option(
+    "--resolved",
+    is_flag=True,
+    help="Refuse to publish a version that imports what nobody has, or has a file that does not parse "
+    "(with --as module or modules).",
+)
 @click.option("--timeout", default="1h", show_default=True, type=Seconds(), help="Stop after this time (modules).")
 @click.pass_obj
 def import_(invocation: Invocation, /, folder: Path, **given: Any) -> None:
@@ -134,6 +140,7 @@ def import_(invocation: Invocation, /, folder: Path, **given: Any) -> None:
 
     wanted = {name: given[name] for name in ("name", "version", "prefix", "timeout")}
     wanted |= {"relative_to": given["relative_to"] or "module", "state": given["state"] or "published"}
+    wanted["allow_unresolved"] = not given["resolved"]
     import_modules(invocation, Folder(folder, **wanted))
 
 

@@ -28,6 +28,7 @@ class Folder(NamedTuple):
     relative_to: Any
     state: Any
     timeout: float
+    allow_unresolved: bool
 
 
 ONLY_WITH = {
@@ -36,6 +37,7 @@ ONLY_WITH = {
     "version": ("module", "modules"),
     "state": ("module", "modules"),
     "relative_to": ("modules",),
+    "resolved": ("module", "modules"),
     "prefix": ("schemas", "modules"),
 }
 """Options that mean something for some kinds of import alone."""
@@ -73,6 +75,7 @@ def import_modules(invocation: Invocation, folder: Folder) -> None:
 
 async def _imported(store: Store, folder: Folder, bar: Bar) -> ImportReport | ForestReport:
     how: Any = {"version": folder.version, "state": folder.state, "on_progress": bar, "timeout": folder.timeout}
+    how["allow_unresolved"] = folder.allow_unresolved
     if folder.name is not None:
         return await store.modules.import_tree(folder.place, name=folder.name, **how)
     how |= {"prefix": folder.prefix, "relative_to": folder.relative_to}

@@ -77,11 +77,14 @@ def list_(invocation: Invocation, prefix: str, *, limit: int) -> None:
 @modules.command()
 @click.argument("name")
 @click.argument("version")
+@click.option(
+    "--allow-unresolved", is_flag=True, help="Publish it even if it imports what nobody has, or a file does not parse."
+)
 @ACTOR
 @click.pass_obj
-def publish(invocation: Invocation, name: str, version: str, *, actor: str | None) -> None:
+def publish(invocation: Invocation, name: str, version: str, *, allow_unresolved: bool, actor: str | None) -> None:
     """Publish a draft: from then on its files never change."""
-    _moving(invocation, actor, lambda store: store.modules.publish(name, version))
+    _moving(invocation, actor, lambda store: store.modules.publish(name, version, allow_unresolved=allow_unresolved))
 
 
 @modules.command()

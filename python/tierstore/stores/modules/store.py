@@ -178,6 +178,7 @@ class ModuleStore(ModuleReader):
         name: str,
         version: str,
         state: ModuleState = "published",
+        allow_unresolved: bool = True,
         on_progress: Progress | None = None,
         timeout: float | None = None,
     ) -> ImportReport:
@@ -186,10 +187,14 @@ class ModuleStore(ModuleReader):
         Paths begin at the folder. If the version is there with the same files, nothing is uploaded or written; ConflictError if it has
         other files. ValidationError, with the file as its place, if one cannot be part of a version: nothing is written then. The
         report names the symbolic links that were left out, and the files that protoc would refuse. `on_progress(done, total)`
-        counts files.
+        counts files. Without `allow_unresolved` a version that is published must import nothing that is unknown and have no file that
+        does not parse: ConflictError names the places.
         """
         with self._operation("import_tree", name, timeout, "bulk", inside=False) as operation:
-            key, importing = check_module_name(name), self._importing(version, state, on_progress, operation.deadline)
+            key, importing = (
+                check_module_name(name),
+                self._importing(version, state, allow_unresolved, on_progress, operation.deadline),
+            )
             return await importing.tree(key, folder)
 
     async def import_forest(
@@ -200,6 +205,7 @@ class ModuleStore(ModuleReader):
         prefix: str = "",
         relative_to: RelativeTo = "module",
         state: ModuleState = "published",
+        allow_unresolved: bool = True,
         on_progress: Progress | None = None,
         timeout: float | None = None,
     ) -> ForestReport:
@@ -210,7 +216,7 @@ class ModuleStore(ModuleReader):
         """
         with self._operation("import_forest", None, timeout, "bulk", inside=False) as operation:
             before, base = check_module_prefix(prefix), trees.check_relative_to(relative_to)
-            importing = self._importing(version, state, on_progress, operation.deadline)
+            importing = self._importing(version, state, allow_unresolved, on_progress, operation.deadline)
             return await importing.forest(folder, before, base)
 
     # Files of a draft
@@ -315,9 +321,16 @@ class ModuleStore(ModuleReader):
     # What the calls need
 
     def _importing(
-        self, version: str, state: ModuleState, on_progress: Progress | None, deadline: Deadline
+        self,
+        version: str,
+        state: ModuleState,
+        allow_unresolved: bool,
+        on_progress: Progress | None,
+        deadline: Deadline,
     ) -> trees.TreeImport:
-        wanted = trees.Wanted(*check_version(version), _first_state(state))
+        wanted = trees.Wanted(
+            *check_version(version), _first_state(state), check_flag(allow_unresolved, "allow_unresolved")
+        )
         progress = quiet if on_progress is None else on_progress
         return trees.TreeImport(self._parts, self._scope, deadline, wanted, progress)
 

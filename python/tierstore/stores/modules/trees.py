@@ -43,6 +43,7 @@ class Wanted(NamedTuple):
     identity: str
     version: Any
     state: ModuleState
+    allow_unresolved: bool
 
 
 class TreeImport:
@@ -106,9 +107,9 @@ class TreeImport:
         return await creation.hashed(self._parts, check_files(contents), self._deadline), unparsed
 
     async def _create(self, name: str, files: list[File]) -> ModuleVersion:
-        identity, version, state = self._wanted
+        identity, version, state, allowed = self._wanted
         lines = await imports_in(self._parts, files, self._deadline)
-        wanted = creation.Creation(name, identity, version, state, UNDESCRIBED, files, lines, [], allow_unresolved=True)
+        wanted = creation.Creation(name, identity, version, state, UNDESCRIBED, files, lines, [], allowed)
         contents = await creation.stage(self._parts, files, self._deadline)
         async with self._scope.write(self._deadline) as write:
             await _ensure_module(write, self._parts, name)
