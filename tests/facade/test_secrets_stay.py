@@ -19,6 +19,7 @@ from tierstore.backends.postgres.pooling import Pooling
 from tierstore.backends.redis.link import Account
 from tierstore.cli.invocation import fail
 from tierstore.config import redacted
+from tierstore.config.secrets import redacted_address
 from tierstore.errors import StorageError
 
 MARK = "tops3cret"
@@ -67,6 +68,17 @@ def looks(make) -> str:
     except StorageError as error:
         return said(error) + redacted(str(error))
     return f"{made!r} {made} {[made]} {redacted(repr(made))}"
+
+
+@pytest.mark.parametrize(
+    "password", [f"'{MARK}", f"' {MARK}", f"' Z={MARK}", f" Z={MARK}", f"a' Z='{MARK}", f"\\' '{MARK}' '"]
+)
+@pytest.mark.parametrize("form", WORDS[:2])
+def test_a_password_with_quotes_and_blanks_is_hidden_whole(password, form):
+    text = form.format(password)
+    prose = f'"{text}" (given by storage.backend.url)'
+    assert MARK not in redacted_address(text) + redacted(text) + redacted(prose)
+    assert redacted_address("host=h password='a b' dbname=d") == "host=h password=*** dbname=d"
 
 
 @QUICK

@@ -7,13 +7,18 @@ import re
 from tierstore.config.address import is_ambiguous
 
 HIDDEN = "***"
-_QUOTED = r"'(?:[^'\\]|\\.)*'"
-_UNQUOTED = r".*?(?=\s+\w+\s*=|$)"
+_PARAMETER = (
+    r"(?:host|hostaddr|port|dbname|user|passfile|service|options|replication|client_encoding|connect_timeout|tcp_user_timeout"
+    r"|target_session_attrs|load_balance_hosts|channel_binding|\w*application_name|(?:keepalives|ssl|gss|krb|require)\w*)"
+)
+"""libpq's parameters. What follows a password and is none of them may be a piece of it, whatever quotes and blanks it holds."""
+_END = rf"(?=\s+{_PARAMETER}\s*=|\s*$)"
+_VALUE = rf"(?:'(?:[^'\\]|\\.)*'{_END}|.*?{_END})"
 _NAMED = r"(\w*(?:pass|secret|token|key)\w*\s*=\s*)"
 _IN_ADDRESS = re.compile(rf"{_NAMED}.*", re.IGNORECASE | re.DOTALL)
 """Up to the end: the password may hold what parts parameters."""
-_AMONG_WORDS = re.compile(rf"{_NAMED}(?:{_QUOTED}|{_UNQUOTED})", re.IGNORECASE | re.DOTALL)
-_IN_PROSE = re.compile(rf"(\w*(?:passw|pwd|secret)\w*\s*=\s*)(?:{_QUOTED}|{_UNQUOTED})", re.IGNORECASE | re.DOTALL)
+_AMONG_WORDS = re.compile(rf"{_NAMED}{_VALUE}", re.IGNORECASE | re.DOTALL)
+_IN_PROSE = re.compile(rf"(\w*(?:passw|pwd|secret)\w*\s*=\s*){_VALUE}", re.IGNORECASE | re.DOTALL)
 _ACCOUNT = re.compile(r"(\w[\w+.-]*://[^\s:/@]*:).*@", re.DOTALL)
 _ACCOUNT_ALONE = re.compile(r"([^\s:/@]*):(?!//|\s).*@", re.DOTALL)
 
