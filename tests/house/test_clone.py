@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 OF_DATA = ("tests/core/test_bincode.py", "tests/core/test_proto_cases.py")
-GIVEN = ("TIERSTORE_TEST_", "TRACES", "PYTHONPATH")
-"""What the environment may name, and a stranger's does not."""
+GIVEN = ("TIERSTORE_TEST_", "TRACES", "PYTHONPATH", "PYTEST_")
+"""What the environment may name, a worker of a shared run among it, and a stranger's does not."""
 
 
 def git(root: Path, *arguments: str) -> str:
