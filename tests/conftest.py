@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.fleet import Fleet
 from tests.servers.redis_cluster import RedisCluster
@@ -16,6 +18,10 @@ from tierstore.runtime import AsyncioRuntime, Runtime, ThreadsRuntime, drive
 
 pytest_plugins = ["tests.plugins.requirements", "tests.plugins.workers", "pytester"]
 T = TypeVar("T")
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")
