@@ -49,7 +49,7 @@ async def on_redis(url: str, folder: str) -> AsyncIterator[dict[str, Contender]]
     """Ours and its rivals, all over values that are there."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=CALLERS, timeout=None)
     client, server = redis.asyncio.Redis(connection_pool=pool), urlsplit(url)
-    library = aiocache.RedisCache(endpoint=server.hostname, port=server.port, pool_max_size=CALLERS)
+    library = aiocache.RedisCache(endpoint=server.hostname, port=server.port, pool_max_size=max(CROWDS))
     text = orjson.dumps(VALUE).decode()
 
     async def client_get(number: int) -> object:
