@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 
 from tests.model.bus import Bus, FakeChannel
-from tierstore.errors import ClosedError, ConflictError, ConnectionError, OutcomeUnknownError
+from tierstore.errors import ClosedError, ConflictError, ConnectionError, OutcomeUnknownError, TimeoutError
+from tierstore.runtime import drive
 from tierstore.tiers.relay import Relay
 
 
@@ -270,3 +273,66 @@ def test_tokens_and_sessions(face, local):
         assert local.engine.token() == token
 
     face.run(story)
+
+
+async def in_turn(write, deadline, seen, name, pause):
+    async with write.turn(deadline):
+        seen.append(f"+{name}")
+        await pause()
+        seen.append(f"-{name}")
+
+
+def alone(seen):
+    """Whether nobody began before the one before it had ended."""
+    return all(one[1:] == other[1:] for one, other in zip(seen[::2], seen[1::2], strict=True))
+
+
+def test_writing_calls_of_one_transaction_take_turns(face, bench):
+    """Whoever is cancelled while it waits, also with its turn in hand, or runs out of time, holds nobody up."""
+
+    async def story():
+        seen = []
+        async with bench.engine.write(deadline=bench.deadline()) as write:
+            calls = [
+                asyncio.create_task(in_turn(write, bench.deadline(), seen, name, lambda: asyncio.sleep(0.01)))
+                for name in range(6)
+            ]
+            late = asyncio.create_task(in_turn(write, bench.deadline(0.001), seen, "late", asyncio.sleep))
+            await asyncio.sleep(0.005)
+            calls[2].cancel()
+            while "-0" not in seen:
+                await asyncio.sleep(0)
+            calls[1].cancel()  # it has been woken, and has not run yet
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            with pytest.raises(TimeoutError, match="another call of the same transaction"):
+                await late
+        assert [type(end) for end in ended[1:3]] == [asyncio.CancelledError] * 2
+        assert ended[3:] == [None] * 3
+        assert alone(seen), seen
+
+    if bench.runtime.face == "async":
+        face.run(story)
+
+
+def test_threads_take_turns_too(face, bench):
+    seen = []
+
+    def call(write, name):
+        async def pause():
+            time.sleep(0.002)  # noqa: ASYNC251  (the blocking face blocks)
+
+        drive(in_turn(write, bench.deadline(), seen, name, pause))
+
+    async def story():
+        async with bench.engine.write(deadline=bench.deadline()) as write:
+            threads = [threading.Thread(target=call, args=(write, name)) for name in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+            assert not any(thread.is_alive() for thread in threads)
+
+    if bench.runtime.face == "blocking":
+        face.run(story)
+        assert len(seen) == 16
+        assert alone(seen), seen

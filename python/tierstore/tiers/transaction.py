@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tierstore.backends import Unit
-from tierstore.errors import ClosedError
+from tierstore.errors import ClosedError, TimeoutError
 from tierstore.plan.invalidate import Changes
 from tierstore.runtime import Deadline
 from tierstore.runtime.replies import Reply
@@ -123,22 +123,41 @@ class Transaction:
 
     @asynccontextmanager
     async def turn(self, deadline: Deadline) -> AsyncIterator[None]:
-        """One writing call after another: of two savepoints that overlap, undoing the first undoes what the second was told is written."""
-        while True:
-            reply = self._engine.runtime.reply(deadline)
-            self._waiting.append(reply)  # before it is looked: who gives the turn back after that wakes this caller
-            try:
-                self._turn.pop()
-                break
-            except IndexError:
-                await reply
+        """One writing call after another: of two savepoints that overlap, undoing the first undoes what the second was told is written.
+
+        TimeoutError where another call has not ended by the deadline.
+        """
+        while not self._takes_turn():
+            await self._other_ends(deadline)
         try:
             yield
         finally:
             self._turn.append(True)
-            with suppress(IndexError):  # empty, or another thread wakes them too
-                while True:
-                    self._waiting.popleft().resolve(None)
+            self._wake_one()
+
+    def _takes_turn(self) -> bool:
+        try:
+            return self._turn.pop()
+        except IndexError:
+            return False
+
+    async def _other_ends(self, deadline: Deadline) -> None:
+        reply = self._engine.runtime.reply(deadline)
+        self._waiting.append(reply)
+        if self._turn:  # given back before it was waited for: nobody may know of this caller
+            self._wake_one()
+        try:
+            await reply
+        except TimeoutError:
+            raise TimeoutError("the deadline passed while another call of the same transaction was writing") from None
+        except BaseException:
+            self._wake_one()  # it may have been this caller's turn
+            raise
+
+    def _wake_one(self) -> None:
+        with suppress(IndexError):
+            while not self._waiting.popleft().resolve(None):
+                continue
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -137,12 +138,12 @@ def _graph_of(rows: Iterable[Row]) -> Reached:
 
 def impact_of(found: Reached) -> Impact:
     everyone = tuple(found.refs())
-    deepest = everyone[-1].depth if everyone else 0
+    counts = Counter(ref.depth for ref in everyone)
     return Impact(
         tuple(ref for ref in everyone if ref.depth == 1),
         everyone,
         tuple(ref for ref in everyone if found.states[ref.name, ref.version] in IN_USE),
-        tuple(sum(ref.depth == depth for ref in everyone) for depth in range(1, deepest + 1)),
+        tuple(counts[depth] for depth in range(1, len(counts) + 1)),
     )
 
 
