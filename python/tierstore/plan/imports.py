@@ -76,8 +76,12 @@ def _lines(path: str, found: ProtoFile | ProtoSyntaxError) -> Iterator[ImportLin
         for each in found.imports:
             yield ImportLine(path, each.path, each.kind, each.line, each.column)
     else:
-        why = found.message.removesuffix(f" ({found.place})")
-        yield ImportLine(path, "", "unparsed", found.line, found.column, why)
+        yield ImportLine(path, "", "unparsed", found.line, found.column, words_of(found))
+
+
+def words_of(error: ProtoSyntaxError) -> str:
+    """What is wrong, without the place, which stands beside it."""
+    return error.message.removesuffix(f" ({error.place})")
 
 
 def check_requires(name: str, requires: object, lockfile: object) -> list[Required]:

@@ -28,6 +28,7 @@ from tierstore.errors import (
     raise_alone,
 )
 from tierstore.plan.arguments import in_list
+from tierstore.plan.batches import batches
 from tierstore.records import Record, attach
 from tierstore.runtime import Deadline, Runtime, restart_when_interrupted
 from tierstore.runtime.coalesce import Coalescer, settle
@@ -295,12 +296,12 @@ class BlobTier:
         places = {digest: "object" if self.router.tier(size) == "object" else "row" for digest, size in sizes.items()}
         missing = {digest: size for digest, size in sizes.items() if digest not in found}
         if unit is not None or len(missing) > 1:  # one alone is shared with others who ask for it
-            for batch in _batches({d: size for d, size in missing.items() if unit is not None or places[d] == "row"}):
+            in_rows = ((d, size) for d, size in missing.items() if unit is not None or places[d] == "row")
+            for batch in batches(in_rows, READ_TOGETHER, READ_TOGETHER_BYTES):
                 found |= await self._rows_of(batch, deadline, unit)
-        for digest, size in missing.items():
-            if digest not in found:
-                found[digest] = await self.read(digest, places[digest], size, deadline=deadline)
-        return found
+        left = [digest for digest in missing if digest not in found]
+        reads = [self.read(digest, places[digest], missing[digest], deadline=deadline) for digest in left]
+        return found | dict(zip(left, await self._runtime.gather(reads), strict=True))
 
     async def _rows_of(self, digests: list[str], deadline: Deadline, unit: Unit | None) -> dict[str, bytes]:
         """What lies in rows, whole and undamaged; `read` says what is wrong with the rest."""
@@ -473,20 +474,6 @@ class BlobTier:
                 await self.make_live(unit, staged)
                 await unit.execute("blobs.set_tier", {"digest": digest, "tier": "object"})
         return await self._blobs.presign(digest, verb="get", expires_s=expires_s)
-
-
-def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """The digests, in parts that one query may answer."""
-    batch: list[str] = []
-    total = 0
-    for digest, size in sizes.items():
-        if batch and (total + size > READ_TOGETHER_BYTES or len(batch) == READ_TOGETHER):
-            yield batch
-            batch, total = [], 0
-        batch.append(digest)
-        total += size
-    if batch:
-        yield batch
 
 
 def _chunks_of(digest: str, content: bytes) -> list[dict[str, Any]]:

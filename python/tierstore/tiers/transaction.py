@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tierstore.backends import Unit
-from tierstore.errors import ClosedError, TimeoutError
+from tierstore.errors import ClosedError, TimeoutError, raise_alone
 from tierstore.plan.invalidate import Changes
 from tierstore.runtime import Deadline
 from tierstore.runtime.replies import Reply
@@ -149,7 +149,7 @@ class Transaction:
         try:
             await reply
         except TimeoutError:
-            raise TimeoutError("the deadline passed while another call of the same transaction was writing") from None
+            raise_alone(TimeoutError("the deadline passed while another call of the same transaction was writing"))
         except BaseException:
             self._wake_one()  # it may have been this caller's turn
             raise

@@ -7,13 +7,14 @@ that waits for it cannot miss each other, and nothing is bound to a version that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
 from tierstore.backends import Row
 from tierstore.errors import ConflictError
+from tierstore.plan.batches import batched
 from tierstore.plan.constraints import Constraint
 from tierstore.plan.imports import Binding, Holder, ImportLine, Required, choose, own, read_imports
 from tierstore.plan.modules import File
@@ -127,7 +128,7 @@ def _problem(row: ImportRow) -> str:
 async def bind_those_waiting_for(subject: Subject) -> int:
     """Once the version is published: imports of other modules that wait for one of its files. How many were bound."""
     unit, count = subject.held.write.unit, 0
-    for paths in _batches(sorted(subject.files), PATHS_AT_A_TIME):
+    for paths in batched(sorted(subject.files), PATHS_AT_A_TIME):
         holders, after = await _holders(subject.held.write, paths), 0
         while rows := await unit.fetch(
             "modules_imports.waiting", {"paths": paths, "after": after, "limit": WAITING_AT_A_TIME}
@@ -213,7 +214,7 @@ async def _found(subject: Subject, paths: Iterable[str], kept: Mapping[str, Bind
             found[path] = mine
     if rest := sorted(set(paths) - found.keys()):
         requires = (await requires_of(subject.held.write, [(name, version)])).get((name, version), {})
-        for batch in _batches(rest, PATHS_AT_A_TIME):
+        for batch in batched(rest, PATHS_AT_A_TIME):
             holders = await _holders(subject.held.write, batch)
             for path in batch:
                 found[path] = choose(path, requires, [each for each in holders[path] if each.module != name])
@@ -250,8 +251,3 @@ def _is_lost(subject: Subject, row: ImportRow) -> bool:
 
 def _binding(row: ImportRow) -> Binding:
     return Binding(row.status, row.module, row.version, row.error)  # type: ignore[arg-type]
-
-
-def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tierstore.errors import ProtoSyntaxError
+from tierstore.plan.imports import PROTO, words_of
 from tierstore.proto import ProtoFile
 from tierstore.stores.modules.model import FileInfo
-from tierstore.stores.modules.reading import SUFFIX, Parsed, Reading, words_of
+from tierstore.stores.modules.reading import Parsed, Reading
 from tierstore.stores.modules.reports import Finding
 
 Sources = Mapping[str, Parsed]
@@ -22,7 +23,7 @@ async def findings(reading: Reading, old: Mapping[str, FileInfo], new: Mapping[s
 
 
 def _by_path(files: Mapping[str, FileInfo], parsed: Mapping[str, Parsed]) -> dict[str, Parsed]:
-    return {path: parsed[info.digest] for path, info in files.items() if path.endswith(SUFFIX)}
+    return {path: parsed[info.digest] for path, info in files.items() if path.endswith(PROTO)}
 
 
 def _of_file(path: str, before: Sources, after: Sources) -> Iterator[Finding]:

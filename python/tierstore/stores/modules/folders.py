@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from tierstore.errors import ValidationError, raise_alone
 from tierstore.plan.arguments import shown
+from tierstore.plan.imports import PROTO
 from tierstore.plan.modules import MAX_FILE_BYTES, MAX_FILES, MAX_FILES_BYTES, check_file_path
-from tierstore.stores.modules.reading import SUFFIX
 from tierstore.stores.modules.reports import SkippedFile
 
 READING = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -70,15 +70,15 @@ class _Finder:
             if entry.is_symlink():
                 self._link(entry)
             elif entry.is_file(follow_symlinks=False):
-                if entry.name.endswith(SUFFIX):
+                if entry.name.endswith(PROTO):
                     self._take(self._path(entry), entry.path)
-            elif entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False):
+            elif entry.name.endswith(PROTO) and not entry.is_dir(follow_symlinks=False):
                 self._skip(entry, "not a regular file")
         return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
     def _link(self, entry: os.DirEntry[str]) -> None:
         target = os.path.realpath(entry.path)
-        mode, named = _mode(target), entry.name.endswith(SUFFIX)
+        mode, named = _mode(target), entry.name.endswith(PROTO)
         is_folder = stat.S_ISDIR(mode)
         if not is_folder and not named:
             return

@@ -7,12 +7,13 @@ from typing import NamedTuple, TypeVar
 
 from tierstore.calls.scope import Scope
 from tierstore.errors import ProtoSyntaxError
+from tierstore.plan.batches import batches
+from tierstore.plan.imports import PROTO
 from tierstore.proto import ProtoFile, parse_many
 from tierstore.runtime import Deadline
 from tierstore.stores.modules.model import FileInfo
 from tierstore.stores.modules.parts import ModuleParts
 
-SUFFIX = ".proto"
 BATCH_BYTES = 16 * 1024 * 1024
 BATCH_FILES = 500
 Parsed = ProtoFile | ProtoSyntaxError
@@ -33,29 +34,15 @@ class Reading(NamedTuple):
 
     async def parsed(self, *sides: Mapping[str, FileInfo]) -> dict[str, Parsed]:
         """What the .proto files of all sides say, by digest. Each content is read and parsed once, and not kept."""
-        unique = {info.digest: info for files in sides for path, info in files.items() if path.endswith(SUFFIX)}
+        unique = {info.digest: info for files in sides for path, info in files.items() if path.endswith(PROTO)}
         found: dict[str, Parsed] = {}
-        for batch in batches((info, info.size) for info in unique.values()):
+        for batch in in_parts((info, info.size) for info in unique.values()):
             contents = await self.contents(batch)
             parsed = await self.parts.runtime.call(parse_many, list(contents.values()), deadline=self.deadline)
             found |= zip(contents, parsed, strict=True)
         return found
 
 
-def words_of(error: ProtoSyntaxError) -> str:
-    """What is wrong, without the place, which stands beside it."""
-    return error.message.removesuffix(f" ({error.place})")
-
-
-def batches(sized: Iterable[tuple[S, int]]) -> Iterator[list[S]]:
-    """Items in their order, with their sizes in bytes, in batches of at most BATCH_FILES and, but for a single one, BATCH_BYTES."""
-    batch: list[S] = []
-    held = 0
-    for item, size in sized:
-        if batch and (len(batch) == BATCH_FILES or held + size > BATCH_BYTES):
-            yield batch
-            batch, held = [], 0
-        batch.append(item)
-        held += size
-    if batch:
-        yield batch
+def in_parts(files: Iterable[tuple[S, int]]) -> Iterator[list[S]]:
+    """Files, given with their sizes, as many at a time as are read at once."""
+    return batches(files, BATCH_FILES, BATCH_BYTES)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from tierstore.calls.scope import Scope
 from tierstore.errors import ConflictError, ProtoSyntaxError, ValidationError
 from tierstore.plan.arguments import shown
+from tierstore.plan.imports import PROTO, words_of
 from tierstore.plan.modules import File, ModuleState, check_files, check_module_name, files_digest
 from tierstore.plan.values import describe
 from tierstore.proto import parse_many
@@ -20,7 +21,7 @@ from tierstore.stores.modules.held import claim
 from tierstore.stores.modules.kinds import identity_of
 from tierstore.stores.modules.model import ModuleVersion
 from tierstore.stores.modules.parts import ModuleParts
-from tierstore.stores.modules.reading import SUFFIX, batches, words_of
+from tierstore.stores.modules.reading import in_parts
 from tierstore.stores.modules.reports import (
     ForestReport,
     ImportOutcome,
@@ -99,7 +100,7 @@ class TreeImport:
     async def _read(self, found: Sequence[FoundFile]) -> tuple[list[File], list[UnparsedFile]]:
         contents: dict[str, bytes] = {}
         unparsed: list[UnparsedFile] = []
-        for batch in batches((each, each.size) for each in found):
+        for batch in in_parts((each, each.size) for each in found):
             read: dict[str, bytes] = await self._call(folders.read, batch)
             unparsed += await self._call(_unparsed, read)
             contents |= read
@@ -180,7 +181,7 @@ def _find_forest(folder: object, prefix: str, relative_to: RelativeTo) -> Forest
             forest.skipped.append(SkippedFile(shown_name, "a symbolic link"))
         elif entry.is_dir(follow_symlinks=False):
             _find_module(forest, root, entry, prefix, relative_to)
-        elif entry.name.endswith(SUFFIX):
+        elif entry.name.endswith(PROTO):
             forest.skipped.append(SkippedFile(shown_name, "not in the folder of a module"))
     return forest
 

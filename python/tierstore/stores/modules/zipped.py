@@ -14,7 +14,7 @@ from tierstore.errors import ValidationError, raise_alone
 from tierstore.plan.arguments import check_path
 from tierstore.runtime.steps import Steps
 from tierstore.stores.modules.model import FileInfo
-from tierstore.stores.modules.reading import Reading, batches
+from tierstore.stores.modules.reading import Reading, in_parts
 
 FIRST_TIME: Final = (1980, 1, 1, 0, 0, 0)
 """The earliest that the format knows; no entry tells when it was written."""
@@ -28,7 +28,7 @@ async def export(reading: Reading, files: Mapping[str, FileInfo], path: str | os
     call, target = reading.parts.runtime.call, ZipAside(path)
     try:
         await call(target.open, deadline=reading.deadline)
-        for paths in batches((path, files[path].size) for path in sorted(files)):
+        for paths in in_parts((path, files[path].size) for path in sorted(files)):
             contents = await reading.contents([files[each] for each in paths])
             entries = {each: contents[files[each].digest] for each in paths}
             await call(target.write, entries, deadline=reading.deadline)
