@@ -1,4 +1,5 @@
 DROP TABLE {schema}.module_audit;
+DROP TABLE {schema}.module_requires;
 DROP TABLE {schema}.module_dependencies;
 DROP TABLE {schema}.module_imports;
 DROP TABLE {schema}.module_files;

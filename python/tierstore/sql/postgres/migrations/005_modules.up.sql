@@ -9,6 +9,8 @@
 -- module_files          path: a file's name as imports write it. Its bytes are the blob `digest`, so equal files are stored once.
 -- module_imports        Every import as it stands in a file: line and column from 1, how it was resolved, or why not.
 -- module_dependencies   What is resolved, each once: a projection of module_imports.
+-- module_requires       What a version requires of other modules: required: the constraint that it was created with; locked: the version in
+--                       its lockfile, without build metadata, which goes before the constraint.
 -- module_audit          One row a change, with who asked for it. It stays when the module goes.
 
 CREATE TABLE {schema}.module_owners (
@@ -64,6 +66,7 @@ CREATE TABLE {schema}.module_files (
     FOREIGN KEY (module_name, version) REFERENCES {schema}.module_versions (module_name, version) ON DELETE CASCADE
 );
 CREATE INDEX idx_module_files_digest ON {schema}.module_files (digest);
+CREATE INDEX idx_module_files_path ON {schema}.module_files (path);
 
 CREATE TABLE {schema}.module_imports (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -96,6 +99,18 @@ CREATE TABLE {schema}.module_dependencies (
 );
 CREATE INDEX idx_dependencies_module ON {schema}.module_dependencies (module_name, version);
 CREATE INDEX idx_dependencies_dep ON {schema}.module_dependencies (dependency_name);
+CREATE INDEX idx_dependencies_dep_version ON {schema}.module_dependencies (dependency_name, dependency_version);
+
+CREATE TABLE {schema}.module_requires (
+    module_name VARCHAR(255) COLLATE "C" NOT NULL,
+    version VARCHAR(100) COLLATE "C" NOT NULL,
+    dependency_name VARCHAR(255) COLLATE "C" NOT NULL,
+    required TEXT,
+    locked VARCHAR(100) COLLATE "C",
+    PRIMARY KEY (module_name, version, dependency_name),
+    FOREIGN KEY (module_name, version) REFERENCES {schema}.module_versions (module_name, version) ON DELETE CASCADE,
+    CONSTRAINT module_requires_says_something CHECK (required IS NOT NULL OR locked IS NOT NULL)
+);
 
 CREATE TABLE {schema}.module_audit (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,4 +1,5 @@
 DROP TABLE module_audit;
+DROP TABLE module_requires;
 DROP TABLE module_dependencies;
 DROP TABLE module_imports;
 DROP TABLE module_files;

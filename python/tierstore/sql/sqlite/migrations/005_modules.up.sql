@@ -56,6 +56,7 @@ CREATE TABLE module_files (
     FOREIGN KEY (module_name, version) REFERENCES module_versions (module_name, version) ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE INDEX idx_module_files_digest ON module_files (digest);
+CREATE INDEX idx_module_files_path ON module_files (path);
 
 CREATE TABLE module_imports (
     id INTEGER PRIMARY KEY,
@@ -88,6 +89,18 @@ CREATE TABLE module_dependencies (
 );
 CREATE INDEX idx_dependencies_module ON module_dependencies (module_name, version);
 CREATE INDEX idx_dependencies_dep ON module_dependencies (dependency_name);
+CREATE INDEX idx_dependencies_dep_version ON module_dependencies (dependency_name, dependency_version);
+
+CREATE TABLE module_requires (
+    module_name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    dependency_name TEXT NOT NULL,
+    required TEXT,
+    locked TEXT,
+    PRIMARY KEY (module_name, version, dependency_name),
+    FOREIGN KEY (module_name, version) REFERENCES module_versions (module_name, version) ON DELETE CASCADE,
+    CONSTRAINT module_requires_says_something CHECK (required IS NOT NULL OR locked IS NOT NULL)
+) WITHOUT ROWID;
 
 CREATE TABLE module_audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
