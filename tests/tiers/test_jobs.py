@@ -307,15 +307,20 @@ async def two_processes(clock):
     return one, other
 
 
+async def one_of_two_has_noticed_the_promotion(clock):
+    """Two processes, of which the second has moved to the new names, and has filled L2 under them."""
+    one, other = await two_processes(clock)
+    one.world.identity = "promoted"
+    await turn(clock, other)
+    await turn(clock, other)
+    assert await other.get("a") == 1
+    return one, other
+
+
 def test_a_write_that_meets_the_promoted_database_first_is_told_under_its_name(face, clock):
-    """The other process has noticed the promotion, and has filled L2 under the new names; the writer has not."""
 
     async def story():
-        writer, other = await two_processes(clock)
-        writer.world.identity = "promoted"
-        await turn(clock, other)
-        await turn(clock, other)
-        assert await other.get("a") == 1
+        writer, other = await one_of_two_has_noticed_the_promotion(clock)
         assert other.engine.namespace != writer.engine.namespace
         await writer.put("a")
         assert writer.engine.namespace == other.engine.namespace
@@ -331,11 +336,7 @@ def test_a_write_that_meets_the_promoted_database_first_is_told_under_its_name(f
 
 def test_a_write_that_is_in_doubt_while_the_database_moves_is_read_past_l2(face, clock):
     async def story():
-        writer, other = await two_processes(clock)
-        writer.world.identity = "promoted"
-        await turn(clock, other)
-        await turn(clock, other)
-        assert await other.get("a") == 1
+        writer, other = await one_of_two_has_noticed_the_promotion(clock)
         writer.key_value.broken = ConnectionError("gone")
         await writer.put("a")  # committed, and nobody was told
         writer.key_value.broken = None
@@ -350,11 +351,7 @@ def test_l2_under_the_names_of_another_database_is_not_read_before_an_echo(face,
     """What was heard was said of the old names. A process that has noticed the promotion may have filled the new ones meanwhile."""
 
     async def story():
-        reader, other = await two_processes(clock)
-        reader.world.identity = "promoted"
-        await turn(clock, other)
-        await turn(clock, other)
-        assert await other.get("a") == 1
+        reader, other = await one_of_two_has_noticed_the_promotion(clock)
         other.key_value.broken = ConnectionError("gone")
         await other.put("a")
         other.key_value.broken = None

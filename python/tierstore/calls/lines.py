@@ -8,7 +8,6 @@ digest before anything of it is decoded or stored.
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,20 +16,16 @@ from typing import IO, Any
 import orjson
 
 from tierstore._native import digest as digest_of
-from tierstore._native import uuid7
+from tierstore.calls.aside import Aside
 from tierstore.errors import CorruptError, NotFoundError, StorageError, ValidationError, raise_alone
 from tierstore.plan.arguments import check_path
+from tierstore.plan.batches import batches
 from tierstore.runtime.file_locks import try_lock
-from tierstore.runtime.steps import Steps
 
 FORMAT = 1
 BATCH_BYTES = 8 * 1024 * 1024
 LINE_OVERHEAD_BYTES = 256 * 1024
 """Room in a line for everything but the content."""
-FILE_MODE = 0o600
-"""An export is its owner's alone, as an embedded store is."""
-OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-"""No symbolic link: whoever plants one beside the export would have its target written."""
 Item = dict[str, Any]
 CUT_OUT = "?"
 """Stands for a content while its line is parsed; no base64 has it."""
@@ -96,12 +91,10 @@ def _check_declared(size: Any, encoded: Any, place: str, most: int) -> None:
         raise ValidationError(f"{place} declares {size} bytes of content, but holds a different number", place=place)
 
 
-class LinesFile:
+class LinesFile(Aside):
     """An export under way: `open`, `write` batches, then `finish`. `abandon` leaves nothing, or with `resume` what is written.
 
-    `each`: told every line that a resumed export has already. `count`: the records that the file
-    holds. Errors of the file system are ValidationErrors that name the path. Each step may run on a
-    thread that its caller has left: `abandon` does not wait for it, and it tidies up at its own end.
+    `each`: told every line that a resumed export has already. `count`: the records that the file holds.
     """
 
     def __init__(
@@ -112,14 +105,9 @@ class LinesFile:
         resume: bool,
         each: Callable[[bytes], object] | None = None,
     ) -> None:
-        self._path = check_path(path)
+        super().__init__(path, resumable=resume)
         self._each = each
         self._header = header(store)
-        self._resume = resume
-        name = f".{self._path.name}.partial" if resume else f".{self._path.name}.{uuid7()}"
-        self._beside = self._path.with_name(name)
-        self._file: IO[bytes] | None = None
-        self._steps = Steps(self._tidy)
         self.count = 0
 
     def open(self) -> Item | None:
@@ -127,7 +115,7 @@ class LinesFile:
         with self._step() as goes_on:
             if not goes_on:
                 return None
-            self._file = file = os.fdopen(os.open(self._beside, OPENING, FILE_MODE), "r+b")
+            file = self._open()
             self._check_alone(file)
             return self._last_line(file)
 
@@ -174,35 +162,6 @@ class LinesFile:
                 self._file.writelines(lines)
                 self.count += len(lines)
 
-    def finish(self) -> None:
-        """Make it durable, and visible under its name."""
-        with self._step() as goes_on:
-            if goes_on and self._file is not None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._beside.replace(self._path)  # while it is locked: who resumes would write into what is whole
-                self._file.close()
-
-    def abandon(self) -> None:
-        """End it before it is whole."""
-        self._steps.abandon()
-
-    def _tidy(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # a full disk takes no last bytes either
-                self._file.close()
-            if not self._resume:
-                with contextlib.suppress(OSError):
-                    self._beside.unlink()
-
-    @contextlib.contextmanager
-    def _step(self) -> Iterator[bool]:
-        try:
-            with self._steps.step() as goes_on:
-                yield goes_on
-        except OSError as error:
-            raise_alone(ValidationError(f"{self._path} cannot be written: {error.strerror}", place="path"))
-
 
 def read_batches(path: str | os.PathLike[str], store: str, most: int, batch_items: int) -> Iterator[list[Item]]:
     """The items of a file, `batch_items` or BATCH_BYTES at a time. `most`: the bytes that one content may have."""
@@ -210,17 +169,9 @@ def read_batches(path: str | os.PathLike[str], store: str, most: int, batch_item
     try:
         with check_path(path).open("rb") as file:
             _check_header(file.readline(LINE_OVERHEAD_BYTES), store)
-            batch: list[Item] = []
-            size = 0
-            for number, line in enumerate(iter(lambda: file.readline(longest + 1), b""), start=2):
-                item = from_line(line, number, most)
-                if batch and (len(batch) == batch_items or size + len(item["content"]) > BATCH_BYTES):
-                    yield batch
-                    batch, size = [], 0
-                batch.append(item)
-                size += len(item["content"])
-            if batch:
-                yield batch
+            lines = enumerate(iter(lambda: file.readline(longest + 1), b""), start=2)
+            items = (from_line(line, number, most) for number, line in lines)
+            yield from batches(((item, len(item["content"])) for item in items), batch_items, BATCH_BYTES)
     except OSError as error:
         raise_alone(NotFoundError(f"{path} cannot be read: {error.strerror}", key=str(path)))
 
